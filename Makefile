@@ -1,0 +1,34 @@
+# Every target says what it does: `make` prints them.
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt clippy doc schema release clean-data postgres
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+postgres: ## find PostgreSQL's programs, or install them with the system's package manager
+	@sh scripts/find-postgres.sh
+
+run: postgres ## build and start atelier with its private PostgreSQL under ./data; the first time with the demo studio
+	@cargo build --bin atelier
+	@exec ./target/debug/atelier serve --demo
+
+test: postgres ## every test, on a private PostgreSQL of its own
+	cargo test --workspace --no-fail-fast
+
+fmt: ## check the formatting
+	cargo fmt --all --check
+
+clippy: ## lints on all targets, warnings denied
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc: ## the documentation builds without a warning
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+check: ## all of CI: fmt, clippy, doc, tests (schema, event forms and architecture among them)
+	@bash .ci/stages
+
+schema: ## write schema.graphql, openapi.json and the stored event forms anew
+	ATELIER_BLESS=1 cargo test -p atelier-tests --test atelier -- committed_files
+
+release: ## the production build
+	cargo build --release --bin atelier

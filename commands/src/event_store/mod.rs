@@ -1,0 +1,166 @@
+//! The event-store port: what the write side needs of a log, in words any log can keep (DESIGN 3.9).
+
+mod batch;
+mod postgres;
+mod writer;
+
+use async_trait::async_trait;
+use atelier_domain::EventId;
+use chrono::{DateTime, Utc};
+
+pub use postgres::PostgresEventStore;
+pub use writer::WriterOptions;
+
+/// A place in the log. Opaque to everybody but the store: comparable, and later is greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub i64);
+
+/// A stream: one aggregate's events, the atomic unit of an append.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StreamId {
+    /// `Aggregate::TYPE`.
+    pub aggregate_type: &'static str,
+    /// The aggregate's id as text.
+    pub aggregate_id: String,
+}
+
+/// An event to be appended, in its stored form: nothing personal is open any more.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Fresh, and the same when the same append is sent again.
+    pub event_id: EventId,
+    /// The event's stored name.
+    pub event_type: String,
+    /// Its schema version.
+    pub event_version: String,
+    /// JSON.
+    pub payload: String,
+    /// JSON: actor, correlation, causation.
+    pub metadata: String,
+    /// The command's clock, never before the stream's last.
+    pub decided_at: DateTime<Utc>,
+}
+
+/// An idempotency key riding on an append (DESIGN 3, property 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Keys of different accounts never meet.
+    pub account: atelier_domain::AccountId,
+    /// What the client sent.
+    pub key: String,
+    /// A keyed HMAC of the request's meaning.
+    pub fingerprint: [u8; 32],
+    /// What a repeat is answered with: ids only, nothing personal.
+    pub result: String,
+}
+
+/// Events for one stream, decided on its first `expected_sequence` events.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The stream.
+    pub stream: StreamId,
+    /// The sequence of the last event the decision saw; 0 for a new stream.
+    pub expected_sequence: i64,
+    /// At least one event.
+    pub events: Vec<NewEvent>,
+    /// The client's key, if it sent one.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable.
+    Written {
+        /// The position of its last event.
+        position: Position,
+    },
+    /// Its key was used before for the same request; nothing was written now.
+    Repeat {
+        /// What the first request was answered with.
+        result: String,
+        /// The position of the first request's last event.
+        position: Position,
+    },
+}
+
+/// Why nothing was appended, or why nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended to the stream first: reload and decide again.
+    #[error("the stream has moved on")]
+    Conflict,
+    /// The key was used before for another request (L07).
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The queue is full: try again later. Nothing was written.
+    #[error("the log is overloaded")]
+    Overloaded,
+    /// The log did not answer in time: the append may or may not be durable.
+    #[error("the outcome is unknown")]
+    OutcomeUnknown,
+    /// The database refused this append for itself, not for its neighbours. Nothing was written.
+    #[error("the log refused the append: {0}")]
+    Rejected(String),
+}
+
+/// The log could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the log cannot be read: {0}")]
+pub struct LoadError(#[from] pub sqlx::Error);
+
+/// An event of one stream, as stored.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Place in the stream.
+    pub sequence: i64,
+    /// Place in the log.
+    pub position: Position,
+    /// The event's stored name.
+    pub event_type: String,
+    /// Its schema version.
+    pub event_version: String,
+    /// JSON.
+    pub payload: String,
+    /// The command's clock.
+    pub decided_at: DateTime<Utc>,
+}
+
+/// A log. It promises order, no late arrivals, and a stream as the atomic unit.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// Appends events to one stream, all or none; an `Ok` is durable.
+    ///
+    /// # Errors
+    /// An [`AppendError`]; only [`AppendError::OutcomeUnknown`] leaves the outcome open.
+    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+
+    /// The events of a stream after a sequence, in order.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    async fn load(&self, stream: &StreamId, after_sequence: i64) -> Result<Vec<StoredEvent>, LoadError>;
+
+    /// The last position; all before it has been written, for ever.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    async fn head(&self) -> Result<Position, LoadError>;
+
+    /// What an idempotency key stood for, if it was used.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    async fn find_key(&self, account: atelier_domain::AccountId, key: &str) -> Result<Option<UsedKey>, LoadError>;
+}
+
+/// A used idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedKey {
+    /// The fingerprint of the request it was used for.
+    pub fingerprint: Vec<u8>,
+    /// What that request was answered with.
+    pub result: String,
+    /// The position of its last event.
+    pub position: Position,
+}

@@ -1,0 +1,161 @@
+//! The ports of the outside world: what the write side needs of it, in its own words. The adapters live in `gateways`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_domain::{AccountId, GenerationId};
+use atelier_vault::RandomBytes;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Where time comes from. Rules and ids use only this, so any test can replay.
+pub trait Clock: Send + Sync + 'static {
+    /// The current instant, UTC.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// A fresh UUIDv7 for the given instant.
+#[must_use]
+pub fn fresh_id(random: &dyn RandomBytes, now: DateTime<Utc>) -> Uuid {
+    let mut bytes = [0_u8; 10];
+    random.fill(&mut bytes);
+    let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+}
+
+/// A mail ready to be sent.
+#[derive(Clone)]
+pub struct Mail {
+    /// Stable across redeliveries of the same message, so that a receiver can drop a repeat.
+    pub message_id: String,
+    /// The recipient's address.
+    pub to: String,
+    /// The subject line.
+    pub subject: String,
+    /// The plain text body.
+    pub text: String,
+    /// When the message was decided.
+    pub date: DateTime<Utc>,
+}
+
+/// A collaborator outside failed; the work is tried again later.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct GatewayError(pub String);
+
+/// Sends mail.
+#[async_trait]
+pub trait Mailer: Send + Sync + 'static {
+    /// Sends one mail; sending the same `message_id` again must not show twice.
+    ///
+    /// # Errors
+    /// When it could not be handed over; the outbox tries again.
+    async fn send(&self, mail: Mail) -> Result<(), GatewayError>;
+}
+
+/// What to draw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderRequest {
+    /// The catalogue's model name.
+    pub model: String,
+    /// The prompt, open.
+    pub prompt: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// The seed: same input, same bytes.
+    pub seed: u64,
+}
+
+/// One finished output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The encoded file.
+    pub bytes: Bytes,
+    /// Its media type, by its bytes.
+    pub media_type: &'static str,
+}
+
+/// A model did not deliver.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// It never will: the job fails with this reason code.
+    #[error("the model refused: {0}")]
+    Refused(&'static str),
+    /// It may later: the job is tried again.
+    #[error("the model is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Runs a model.
+#[async_trait]
+pub trait Generator: Send + Sync + 'static {
+    /// Draws one output, off the async threads.
+    ///
+    /// # Errors
+    /// When the model refused or is unavailable.
+    async fn render(&self, request: RenderRequest) -> Result<Rendered, RenderError>;
+}
+
+/// Where an output is kept: `account/generation/attempt/index` (DESIGN 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaKey {
+    /// Whose it is; erasure removes this prefix.
+    pub account: AccountId,
+    /// The job.
+    pub generation: GenerationId,
+    /// The attempt that made it, from 1.
+    pub attempt: u32,
+    /// Which of the job's outputs, from 0.
+    pub index: u32,
+    /// The file's extension, without the dot.
+    pub extension: String,
+}
+
+impl MediaKey {
+    /// The object's path.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let Self { account, generation, attempt, index, extension } = self;
+        format!("{account}/{generation}/{attempt}/{index}.{extension}")
+    }
+}
+
+/// Keeps outputs.
+#[async_trait]
+pub trait MediaStore: Send + Sync + 'static {
+    /// Stores an object; storing the same bytes again is harmless.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn put(&self, key: &MediaKey, bytes: Bytes) -> Result<(), GatewayError>;
+
+    /// Fetches an object by its path; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn get(&self, path: &str) -> Result<Option<Bytes>, GatewayError>;
+
+    /// Removes every object of a generation. Removing what is gone is harmless.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError>;
+}
+
+/// The outside world, as the composition root hangs it together.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness and ids.
+    pub random: Arc<dyn RandomBytes>,
+    /// Mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// Models.
+    pub generator: Arc<dyn Generator>,
+    /// Outputs.
+    pub media: Arc<dyn MediaStore>,
+}

@@ -1,0 +1,179 @@
+//! Carrying out one piece of work. Each is safe to do twice: the aggregates recognise a repeat.
+
+use atelier_domain::account::{Account, Status as AccountStatus};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, GrantSource};
+use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, Output, Status};
+use atelier_domain::policy::sign_up_bonus;
+use atelier_domain::{AccountId, Credits, GenerationId, LedgerId, LotId};
+use atelier_vault::Opened;
+use chrono::{DateTime, Utc};
+use cqrs_es::Aggregate;
+
+use super::{Work, mails};
+use crate::command_path::{CommandContext, CommandError, Target};
+use crate::ports::{GatewayError, MediaKey, RenderError, RenderRequest};
+use crate::refusal::UseCaseError;
+use crate::use_cases::GrantCredits;
+use crate::write_side::WriteSide;
+
+/// Why a piece of work has to be tried again. A rule's refusal is not here: it is an answer, and ends the work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkError {
+    /// The command path did not accept it.
+    #[error("command: {0}")]
+    Command(String),
+    /// The outside world did not.
+    #[error("gateway: {0}")]
+    Gateway(#[from] GatewayError),
+}
+
+fn try_again<E: std::fmt::Display>(error: &CommandError<E>) -> WorkError {
+    WorkError::Command(match error {
+        CommandError::Internal(cause) => cause.clone(),
+        other => other.to_string(),
+    })
+}
+
+/// Carries out one piece of work.
+pub(super) async fn execute(write: &WriteSide, context: &CommandContext, id: &str, work: Work) -> Result<(), WorkError> {
+    match work {
+        Work::RenderGeneration { generation } => render(write, context, generation).await,
+        Work::CaptureHold { ledger, generation, amount } => capture(write, context, ledger, generation, amount).await,
+        Work::VoidHold { ledger, generation } => {
+            ledger_command(write, context, ledger, |now| CreditLedgerCommand::VoidHold { hold_id: generation.into(), now }).await
+        }
+        Work::ExpireLot { ledger, lot, .. } => {
+            ledger_command(write, context, ledger, |now| CreditLedgerCommand::ExpireLot { lot_id: lot, now }).await
+        }
+        Work::AbandonIfNotRequested { account, generation, .. } => {
+            generation_command(write, context, account, generation, || GenerationCommand::Abandon).await
+        }
+        Work::TimeOutGeneration { generation, .. } => fail(write, context, generation, FailureReason::Timeout).await,
+        Work::GrantSignUpBonus { account, lot } => sign_up_bonus(write, context, account, lot).await,
+        Work::DeleteMedia { account, generation } => Ok(write.ports.media.delete_generation(account, generation).await?),
+        Work::SendVerificationMail { account } => mails::verification(write, account, id).await,
+        Work::SendAlreadyRegisteredMail { account } => mails::already_registered(write, account, id).await,
+    }
+}
+
+async fn capture(
+    write: &WriteSide,
+    context: &CommandContext,
+    ledger: LedgerId,
+    generation: GenerationId,
+    amount: Credits,
+) -> Result<(), WorkError> {
+    let command = |now| CreditLedgerCommand::CaptureHold { hold_id: generation.into(), amount, now };
+    ledger_command(write, context, ledger, command).await
+}
+
+async fn ledger_command(
+    write: &WriteSide,
+    context: &CommandContext,
+    ledger: LedgerId,
+    command: impl Fn(DateTime<Utc>) -> CreditLedgerCommand + Send + Sync,
+) -> Result<(), WorkError> {
+    let target = Target { id: ledger.to_string(), subject: ledger.account };
+    answered(write.path.execute::<CreditLedger>(&target, context, None, command).await.map(drop))
+}
+
+async fn generation_command(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+    generation: GenerationId,
+    command: impl Fn() -> GenerationCommand + Send + Sync,
+) -> Result<(), WorkError> {
+    let target = Target { id: generation.to_string(), subject: account };
+    answered(write.path.execute::<Generation>(&target, context, None, |_| command()).await.map(drop))
+}
+
+/// A refusal is an answer: a repeat, or somebody was first. Everything else is tried again.
+fn answered<E: std::fmt::Display>(result: Result<(), CommandError<E>>) -> Result<(), WorkError> {
+    match result {
+        Ok(()) | Err(CommandError::Refused(_)) => Ok(()),
+        Err(error) => Err(try_again(&error)),
+    }
+}
+
+async fn load<A: Aggregate>(write: &WriteSide, id: &str) -> Result<A, WorkError> {
+    Ok(write.path.load::<A>(id).await.map_err(|error| try_again(&error))?.state)
+}
+
+async fn fail(
+    write: &WriteSide,
+    context: &CommandContext,
+    generation: GenerationId,
+    reason: FailureReason,
+) -> Result<(), WorkError> {
+    let job: Generation = load(write, &generation.to_string()).await?;
+    let Some(terms) = job.terms() else { return Ok(()) };
+    generation_command(write, context, terms.account_id, generation, || GenerationCommand::Fail { reason }).await
+}
+
+async fn sign_up_bonus(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+    lot: LotId,
+) -> Result<(), WorkError> {
+    let owner: Account = load(write, &account.to_string()).await?;
+    if owner.status() != AccountStatus::Open {
+        return Ok(());
+    }
+    // The lot's id is the verifying event's, a UUIDv7: its own instant, so that a late repeat asks for the same terms.
+    let verified_at = lot.0.get_timestamp().and_then(|t| {
+        let (seconds, nanos) = t.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+    });
+    let expires_at = verified_at.map(|at| at + sign_up_bonus::LIFETIME);
+    let ledger = LedgerId::live(account);
+    let grant = GrantCredits { ledger, lot, source: GrantSource::Promotional, amount: sign_up_bonus::AMOUNT, expires_at };
+    let granted: Result<_, UseCaseError> = grant.run(write, context).await;
+    answered(granted.map(drop))
+}
+
+/// Starts the job, draws its outputs, stores them, and reports success. Died in between, the lease runs out and the next
+/// worker starts another attempt; whichever reports first wins, the other is refused.
+async fn render(write: &WriteSide, context: &CommandContext, generation: GenerationId) -> Result<(), WorkError> {
+    let job: Generation = load(write, &generation.to_string()).await?;
+    let (Some(terms), Some(prompt)) = (job.terms().cloned(), job.prompt()) else { return Ok(()) };
+    if !matches!(job.status(), Status::Queued | Status::Running) {
+        return Ok(());
+    }
+    let account = terms.account_id;
+    let prompt = match write.vault.open(account, "prompt", prompt).await {
+        Ok(Opened::Text(prompt)) => prompt,
+        Ok(Opened::Erased) => return fail(write, context, generation, FailureReason::PromptErased).await,
+        Err(error) => return Err(WorkError::Command(error.to_string())),
+    };
+    let target = Target { id: generation.to_string(), subject: account };
+    let attempt = match write.path.execute::<Generation>(&target, context, None, |_| GenerationCommand::Start).await {
+        Ok(crate::command_path::Executed::Done { state, .. }) => state.attempt(),
+        Ok(crate::command_path::Executed::Repeat { .. }) | Err(CommandError::Refused(_)) => return Ok(()),
+        Err(error) => return Err(try_again(&error)),
+    };
+    let mut outputs = Vec::new();
+    for index in 0..terms.num_images {
+        let request = RenderRequest {
+            model: terms.model.clone(),
+            prompt: prompt.clone(),
+            width: terms.width,
+            height: terms.height,
+            seed: terms.seed.wrapping_add(u64::from(index)),
+        };
+        let rendered = match write.ports.generator.render(request).await {
+            Ok(rendered) => rendered,
+            Err(RenderError::Refused(_)) if !outputs.is_empty() => break,
+            Err(RenderError::Refused(_)) => return fail(write, context, generation, FailureReason::ProviderFailed).await,
+            Err(RenderError::Unavailable(cause)) => return Err(WorkError::Gateway(GatewayError(cause))),
+        };
+        let extension = rendered.media_type.rsplit('/').next().unwrap_or("bin").to_owned();
+        let key = MediaKey { account, generation, attempt, index, extension };
+        let bytes = rendered.bytes.len() as u64;
+        write.ports.media.put(&key, rendered.bytes).await?;
+        let (width, height, media_type) = (terms.width, terms.height, rendered.media_type.to_owned());
+        outputs.push(Output { object: key.path(), media_type, width, height, bytes });
+    }
+    generation_command(write, context, account, generation, || GenerationCommand::Succeed { attempt, outputs: outputs.clone() }).await
+}

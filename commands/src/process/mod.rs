@@ -1,0 +1,44 @@
+//! Process managers: pure functions from (their state, an event) to (their state, work), and the rows and the dispatcher that carry the work out.
+
+mod dispatcher;
+mod execute;
+mod expiry_sweep;
+mod generation_charge;
+mod mails;
+mod rows;
+mod welcome;
+mod work;
+
+use atelier_domain::Envelope;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use dispatcher::{Dispatcher, DispatcherOptions};
+pub use expiry_sweep::ExpirySweep;
+pub use generation_charge::GenerationCharge;
+pub use rows::{enqueue, react};
+pub use welcome::Welcome;
+pub use work::{Lane, Work};
+
+/// What a process manager answers an event with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reaction<S> {
+    /// Its state for this instance from now on; `None` forgets the instance.
+    pub state: Option<S>,
+    /// The work it asks for, in order.
+    pub work: Vec<Work>,
+}
+
+/// A process manager: follows the log and asks for work. Pure, so that it can be tested without anything.
+pub trait ProcessManager: Send + Sync + 'static {
+    /// Its name: in checkpoints, in the ids of its work, and as the actor of its commands.
+    const NAME: &'static str;
+    /// What it remembers of one instance.
+    type State: Serialize + DeserializeOwned + Send + Clone;
+
+    /// Which instance an event concerns; `None` when it does not concern this manager.
+    fn instance(event: &Envelope) -> Option<String>;
+
+    /// Decides what an event means for its instance.
+    fn react(state: Option<Self::State>, event: &Envelope) -> Reaction<Self::State>;
+}

@@ -1,0 +1,148 @@
+//! The work that process managers ask for: commands, timers, messages. Ids only, nothing personal.
+
+use atelier_domain::{AccountId, GenerationId, LedgerId, LotId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+fn ledger_as_text<S: Serializer>(ledger: &LedgerId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(ledger)
+}
+
+fn ledger_from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LedgerId, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// One piece of work, carried out at least once; carrying it out twice does nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Work {
+    /// Draw a job's outputs.
+    RenderGeneration {
+        /// The job.
+        generation: GenerationId,
+    },
+    /// Pay for what was delivered.
+    CaptureHold {
+        /// Whose credits.
+        #[serde(serialize_with = "ledger_as_text", deserialize_with = "ledger_from_text")]
+        ledger: LedgerId,
+        /// The job; its hold has the same id.
+        generation: GenerationId,
+        /// The price of what was delivered.
+        amount: atelier_domain::Credits,
+    },
+    /// Give the held credits back.
+    VoidHold {
+        /// Whose credits.
+        #[serde(serialize_with = "ledger_as_text", deserialize_with = "ledger_from_text")]
+        ledger: LedgerId,
+        /// The job; its hold has the same id.
+        generation: GenerationId,
+    },
+    /// Close the id of a hold whose job never came.
+    AbandonIfNotRequested {
+        /// Whose keys the stream belongs to.
+        account: AccountId,
+        /// The job that should be there.
+        generation: GenerationId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Fail a job that did not end in time (U14).
+    TimeOutGeneration {
+        /// The job.
+        generation: GenerationId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Write off a lot (L13).
+    ExpireLot {
+        /// Whose credits.
+        #[serde(serialize_with = "ledger_as_text", deserialize_with = "ledger_from_text")]
+        ledger: LedgerId,
+        /// The lot.
+        lot: LotId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Grant the promotional credits of a verified newcomer (U19).
+    GrantSignUpBonus {
+        /// The newcomer.
+        account: AccountId,
+        /// The lot's id, derived from the event, so that a repeat grants nothing.
+        lot: LotId,
+    },
+    /// Remove a deleted job's files (A31).
+    DeleteMedia {
+        /// Whose they are.
+        account: AccountId,
+        /// The job.
+        generation: GenerationId,
+    },
+    /// Send the link that verifies an address (U26).
+    SendVerificationMail {
+        /// To whom.
+        account: AccountId,
+    },
+    /// Tell an address's owner that somebody tried to sign up with it (sec.S4).
+    SendAlreadyRegisteredMail {
+        /// To whom.
+        account: AccountId,
+    },
+}
+
+/// Which queue a piece of work waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Quick commands.
+    Command,
+    /// Commands for later.
+    Timer,
+    /// Messages to the outside: the outbox.
+    Message,
+    /// Long work on a model.
+    Render,
+}
+
+impl Lane {
+    /// The stored word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Timer => "timer",
+            Self::Message => "message",
+            Self::Render => "render",
+        }
+    }
+}
+
+impl Work {
+    /// The queue this work waits in.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::RenderGeneration { .. } => Lane::Render,
+            Self::CaptureHold { .. } | Self::VoidHold { .. } | Self::GrantSignUpBonus { .. } | Self::DeleteMedia { .. } => {
+                Lane::Command
+            }
+            Self::AbandonIfNotRequested { .. } | Self::TimeOutGeneration { .. } | Self::ExpireLot { .. } => Lane::Timer,
+            Self::SendVerificationMail { .. } | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
+        }
+    }
+
+    /// When it is due; `None` means at once.
+    #[must_use]
+    pub const fn due_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::AbandonIfNotRequested { at, .. } | Self::TimeOutGeneration { at, .. } | Self::ExpireLot { at, .. } => Some(*at),
+            Self::RenderGeneration { .. }
+            | Self::CaptureHold { .. }
+            | Self::VoidHold { .. }
+            | Self::GrantSignUpBonus { .. }
+            | Self::DeleteMedia { .. }
+            | Self::SendVerificationMail { .. }
+            | Self::SendAlreadyRegisteredMail { .. } => None,
+        }
+    }
+}

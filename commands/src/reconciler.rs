@@ -1,0 +1,88 @@
+//! The reconciler: completes either half of what a dead process left between a credential row and its event (DESIGN 4).
+
+use std::time::Duration;
+
+use atelier_domain::Actor;
+use atelier_domain::account::{Account, AccountCommand, SessionEnd};
+use atelier_vault::credential_rows::{api_keys, sessions};
+use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
+
+use crate::refusal::{Refusal, UseCaseError};
+use crate::write_side::{WriteSide, account_target};
+
+/// A row younger than this may belong to a request that is still at work.
+const AT_REST: TimeDelta = TimeDelta::minutes(10);
+/// Rows of one kind taken in one round.
+const ROUND: i64 = 500;
+
+/// What one round completed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Rows whose event was in the log and which now count.
+    pub activated: usize,
+    /// Rows whose event never came, removed.
+    pub removed: usize,
+    /// Withdrawn rows whose event is now in the log, removed.
+    pub ended: usize,
+}
+
+/// Runs a round every `every`, until stopped.
+pub async fn run(write: &WriteSide, every: Duration, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        match reconcile(write).await {
+            Ok(done) if done == Reconciled::default() => {}
+            Ok(done) => tracing::info!(?done, "credential rows reconciled"),
+            Err(error) => tracing::warn!(%error, "credential rows could not be reconciled"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// One round over everything that is old enough. Safe to run anywhere, any number of times.
+///
+/// # Errors
+/// When the database or the log failed; the next round goes on.
+pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
+    let before = write.now() - AT_REST;
+    let context = write.request_context(Actor::Process("Reconciler".into()));
+    let mut done = Reconciled::default();
+    for (session, account) in sessions::pending_before(&write.pool, before, ROUND).await? {
+        let state = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
+        if state.has_session(&session) {
+            sessions::activate(&write.pool, session).await?;
+            done.activated += 1;
+        } else {
+            sessions::remove(&write.pool, session).await?;
+            done.removed += 1;
+        }
+    }
+    for (session, account) in sessions::revoked_before(&write.pool, before, ROUND).await? {
+        let end = |_| AccountCommand::EndSession { session_id: session, reason: SessionEnd::Revoked };
+        let ended = write.path.execute::<Account>(&account_target(account), &context, None, end).await;
+        ended.map_err(|error| error.map(Refusal::from))?;
+        sessions::remove(&write.pool, session).await?;
+        done.ended += 1;
+    }
+    for (key, account) in api_keys::pending_before(&write.pool, before, ROUND).await? {
+        let state = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
+        if state.has_api_key(&key) {
+            api_keys::activate(&write.pool, key).await?;
+            done.activated += 1;
+        } else {
+            api_keys::remove(&write.pool, key).await?;
+            done.removed += 1;
+        }
+    }
+    for (key, account) in api_keys::revoked_before(&write.pool, before, ROUND).await? {
+        let revoke = |_| AccountCommand::RevokeApiKey { key_id: key };
+        let ended = write.path.execute::<Account>(&account_target(account), &context, None, revoke).await;
+        ended.map_err(|error| error.map(Refusal::from))?;
+        api_keys::remove(&write.pool, key).await?;
+        done.ended += 1;
+    }
+    Ok(done)
+}

@@ -1,0 +1,144 @@
+//! Why a use case says no: one closed list of codes, each with a sentence and, where there is one, the input's field.
+
+use atelier_domain::Credits;
+use atelier_domain::account::AccountError;
+use atelier_domain::credit_ledger::CreditLedgerError;
+use atelier_domain::generation::GenerationError;
+use atelier_domain::text::InvalidText;
+
+use crate::command_path::CommandError;
+
+/// What kind of no it is. The edges map each to their own form, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefusalCode {
+    /// A field is missing, malformed or out of range.
+    InvalidField,
+    /// The username belongs to somebody else.
+    UsernameTaken,
+    /// Email or password is wrong; which of them is not said (sec.S4).
+    InvalidCredentials,
+    /// A mail's link is wrong, used or expired.
+    InvalidToken,
+    /// The address must be verified first (U26).
+    EmailNotVerified,
+    /// The plan does not allow it (A24).
+    PlanRequired,
+    /// Not enough credits (402).
+    InsufficientCredits,
+    /// Dearer than the caller allowed (`max_credits`).
+    TooExpensive,
+    /// No such thing, or not the caller's.
+    NotFound,
+    /// The model is not on offer.
+    ModelUnavailable,
+    /// The job has ended.
+    AlreadyEnded,
+    /// The job is still at work.
+    StillRunning,
+    /// A bound on how many there may be is reached.
+    LimitReached,
+}
+
+impl RefusalCode {
+    /// The code as the seeds' APIs write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidField => "invalid_field",
+            Self::UsernameTaken => "username_taken",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::InvalidToken => "invalid_token",
+            Self::EmailNotVerified => "email_not_verified",
+            Self::PlanRequired => "plan_required",
+            Self::InsufficientCredits => "insufficient_credits",
+            Self::TooExpensive => "max_credits_exceeded",
+            Self::NotFound => "not_found",
+            Self::ModelUnavailable => "model_unavailable",
+            Self::AlreadyEnded => "already_ended",
+            Self::StillRunning => "still_running",
+            Self::LimitReached => "limit_reached",
+        }
+    }
+}
+
+/// A no, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind of no it is.
+    pub code: RefusalCode,
+    /// The input's field, in snake case, if one is to blame.
+    pub field: Option<&'static str>,
+    /// A sentence for a person; never quotes personal input.
+    pub message: String,
+    /// For credits: what is required and what is available.
+    pub credits: Option<(Credits, Credits)>,
+}
+
+impl Refusal {
+    /// A no without a field.
+    #[must_use]
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, field: None, message: message.into(), credits: None }
+    }
+
+    /// A no to one field of the input.
+    #[must_use]
+    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
+        Self { code: RefusalCode::InvalidField, field: Some(field), message: message.into(), credits: None }
+    }
+}
+
+/// What a use case fails with.
+pub type UseCaseError = CommandError<Refusal>;
+
+impl From<Refusal> for UseCaseError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Names the field of a refused text.
+pub(crate) fn in_field<T>(field: &'static str, parsed: Result<T, InvalidText>) -> Result<T, UseCaseError> {
+    parsed.map_err(|error| Refusal::field(field, format!("{field} {error}")).into())
+}
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        let code = match error {
+            AccountError::NotOpen => RefusalCode::NotFound,
+            AccountError::AlreadyUsed => RefusalCode::InvalidField,
+            AccountError::EmailNotVerified => RefusalCode::EmailNotVerified,
+            AccountError::PlanRequired => RefusalCode::PlanRequired,
+            AccountError::TooManyApiKeys(_) => RefusalCode::LimitReached,
+            AccountError::ExpiryInThePast => return Self::field("expires_at", error.to_string()),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<GenerationError> for Refusal {
+    fn from(error: GenerationError) -> Self {
+        let code = match error {
+            GenerationError::NotFound | GenerationError::AlreadyUsed => RefusalCode::NotFound,
+            GenerationError::AlreadyEnded => RefusalCode::AlreadyEnded,
+            GenerationError::StillRunning => RefusalCode::StillRunning,
+            GenerationError::InvalidResult => RefusalCode::InvalidField,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<CreditLedgerError> for Refusal {
+    fn from(error: CreditLedgerError) -> Self {
+        match error {
+            CreditLedgerError::InsufficientCredits { required, available } => Self {
+                code: RefusalCode::InsufficientCredits,
+                field: None,
+                message: format!("This request needs {required} credits, and {available} are available."),
+                credits: Some((required, available)),
+            },
+            other => Self::new(RefusalCode::InvalidField, other.to_string()),
+        }
+    }
+}

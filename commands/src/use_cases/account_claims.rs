@@ -1,0 +1,93 @@
+//! Claims on email and username: taken before the account opens, taken over when their account never did (DESIGN 4, Uniqueness).
+
+use atelier_domain::AccountId;
+use atelier_domain::account::{Account, AccountCommand, AccountError, Status};
+use atelier_domain::text::{Email, Username};
+use atelier_domain::KeyClass;
+use atelier_vault::credential_rows::claims::{self, Claim, ClaimOutcome};
+use atelier_vault::credential_rows::delete_account;
+use atelier_vault::{IndexDigest, IndexKind};
+use chrono::TimeDelta;
+
+use crate::command_path::{CommandContext, CommandError};
+use crate::refusal::{Refusal, UseCaseError};
+use crate::write_side::{WriteSide, account_target};
+
+/// How old a claim must be before its missing account counts as abandoned.
+const STALE_AFTER: TimeDelta = TimeDelta::minutes(10);
+/// How often a stale claim is cleared away before the sign-up gives up; two are possible, one for each name.
+const ATTEMPTS: usize = 4;
+
+/// What became of the claims of a sign-up.
+pub(super) enum Claims {
+    /// Both are the new account's.
+    Ours,
+    /// The username is somebody's.
+    UsernameTaken,
+    /// The address is somebody's; whose, if that account is open.
+    EmailTaken(Option<AccountId>),
+}
+
+/// The digest an address is found by.
+pub(super) fn email_digest(write: &WriteSide, email: &Email) -> IndexDigest {
+    write.blind_index.digest(IndexKind::Email, &email.folded())
+}
+
+/// Claims both names for a new account, clearing stale claims away on the way.
+pub(super) async fn claim(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+    email: &Email,
+    username: &Username,
+) -> Result<Claims, UseCaseError> {
+    let by_email = email_digest(write, email);
+    let by_username = write.blind_index.digest(IndexKind::Username, username.as_ref());
+    for _ in 0..ATTEMPTS {
+        // The username first: it is public, so it may be told; the address may not (sec.S4).
+        if let Some(holder) = claims::find(&write.pool, &by_username).await? {
+            if !clear_if_stale(write, context, holder).await? {
+                return Ok(Claims::UsernameTaken);
+            }
+            continue;
+        }
+        match claims::claim_pair(&write.pool, account, &by_email, &by_username, write.now()).await? {
+            ClaimOutcome::Claimed => return Ok(Claims::Ours),
+            ClaimOutcome::Taken { kind, holder } => {
+                if clear_if_stale(write, context, holder).await? {
+                    continue;
+                }
+                return Ok(match kind {
+                    IndexKind::Username => Claims::UsernameTaken,
+                    IndexKind::Email => Claims::EmailTaken(is_open(write, holder.account).await?.then_some(holder.account)),
+                });
+            }
+        }
+    }
+    Err(CommandError::Conflict)
+}
+
+async fn is_open(write: &WriteSide, account: AccountId) -> Result<bool, UseCaseError> {
+    let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+    Ok(loaded.state.status() == Status::Open)
+}
+
+/// Removes the claims of an account that never opened. First its stream is closed, so that a late sign-up conflicts; then its
+/// rows and keys go. A crash in between leaves the claim, and the next sign-up does it again.
+async fn clear_if_stale(write: &WriteSide, context: &CommandContext, holder: Claim) -> Result<bool, UseCaseError> {
+    if write.now() - holder.claimed_at < STALE_AFTER {
+        return Ok(false);
+    }
+    let target = account_target(holder.account);
+    match write.path.execute::<Account>(&target, context, None, |_| AccountCommand::Abandon).await {
+        Ok(_) => {
+            for class in [KeyClass::Profile, KeyClass::Billing] {
+                write.vault.shred(holder.account, class).await?;
+            }
+            delete_account(&write.pool, holder.account).await?;
+            Ok(true)
+        }
+        Err(CommandError::Refused(AccountError::AlreadyUsed)) => Ok(false),
+        Err(error) => Err(error.map(Refusal::from)),
+    }
+}

@@ -1,0 +1,99 @@
+//! `createApiKey`: a key whose secret is shown once (B03, B04, V28). The row waits, the event is appended, the row counts.
+//!
+//! What happens when the process dies: before the event, the pending row is removed by the reconciler; after it, the row is
+//! activated by the reconciler, and the key stands in the list, its secret unseen, to be revoked.
+
+use atelier_domain::account::{Account, AccountCommand, KeyScope};
+use atelier_domain::text::KeyLabel;
+use atelier_domain::{AccountId, ApiKeyId, Environment};
+use atelier_vault::ApiKeySecret;
+use atelier_vault::credential_rows::api_keys::{self, NewApiKey};
+use chrono::{DateTime, Utc};
+
+use crate::command_path::CommandContext;
+use crate::event_store::Position;
+use crate::refusal::{Refusal, UseCaseError, in_field};
+use crate::write_side::{WriteSide, account_target};
+
+/// Makes a key.
+#[derive(Debug, Clone)]
+pub struct CreateApiKey {
+    /// Whose.
+    pub account: AccountId,
+    /// What its owner calls it.
+    pub label: String,
+    /// Live or test.
+    pub environment: Environment,
+    /// What it may do; everything when not given.
+    pub scopes: Option<Vec<String>>,
+    /// Its end, if any (B13).
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A new key, with its secret for the one time it is shown.
+#[derive(Debug, Clone)]
+pub struct CreatedApiKey {
+    /// The key's id.
+    pub key: ApiKeyId,
+    /// The key itself.
+    pub secret: ApiKeySecret,
+    /// The position to read from.
+    pub position: Position,
+}
+
+impl CreateApiKey {
+    /// Runs the use case.
+    ///
+    /// # Errors
+    /// `invalid_field` for the label, an unknown scope (V29) or a past expiry; `email_not_verified`; `limit_reached`.
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<CreatedApiKey, UseCaseError> {
+        let label = in_field("label", KeyLabel::parse(&self.label))?;
+        let scopes = self.scopes()?;
+        let key = ApiKeyId(write.fresh_id());
+        let secret = ApiKeySecret::generate(self.environment, write.ports.random.as_ref());
+        let names: Vec<String> = scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        let row = NewApiKey {
+            key,
+            account: self.account,
+            secret: &secret,
+            digest: write.secrets.api_key(&secret),
+            scopes: &names,
+            created_at: write.now(),
+            expires_at: self.expires_at,
+        };
+        api_keys::insert_pending(&write.pool, &row).await?;
+        let command = |now| AccountCommand::CreateApiKey {
+            key_id: key,
+            label: label.clone(),
+            prefix: secret.prefix().to_owned(),
+            last4: secret.last4().to_owned(),
+            environment: self.environment,
+            scopes: scopes.clone(),
+            expires_at: self.expires_at,
+            now,
+        };
+        let executed = match write.path.execute::<Account>(&account_target(self.account), context, None, command).await {
+            Ok(executed) => executed,
+            Err(error) => {
+                if matches!(error, crate::CommandError::Refused(_)) {
+                    api_keys::remove(&write.pool, key).await?;
+                }
+                return Err(error.map(Refusal::from));
+            }
+        };
+        api_keys::activate(&write.pool, key).await?;
+        Ok(CreatedApiKey { key, secret, position: executed.position() })
+    }
+
+    fn scopes(&self) -> Result<Vec<KeyScope>, UseCaseError> {
+        let Some(names) = &self.scopes else { return Ok(KeyScope::ALL.to_vec()) };
+        let known = KeyScope::ALL.map(KeyScope::as_str).join(", ");
+        if names.is_empty() || names.len() > KeyScope::ALL.len() {
+            return Err(Refusal::field("scopes", format!("scopes must name one or more of {known}")).into());
+        }
+        let parse = |name: &String| {
+            KeyScope::parse(name).ok_or_else(|| Refusal::field("scopes", format!("scopes may contain only {known}")).into())
+        };
+        names.iter().map(parse).collect()
+    }
+}

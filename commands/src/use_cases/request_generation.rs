@@ -1,0 +1,245 @@
+//! `requestGeneration` and `POST /v1/generate`: price, hold, accept. Hold first, then the job (DESIGN 4).
+//!
+//! What happens when the process dies: before the hold, nothing; between hold and job, `AbandonIfNotRequested` closes the id
+//! and the hold is voided, or a repeat with the same key resumes with the same id; after the job, the process manager takes over.
+
+use atelier_domain::account::Account;
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, GrantSource};
+use atelier_domain::generation::{Generation, GenerationCommand, GenerationError, GenerationRequest, RequestTerms, Status};
+use atelier_domain::policy::catalogue::{self, Model};
+use atelier_domain::text::Prompt;
+use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, LedgerId, LotId};
+use chrono::{DateTime, Days, NaiveTime, Utc};
+use uuid::Uuid;
+
+use super::GrantCredits;
+use crate::command_path::{CommandContext, CommandError, Executed, Target};
+use crate::event_store::{IdempotencyKey, Position};
+use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
+use crate::write_side::WriteSide;
+
+/// What a test ledger is filled up with each day (DESIGN 4).
+const TEST_CREDITS_A_DAY: Credits = Credits::new(10_000);
+
+/// Asks for outputs of a model.
+#[derive(Debug, Clone)]
+pub struct RequestGeneration {
+    /// Who pays and owns.
+    pub account: AccountId,
+    /// Live or test.
+    pub environment: Environment,
+    /// The key it came by, if any.
+    pub api_key: Option<ApiKeyId>,
+    /// What to draw.
+    pub prompt: String,
+    /// The catalogue's model.
+    pub model: String,
+    /// Pixels; 1024 when not given.
+    pub width: Option<u32>,
+    /// Pixels; 1024 when not given.
+    pub height: Option<u32>,
+    /// How many outputs, 1-4; 1 when not given.
+    pub num_images: Option<u32>,
+    /// 0 to 2^32-1; chosen when not given.
+    pub seed: Option<u64>,
+    /// Refuse if dearer than this.
+    pub max_credits: Option<i64>,
+    /// `false` keeps it out of Explore and needs a premium plan.
+    pub publish: Option<bool>,
+    /// A repeat with the same key and the same request is the same job.
+    pub idempotency_key: Option<String>,
+}
+
+/// A checked and priced request.
+#[derive(Debug, Clone)]
+pub struct Priced {
+    model: &'static Model,
+    prompt: Prompt,
+    width: u32,
+    height: u32,
+    num_images: u32,
+    /// The price of the whole job.
+    pub price: Credits,
+}
+
+/// An accepted job.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted {
+    /// The job.
+    pub generation: GenerationId,
+    /// What is held for it.
+    pub price: Credits,
+    /// The position to read from.
+    pub position: Position,
+    /// Whether an earlier request with the same key had made it.
+    pub repeated: bool,
+}
+
+impl RequestGeneration {
+    /// Checks and prices the request; writes nothing (`dry_run`).
+    ///
+    /// # Errors
+    /// `invalid_field` or `model_unavailable`, naming the field; `max_credits_exceeded`.
+    pub fn price(&self) -> Result<Priced, UseCaseError> {
+        let prompt = in_field("prompt", Prompt::parse(&self.prompt))?;
+        let model = catalogue::model(&self.model).ok_or_else(|| Refusal {
+            field: Some("model"),
+            ..Refusal::new(RefusalCode::ModelUnavailable, "model is not in the catalogue; see GET /v1/models")
+        })?;
+        let side = |field, side: Option<u32>| {
+            let side = side.unwrap_or(catalogue::DEFAULT_SIDE);
+            let (least, most) = (catalogue::MIN_SIDE, catalogue::MAX_SIDE);
+            let allowed = (least..=most).contains(&side);
+            if allowed { Ok(side) } else { Err(Refusal::field(field, format!("{field} must be {least} to {most} pixels"))) }
+        };
+        let (width, height) = (side("width", self.width)?, side("height", self.height)?);
+        let num_images = self.num_images.unwrap_or(1);
+        if !(1..=catalogue::MAX_IMAGES).contains(&num_images) {
+            return Err(Refusal::field("num_images", format!("num_images must be 1 to {}", catalogue::MAX_IMAGES)).into());
+        }
+        if self.seed.is_some_and(|seed| seed > u64::from(u32::MAX)) {
+            return Err(Refusal::field("seed", format!("seed must be 0 to {}", u32::MAX)).into());
+        }
+        let price = model.price_of(num_images);
+        if self.max_credits.is_some_and(|most| price.get() > most) {
+            let message = format!("This request costs {price} credits, more than max_credits allows.");
+            return Err(Refusal { field: Some("max_credits"), ..Refusal::new(RefusalCode::TooExpensive, message) }.into());
+        }
+        Ok(Priced { model, prompt, width, height, num_images, price })
+    }
+
+    /// Runs the use case: the job is accepted and its price held when this returns.
+    ///
+    /// # Errors
+    /// As [`Self::price`]; `email_not_verified`, `plan_required`, `insufficient_credits`; `KeyReused` for another request under
+    /// the same key.
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Accepted, UseCaseError> {
+        let priced = self.price()?;
+        let generation = GenerationId(write.fresh_id());
+        let key = self.key(write, &priced, generation)?;
+        if let Some(Executed::Repeat { result, position }) = write.path.repeat::<CreditLedger>(key.as_ref()).await.map_err(to_use_case)? {
+            return self.resume(write, context, &priced, &result, position).await;
+        }
+        let publish = self.publishes(write).await?;
+        let ledger = LedgerId { account: self.account, environment: self.environment };
+        if self.environment == Environment::Test {
+            refill_test_ledger(write, context, ledger).await?;
+        }
+        let target = Target { id: ledger.to_string(), subject: self.account };
+        let hold = |now| CreditLedgerCommand::PlaceHold {
+            hold_id: generation.into(),
+            generation_id: generation,
+            amount: priced.price,
+            price_version: catalogue::PRICE_VERSION,
+            now,
+        };
+        match write.path.execute::<CreditLedger>(&target, context, key.as_ref(), hold).await.map_err(to_use_case)? {
+            Executed::Done { position, .. } => {
+                let accepted = self.accept(write, context, &priced, generation, publish).await?;
+                Ok(Accepted { position: accepted.max(position), generation, price: priced.price, repeated: false })
+            }
+            Executed::Repeat { result, position } => self.resume(write, context, &priced, &result, position).await,
+        }
+    }
+
+    /// The rule of acceptance: a verified address, and the publish preference as it is now (A26).
+    async fn publishes(&self, write: &WriteSide) -> Result<bool, UseCaseError> {
+        let account = write.path.load::<Account>(&self.account.to_string()).await.map_err(|e| e.map(Refusal::from))?.state;
+        if !account.email_verified() {
+            return Err(Refusal::new(RefusalCode::EmailNotVerified, "Verify your email address before the first generation.").into());
+        }
+        if self.publish == Some(false) && !account.plan().allows_private_generations() {
+            let refusal = Refusal::new(RefusalCode::PlanRequired, "Keeping a generation private needs a premium plan.");
+            return Err(Refusal { field: Some("publish"), ..refusal }.into());
+        }
+        Ok(self.environment == Environment::Live && self.publish.unwrap_or(account.publishes()))
+    }
+
+    /// Second step: the job itself, under the id that its hold already has.
+    async fn accept(
+        &self,
+        write: &WriteSide,
+        context: &CommandContext,
+        priced: &Priced,
+        generation: GenerationId,
+        publish: bool,
+    ) -> Result<Position, UseCaseError> {
+        let mut random = [0_u8; 4];
+        write.ports.random.fill(&mut random);
+        let terms = RequestTerms {
+            account_id: self.account,
+            environment: self.environment,
+            api_key_id: self.api_key,
+            model: priced.model.id.to_owned(),
+            media_type: priced.model.media_type,
+            width: priced.width,
+            height: priced.height,
+            num_images: priced.num_images,
+            seed: self.seed.unwrap_or_else(|| u64::from(u32::from_le_bytes(random))),
+            unit_price: priced.model.price,
+            price: priced.price,
+            price_version: catalogue::PRICE_VERSION,
+            publish,
+        };
+        let request = GenerationRequest { terms, prompt: priced.prompt.clone() };
+        let target = Target { id: generation.to_string(), subject: self.account };
+        let command = |_| GenerationCommand::Request(Box::new(request.clone()));
+        let executed = write.path.execute::<Generation>(&target, context, None, command).await;
+        Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
+    }
+
+    /// A repeat: takes the missing step if the first request died before it, and answers with the job as it now is.
+    async fn resume(
+        &self,
+        write: &WriteSide,
+        context: &CommandContext,
+        priced: &Priced,
+        result: &str,
+        position: Position,
+    ) -> Result<Accepted, UseCaseError> {
+        let generation: GenerationId =
+            result.parse().map_err(|_| CommandError::Internal("a stored idempotency result is not an id".into()))?;
+        let job = write.path.load::<Generation>(&generation.to_string()).await.map_err(|e| e.map(Refusal::from))?;
+        let accepted = match job.state.status() {
+            Status::New => match self.accept(write, context, priced, generation, self.publishes(write).await?).await {
+                Ok(position) => position,
+                // The first request, or its abandonment, came in between; the job is as it now is.
+                Err(CommandError::Refused(refusal)) if refusal.message == GenerationError::AlreadyUsed.to_string() => job.position,
+                Err(error) => return Err(error),
+            },
+            Status::Abandoned => {
+                return Err(Refusal::new(RefusalCode::AlreadyEnded, "The first request did not complete; use a new key.").into());
+            }
+            Status::Queued | Status::Running | Status::Succeeded | Status::Failed | Status::Cancelled => job.position,
+        };
+        Ok(Accepted { generation, price: priced.price, position: accepted.max(position), repeated: true })
+    }
+
+    /// The client's key with the request's meaning beside it: what a repeat must match (L04, L07).
+    fn key(&self, write: &WriteSide, priced: &Priced, generation: GenerationId) -> Result<Option<IdempotencyKey>, UseCaseError> {
+        let Some(key) = self.idempotency_key.clone() else { return Ok(None) };
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        if key.is_empty() || key.len() > 200 || !key.bytes().all(allowed) {
+            return Err(Refusal::field("idempotency_key", "idempotency_key must have 1 to 200 of A-Z a-z 0-9 . _ : -").into());
+        }
+        let meaning = serde_json::json!([
+            "generate", self.environment, priced.prompt.as_ref(), priced.model.id, priced.width, priced.height, priced.num_images,
+            self.seed, self.publish, self.max_credits
+        ]);
+        let fingerprint = write.secrets.fingerprint(self.account, meaning.to_string().as_bytes());
+        Ok(Some(IdempotencyKey { account: self.account, key, fingerprint, result: generation.to_string() }))
+    }
+}
+
+fn to_use_case(error: CommandError<atelier_domain::credit_ledger::CreditLedgerError>) -> UseCaseError {
+    error.map(Refusal::from)
+}
+
+/// Opens today's lot of the test ledger; a no-op when it is open.
+async fn refill_test_ledger(write: &WriteSide, context: &CommandContext, ledger: LedgerId) -> Result<(), UseCaseError> {
+    let today = write.now().date_naive();
+    let lot = LotId(Uuid::new_v5(&ledger.account.0, format!("test credits {today}").as_bytes()));
+    let tomorrow: Option<DateTime<Utc>> = today.checked_add_days(Days::new(1)).map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let grant = GrantCredits { ledger, lot, source: GrantSource::Promotional, amount: TEST_CREDITS_A_DAY, expires_at: tomorrow };
+    grant.run(write, context).await.map(|_| ())
+}

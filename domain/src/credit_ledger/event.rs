@@ -1,0 +1,128 @@
+//! What happens to credits. Every event carries its balanced entries: they alone are what the ledger, its read models and auditors fold.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use super::Entry;
+use crate::personal::{PersonalFields, PersonalSlot};
+use crate::{Credits, GenerationId, HoldId, LotId};
+
+/// Where a lot's credits come from; decides the issuing account and the burn order (U20).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantSource {
+    /// The sign-up bonus and other gifts (U19).
+    Promotional,
+    /// The credits of a plan's cycle.
+    Plan,
+    /// A bought pack (V25).
+    Purchased,
+}
+
+/// An event of a credit ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum CreditLedgerEvent {
+    /// A new lot: issued account -> lot.
+    CreditsGranted {
+        /// The new lot.
+        lot_id: LotId,
+        /// Where the credits come from.
+        source: GrantSource,
+        /// How many.
+        amount: Credits,
+        /// The first instant at which they can no longer be spent; `None` never expires (C10).
+        expires_at: Option<DateTime<Utc>>,
+        /// Balanced entries.
+        entries: Vec<Entry>,
+    },
+    /// Credits set aside for one generation: lots, in burn order, -> held.
+    HoldPlaced {
+        /// The hold.
+        hold_id: HoldId,
+        /// What it pays for.
+        generation_id: GenerationId,
+        /// How much is held.
+        amount: Credits,
+        /// Which price list the amount comes from (L23, U47).
+        price_version: u32,
+        /// Balanced entries, one per lot taken from.
+        entries: Vec<Entry>,
+    },
+    /// The hold ended by payment: held -> consumed, the rest of it back to the lots it came from (L11).
+    HoldCaptured {
+        /// The hold, now ended.
+        hold_id: HoldId,
+        /// What it paid for.
+        generation_id: GenerationId,
+        /// How much was paid; at most what was held.
+        captured: Credits,
+        /// Which price list the amount comes from.
+        price_version: u32,
+        /// Balanced entries.
+        entries: Vec<Entry>,
+    },
+    /// The hold ended without payment: held -> the lots it came from.
+    HoldVoided {
+        /// The hold, now ended.
+        hold_id: HoldId,
+        /// What it would have paid for.
+        generation_id: GenerationId,
+        /// How much came back.
+        returned: Credits,
+        /// Balanced entries.
+        entries: Vec<Entry>,
+    },
+    /// What was left of a lot at its expiry, never the held part (L14): lot -> breakage.
+    LotExpired {
+        /// The lot.
+        lot_id: LotId,
+        /// How much expired.
+        amount: Credits,
+        /// Balanced entries.
+        entries: Vec<Entry>,
+    },
+}
+
+impl CreditLedgerEvent {
+    /// The balanced entries of this event.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        match self {
+            Self::CreditsGranted { entries, .. }
+            | Self::HoldPlaced { entries, .. }
+            | Self::HoldCaptured { entries, .. }
+            | Self::HoldVoided { entries, .. }
+            | Self::LotExpired { entries, .. } => entries,
+        }
+    }
+
+    /// The event's stored name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CreditsGranted { .. } => "CreditsGranted",
+            Self::HoldPlaced { .. } => "HoldPlaced",
+            Self::HoldCaptured { .. } => "HoldCaptured",
+            Self::HoldVoided { .. } => "HoldVoided",
+            Self::LotExpired { .. } => "LotExpired",
+        }
+    }
+}
+
+impl DomainEvent for CreditLedgerEvent {
+    fn event_type(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}
+
+impl PersonalFields for CreditLedgerEvent {
+    /// None: random ids and integers only (REQUIREMENTS 4.2.8).
+    fn personal_fields(&mut self) -> Vec<PersonalSlot<'_>> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,69 @@
+//! Granting: the chart's accounts, the limits, and repeats.
+
+use super::*;
+use GrantSource::{Plan, Promotional, Purchased};
+
+const MAX: i64 = Credits::MAX.get();
+
+#[test]
+fn l01_a_grant_moves_from_the_issuing_account_to_the_lot() {
+    for (source, issued) in [
+        (Promotional, LedgerAccount::IssuedPromotional),
+        (Plan, LedgerAccount::IssuedPromotional),
+        (Purchased, LedgerAccount::IssuedPurchased),
+    ] {
+        let event = CreditLedgerEvent::CreditsGranted {
+            lot_id: lot(1),
+            source,
+            amount: Credits::new(100),
+            expires_at: Some(at(50)),
+            entries: vec![line(issued, -100), line(LedgerAccount::Lot(lot(1)), 100)],
+        };
+        given(&[]).when(grant(1, source, 100, Some(50), 0)).then_expect_events(vec![event]);
+    }
+}
+
+#[test]
+fn l21_a_grant_outside_one_to_max_is_refused() {
+    for amount in [0, -1, MAX + 1, i64::MIN, i64::MAX] {
+        given(&[]).when(grant(1, Purchased, amount, None, 0)).then_expect_error(CreditLedgerError::AmountOutOfRange);
+    }
+    given(&[]).when(grant(1, Purchased, MAX, None, 0)).then_expect_events(vec![granted(1, Purchased, MAX, None)]);
+}
+
+#[test]
+fn l21_a_balance_never_passes_max_counting_what_is_held() {
+    let before = [granted(1, Purchased, MAX - 10, None), placed(9, &[(1, MAX - 10)])];
+    given(&before).when(grant(2, Purchased, 11, None, 0)).then_expect_error(CreditLedgerError::AmountOutOfRange);
+    given(&before).when(grant(2, Purchased, 10, None, 0)).then_expect_events(vec![granted(2, Purchased, 10, None)]);
+}
+
+#[test]
+fn l13_a_grant_that_is_already_over_is_refused() {
+    for now in [50, 51] {
+        given(&[]).when(grant(1, Plan, 5, Some(50), now)).then_expect_error(CreditLedgerError::AlreadyExpired);
+    }
+    given(&[]).when(grant(1, Plan, 5, Some(50), 49)).then_expect_events(vec![granted(1, Plan, 5, Some(50))]);
+}
+
+#[test]
+fn inv04_a_repeated_grant_is_a_no_op_even_after_the_lot_was_spent_or_expired() {
+    let open = vec![granted(1, Plan, 5, Some(50))];
+    let spent = [open.clone(), vec![placed(1, &[(1, 5)]), captured(1, 5, &[])]].concat();
+    let swept = [open.clone(), vec![expired(1, 5)]].concat();
+    for before in [open, spent, swept] {
+        given(&before).when(grant(1, Plan, 5, Some(50), 60)).then_expect_events(Vec::new());
+    }
+}
+
+#[test]
+fn l06_a_lot_id_with_other_terms_is_refused_open_or_spent() {
+    let open = vec![granted(1, Plan, 5, Some(50))];
+    let spent = [open.clone(), vec![placed(1, &[(1, 5)]), captured(1, 5, &[])]].concat();
+    let others = [(Purchased, 5, Some(50)), (Plan, 6, Some(50)), (Plan, 5, Some(51)), (Plan, 5, None)];
+    for before in [&open, &spent] {
+        for (source, amount, expires) in others {
+            given(before).when(grant(1, source, amount, expires, 0)).then_expect_error(CreditLedgerError::IdReused);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Value objects made of text: each refuses what the product refuses, with a message that says what is wrong.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Why a text was refused; the edge adds the field's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidText(pub String);
+
+fn invalid<T>(message: impl Into<String>) -> Result<T, InvalidText> {
+    Err(InvalidText(message.into()))
+}
+
+/// NUL and control characters are refused everywhere; bidirectional overrides too, because they let a text lie (U27).
+fn refuse_control(text: &str, allow_line_breaks: bool) -> Result<(), InvalidText> {
+    let line_break = |c: char| allow_line_breaks && matches!(c, '\n' | '\r' | '\t');
+    if text.chars().any(|c| c.is_control() && !line_break(c)) {
+        return invalid("must not contain control characters");
+    }
+    if text.chars().any(|c| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')) {
+        return invalid("must not contain bidirectional overrides");
+    }
+    Ok(())
+}
+
+macro_rules! text_value {
+    ($(#[$doc:meta])+ $name:ident) => {
+        $(#[$doc])+
+        #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str { &self.0 }
+        }
+
+        impl fmt::Debug for $name {
+            // Personal or close to it: a debug line names the kind, never the text.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(concat!(stringify!($name), "(..)")) }
+        }
+    };
+}
+
+text_value! {
+    /// An email address, lower-cased in its domain; 254 bytes at most (RFC 5321).
+    Email
+}
+text_value! {
+    /// A handle: 3-30 of `a-z 0-9 _ -`, folded to lower case (U27).
+    Username
+}
+text_value! {
+    /// A display name: free Unicode in NFC, 1-50 grapheme clusters (U27).
+    DisplayName
+}
+text_value! {
+    /// A biography: up to 160 grapheme clusters in NFC (V04, C4).
+    Bio
+}
+text_value! {
+    /// A prompt: 1-4,000 characters (S2), line breaks allowed.
+    Prompt
+}
+text_value! {
+    /// An API key's label: 1-64 grapheme clusters (V28).
+    KeyLabel
+}
+
+impl Email {
+    /// Parses an address. Deliverability is proven by the verification mail, not here.
+    ///
+    /// # Errors
+    /// When the text cannot be an address.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        refuse_control(text, false)?;
+        let Some((local, domain)) = text.rsplit_once('@') else { return invalid("must be an email address") };
+        let bad_label = |label: &str| label.is_empty() || label.starts_with('-') || label.ends_with('-');
+        let ascii_domain = domain.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.');
+        if local.is_empty() || local.len() > 64 || text.len() > 254 {
+            return invalid("must be an email address of at most 254 bytes");
+        }
+        if text.chars().any(char::is_whitespace) || !ascii_domain || domain.split('.').any(bad_label) {
+            return invalid("must be an email address");
+        }
+        Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase())))
+    }
+
+    /// The form two addresses are compared by: all lower case. What is sent to keeps its own case.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+/// Names that would collide with routes, roles or the brand (U28).
+const RESERVED_USERNAMES: &[&str] = &[
+    "about", "account", "admin", "administrator", "anonymous", "api", "artnex", "atelier", "auth", "billing", "blog",
+    "brand", "contact", "creator", "creators", "credits", "demo-admin", "docs", "everyone", "explore", "graphql", "health",
+    "help", "info", "legal", "login", "logout", "mailbox", "me", "media", "metrics", "moderator", "news", "null", "official",
+    "pricing", "privacy", "profile", "root", "security", "settings", "signin", "signout", "signup", "staff", "status",
+    "support", "system", "team", "terms", "undefined", "user", "users", "visioart", "webmaster", "www",
+];
+
+impl Username {
+    /// Parses and folds a handle.
+    ///
+    /// # Errors
+    /// When a character, the length or a separator is not allowed, or the name is reserved.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        let folded = text.to_ascii_lowercase();
+        if !(3..=30).contains(&folded.len()) {
+            return invalid("must have 3 to 30 characters");
+        }
+        if !folded.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-') {
+            return invalid("may contain only letters a-z, digits, '_' and '-'");
+        }
+        if !folded.as_bytes()[0].is_ascii_lowercase() {
+            return invalid("must start with a letter");
+        }
+        let separator = |b: &u8| matches!(b, b'_' | b'-');
+        if folded.as_bytes().windows(2).any(|pair| pair.iter().all(separator)) || folded.as_bytes().last().is_some_and(separator) {
+            return invalid("must not have doubled or trailing separators");
+        }
+        if RESERVED_USERNAMES.contains(&folded.as_str()) {
+            return invalid("is reserved");
+        }
+        Ok(Self(folded))
+    }
+}
+
+fn line(text: &str, what: &str, least: usize, most: usize, breaks: bool) -> Result<String, InvalidText> {
+    refuse_control(text, breaks)?;
+    let text: String = text.nfc().collect();
+    let text = text.trim().to_owned();
+    // A grapheme can be arbitrarily long, so bytes are bounded as well: 16 each is generous.
+    let length = text.graphemes(true).count();
+    if length < least || length > most || text.len() > most * 16 {
+        return invalid(format!("must have {least} to {most} {what}"));
+    }
+    Ok(text)
+}
+
+impl DisplayName {
+    /// Normalises and checks a display name.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 50 grapheme clusters, or has control characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        line(text, "characters", 1, 50, false).map(Self)
+    }
+}
+
+impl Bio {
+    /// Normalises and checks a biography; an empty one clears it.
+    ///
+    /// # Errors
+    /// When it is longer than 160 grapheme clusters (never cut silently, C4) or has control characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        line(text, "characters", 0, 160, true).map(Self)
+    }
+}
+
+impl KeyLabel {
+    /// Normalises and checks a key's label.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 64 grapheme clusters, or has control characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        line(text, "characters", 1, 64, false).map(Self)
+    }
+}
+
+impl Prompt {
+    /// Checks a prompt; its text is kept as written, because the same prompt must draw the same picture.
+    ///
+    /// # Errors
+    /// When it is blank, longer than 4,000 characters, or has control characters other than line breaks.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        refuse_control(text, true)?;
+        if text.trim().is_empty() || text.chars().count() > 4_000 {
+            return invalid("must have 1 to 4000 characters");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Checks a password against the seed's rule (V08): at least 8 characters, a number and a symbol; at most 1,024 bytes.
+///
+/// # Errors
+/// When it is too short, too long, or lacks a number or a symbol.
+pub fn check_password(password: &str) -> Result<(), InvalidText> {
+    if password.chars().count() < 8 {
+        return invalid("must have at least 8 characters");
+    }
+    if password.len() > 1_024 {
+        return invalid("must have at most 1024 bytes");
+    }
+    if !password.chars().any(char::is_numeric) || !password.chars().any(|c| !c.is_alphanumeric()) {
+        return invalid("must contain at least one number and one symbol");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn u27_usernames() {
+        for good in ["ada", "Ada-Lovelace", "a_b-c9", &"a".repeat(30)] {
+            assert!(Username::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["ab", "9ada", "a__b", "ada-", "a\u{e9}b", "admin", "a b", "a\0b", &"a".repeat(31)] {
+            assert!(Username::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Username::parse("ADA").unwrap().as_ref(), "ada");
+    }
+
+    #[test]
+    fn v04_a_bio_counts_what_a_person_sees() {
+        let family = "\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}"; // one grapheme cluster of five code points
+        assert!(Bio::parse(&"e\u{301}".repeat(160)).is_ok());
+        assert!(Bio::parse(&family.repeat(100)).is_ok());
+        assert!(Bio::parse(&"x".repeat(161)).is_err());
+        assert!(Bio::parse("").is_ok());
+    }
+
+    #[test]
+    fn emails() {
+        for good in ["ada@example.com", "a.b+c@Sub.Example.COM", "x@localhost"] {
+            assert!(Email::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["ada", "@example.com", "ada@", "a b@example.com", "a@-x.com", "a@x..com", "a\n@x.com"] {
+            assert!(Email::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Email::parse("Ada@Example.COM").unwrap().as_ref(), "Ada@example.com");
+    }
+
+    #[test]
+    fn v08_passwords() {
+        assert!(check_password("correct-horse-1").is_ok());
+        for bad in ["short-1", "longenough1", "long-enough", ""] {
+            assert!(check_password(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn control_characters_and_overrides_are_refused_everywhere() {
+        for bad in ["a\0bc", "a\u{7}bc", "a\u{202E}bc"] {
+            assert!(DisplayName::parse(bad).is_err() && Bio::parse(bad).is_err() && Prompt::parse(bad).is_err());
+        }
+        assert!(Prompt::parse("two\nlines").is_ok());
+    }
+}

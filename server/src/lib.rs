@@ -1,0 +1,3 @@
+//! The executable atelier: configuration, composition root, CLI, HTTP, embedded PostgreSQL.
+
+pub mod embedded_postgres;

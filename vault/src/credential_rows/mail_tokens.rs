@@ -1,0 +1,97 @@
+//! Tokens sent by mail: kept as digests, single use however many try at once (sec.S5).
+
+use atelier_domain::AccountId;
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::RowError;
+use crate::SecretDigest;
+
+/// What a mail token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MailPurpose {
+    /// Proves that the mailbox is the account's.
+    VerifyEmail,
+}
+
+impl MailPurpose {
+    /// The word rows store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+        }
+    }
+}
+
+/// Inserts a token that counts from now until `expires_at`.
+///
+/// # Errors
+/// When the digest is there already, or the database failed.
+pub async fn insert(
+    pool: &PgPool,
+    digest: &SecretDigest,
+    account: AccountId,
+    purpose: MailPurpose,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<(), RowError> {
+    sqlx::query(
+        "INSERT INTO credentials.mail_tokens (token_digest, account_id, purpose, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(&digest.as_bytes()[..])
+    .bind(account.0)
+    .bind(purpose.as_str())
+    .bind(now)
+    .bind(expires_at)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Uses a token up and says whose it was; of many tries at once exactly one gets an answer.
+///
+/// # Errors
+/// When the database failed.
+pub async fn consume(
+    pool: &PgPool,
+    digest: &SecretDigest,
+    purpose: MailPurpose,
+    now: DateTime<Utc>,
+) -> Result<Option<AccountId>, RowError> {
+    let account: Option<Uuid> = sqlx::query_scalar(
+        "UPDATE credentials.mail_tokens SET used_at = $3
+         WHERE token_digest = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3
+         RETURNING account_id",
+    )
+    .bind(&digest.as_bytes()[..])
+    .bind(purpose.as_str())
+    .bind(now)
+    .fetch_optional(pool)
+    .await?;
+    Ok(account.map(AccountId))
+}
+
+/// Whose token it is, without using it up.
+///
+/// # Errors
+/// When the database failed.
+pub async fn peek(
+    pool: &PgPool,
+    digest: &SecretDigest,
+    purpose: MailPurpose,
+    now: DateTime<Utc>,
+) -> Result<Option<AccountId>, RowError> {
+    let account: Option<Uuid> = sqlx::query_scalar(
+        "SELECT account_id FROM credentials.mail_tokens
+         WHERE token_digest = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3",
+    )
+    .bind(&digest.as_bytes()[..])
+    .bind(purpose.as_str())
+    .bind(now)
+    .fetch_optional(pool)
+    .await?;
+    Ok(account.map(AccountId))
+}

@@ -1,0 +1,124 @@
+//! Keyed digests of the 256-bit secrets we hand out, and fingerprints of request bodies (sec.K1, DESIGN 2 and 3.4).
+//!
+//! A fast keyed hash is enough for secrets of full entropy; passwords go through argon2id instead.
+
+use std::io;
+use std::path::Path;
+
+use atelier_domain::AccountId;
+use subtle::ConstantTimeEq;
+
+use crate::keyed_hash::keyed_hash;
+use crate::{ApiKeySecret, MailToken, RandomBytes, SecretKey, SessionToken, key_folder};
+
+/// What is stored of a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretDigest([u8; 32]);
+
+impl SecretDigest {
+    /// The bytes to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether it is the stored one; takes the same time wherever they differ.
+    #[must_use]
+    pub fn matches(&self, stored: &[u8]) -> bool {
+        self.0.ct_eq(stored).into()
+    }
+}
+
+impl std::fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretDigest(..)")
+    }
+}
+
+/// Digests secrets under the server's key in `<keys folder>/credentials/<version>`.
+#[derive(Debug, Clone)]
+pub struct Secrets(SecretKey);
+
+impl Secrets {
+    /// Reads the key, or makes it on the first run. A new version ends every session and API key, for digests do not say theirs.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn open(keys_folder: &Path, random: &dyn RandomBytes) -> io::Result<Self> {
+        key_folder::newest_or_first(keys_folder, "credentials", random).map(|(_, key)| Self(key))
+    }
+
+    fn digest(&self, label: &str, secret: &str) -> SecretDigest {
+        SecretDigest(keyed_hash(&self.0, label, &[secret.as_bytes()]))
+    }
+
+    /// What is stored of an API key.
+    #[must_use]
+    pub fn api_key(&self, key: &ApiKeySecret) -> SecretDigest {
+        self.digest("api key", key.expose())
+    }
+
+    /// What is stored of a session token.
+    #[must_use]
+    pub fn session(&self, token: &SessionToken) -> SecretDigest {
+        self.digest("session", token.expose())
+    }
+
+    /// What is stored of a mail token.
+    #[must_use]
+    pub fn mail(&self, token: &MailToken) -> SecretDigest {
+        self.digest("mail token", token.expose())
+    }
+
+    /// The fingerprint of a request's canonical body for idempotency: keyed and bound to the account, so that equal
+    /// prompts of two people cannot be told equal.
+    #[must_use]
+    pub fn fingerprint(&self, account: AccountId, canonical_body: &[u8]) -> [u8; 32] {
+        keyed_hash(&self.0, "request", &[account.0.as_bytes(), canonical_body])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_domain::{Environment, SessionId};
+
+    use super::*;
+    use crate::testing::{Replayable, account};
+
+    #[test]
+    fn k1_a_digest_is_stable_over_restarts_and_matches_its_own_secret_only() {
+        let root = tempfile::tempdir().unwrap();
+        let random = Replayable::new(5);
+        let secrets = Secrets::open(root.path(), random.as_ref()).unwrap();
+        let key = ApiKeySecret::generate(Environment::Live, random.as_ref());
+        let other = ApiKeySecret::generate(Environment::Live, random.as_ref());
+        let stored = *secrets.api_key(&key).as_bytes();
+
+        let restarted = Secrets::open(root.path(), random.as_ref()).unwrap();
+        assert!(restarted.api_key(&key).matches(&stored));
+        assert!(!restarted.api_key(&other).matches(&stored));
+        assert!(!restarted.api_key(&key).matches(&stored[..31]));
+        let elsewhere = tempfile::tempdir().unwrap();
+        let foreign = Secrets::open(elsewhere.path(), random.as_ref()).unwrap();
+        assert!(!foreign.api_key(&key).matches(&stored), "another server's key gives another digest");
+    }
+
+    #[test]
+    fn digests_of_one_use_mean_nothing_in_another() {
+        let root = tempfile::tempdir().unwrap();
+        let secrets = Secrets::open(root.path(), Replayable::new(5).as_ref()).unwrap();
+        let token = SessionToken::generate(SessionId(account(1).0), Replayable::new(6).as_ref());
+        assert_ne!(secrets.session(&token), secrets.digest("api key", token.expose()));
+        assert_ne!(secrets.digest("mail token", token.expose()), secrets.digest("api key", token.expose()));
+    }
+
+    #[test]
+    fn a_fingerprint_belongs_to_one_account_and_one_body() {
+        let root = tempfile::tempdir().unwrap();
+        let secrets = Secrets::open(root.path(), Replayable::new(5).as_ref()).unwrap();
+        let print = secrets.fingerprint(account(1), b"{}");
+        assert_eq!(print, secrets.fingerprint(account(1), b"{}"));
+        assert_ne!(print, secrets.fingerprint(account(2), b"{}"));
+        assert_ne!(print, secrets.fingerprint(account(1), b"{ }"));
+    }
+}
