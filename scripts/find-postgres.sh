@@ -64,7 +64,7 @@ install_with_apt() {
     fi
     as_root apt-get update -q || fail "apt-get update failed"
     # --force-confold: keep the file written above when the package brings its own.
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+    as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -q -y --no-install-recommends \
         -o Dpkg::Options::=--force-confold postgresql || fail "apt-get install postgresql failed"
 }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often a reader looks again while a rotation moves things under it.
-const READ_ATTEMPTS: usize = 4;
+const READ_ATTEMPTS: usize = 1;
 
 /// The file adapter of [`AccountKeyStore`]. Cheap to clone.
 #[derive(Clone)]

@@ -36,6 +36,3 @@ pub use secret_key::SecretKey;
 pub use secrets::{SecretDigest, Secrets};
 pub use tokens::{MailToken, NotAToken, SessionToken};
 pub use vault::{Opened, Vault, VaultError};
-
-#[cfg(test)]
-mod zz_scratch;

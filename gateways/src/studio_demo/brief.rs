@@ -33,7 +33,7 @@ const KINDS: [(Kind, &[&str]); 9] = [
 
 /// Words that name a kind, and how strongly.
 #[rustfmt::skip]
-const KIND_WORDS: [(&str, Kind, u32); 66] = [
+const KIND_WORDS: &[(&str, Kind, u32)] = &[
     ("mountain", Kind::Mountains, 3), ("hill", Kind::Mountains, 3), ("valley", Kind::Mountains, 3), ("alps", Kind::Mountains, 3),
     ("peak", Kind::Mountains, 3), ("forest", Kind::Mountains, 3), ("tree", Kind::Mountains, 2), ("wood", Kind::Mountains, 2),
     ("lake", Kind::Mountains, 3), ("landscape", Kind::Mountains, 2), ("mist", Kind::Mountains, 1), ("river", Kind::Mountains, 2),
@@ -49,13 +49,17 @@ const KIND_WORDS: [(&str, Kind, u32); 66] = [
     ("cyberpunk", Kind::City, 3), ("neon", Kind::City, 2), ("town", Kind::City, 2), ("building", Kind::City, 2),
     ("flower", Kind::Flower, 3), ("bloom", Kind::Flower, 3), ("rose", Kind::Flower, 3), ("garden", Kind::Flower, 2),
     ("petal", Kind::Flower, 3), ("dahlia", Kind::Flower, 4), ("daisy", Kind::Flower, 4), ("portrait", Kind::Flower, 1),
-    ("abstract", Kind::Paper, 2), ("geometric", Kind::Shapes, 4), ("bauhaus", Kind::Shapes, 4), ("mosaic", Kind::Glass, 3),
-    ("glass", Kind::Glass, 3),
+    ("sunflower", Kind::Flower, 4), ("lotus", Kind::Flower, 4), ("tulip", Kind::Flower, 3), ("blossom", Kind::Flower, 3),
+    ("abstract", Kind::Paper, 2), ("silk", Kind::Paper, 3), ("flow", Kind::Paper, 3), ("ribbon", Kind::Paper, 3),
+    ("marble", Kind::Paper, 3), ("fluid", Kind::Paper, 3), ("paper", Kind::Paper, 3), ("texture", Kind::Paper, 2),
+    ("geometric", Kind::Shapes, 4), ("bauhaus", Kind::Shapes, 4), ("suprematist", Kind::Shapes, 4), ("shape", Kind::Shapes, 3),
+    ("pattern", Kind::Shapes, 3), ("minimal", Kind::Shapes, 2), ("logo", Kind::Shapes, 3), ("poster", Kind::Shapes, 2),
+    ("mosaic", Kind::Glass, 3), ("glass", Kind::Glass, 3), ("cathedral", Kind::Glass, 4), ("mandala", Kind::Glass, 4),
 ];
 
 /// Words that name a palette, and how strongly.
 #[rustfmt::skip]
-const PALETTE_WORDS: [(&str, &str, u32); 58] = [
+const PALETTE_WORDS: &[(&str, &str, u32)] = &[
     ("dawn", "dawn", 3), ("sunrise", "dawn", 3), ("morning", "dawn", 3), ("soft", "dawn", 1), ("pastel", "dawn", 2),
     ("sunset", "sunset", 3), ("evening", "sunset", 2), ("fire", "sunset", 2), ("orange", "sunset", 2), ("warm", "sunset", 1),
     ("noon", "noon", 3), ("day", "noon", 2), ("blue", "noon", 2), ("summer", "noon", 2), ("bright", "noon", 1), ("sunny", "noon", 2),
@@ -65,7 +69,7 @@ const PALETTE_WORDS: [(&str, &str, u32); 58] = [
     ("green", "emerald", 3), ("emerald", "emerald", 3), ("jungle", "emerald", 2), ("spring", "emerald", 2), ("forest", "emerald", 1),
     ("teal", "teal", 3), ("turquoise", "teal", 3), ("tropical", "teal", 2), ("cinematic", "teal", 1),
     ("pink", "rose", 3), ("cherry", "rose", 3), ("blossom", "rose", 3), ("rose", "rose", 2), ("love", "rose", 1),
-    ("gold", "gold", 3), ("golden", "gold", 3), ("yellow", "gold", 2), ("desert", "gold", 2), ("sand", "gold", 2),
+    ("gold", "gold", 3), ("golden", "gold", 3), ("yellow", "gold", 2), ("desert", "gold", 2), ("sand", "gold", 2), ("sunflower", "gold", 2),
     ("ice", "ice", 3), ("snow", "ice", 2), ("winter", "ice", 2), ("white", "ice", 1), ("fog", "ice", 1),
     ("ink", "ink", 3), ("monochrome", "ink", 3), ("autumn", "autumn", 3), ("red", "crimson", 3), ("crimson", "crimson", 3),
 ];
@@ -90,10 +94,10 @@ impl Brief {
             .collect();
         let style = fnv1a(model.as_bytes());
         let mut chance = Chance::new(fnv1a(prompt.as_bytes()) ^ Chance::new(seed).next() ^ Chance::new(style).next());
-        let kind = heaviest(&words, &KIND_WORDS).unwrap_or_else(|| KINDS[chance.below(KINDS.len())].0);
+        let kind = heaviest(&words, KIND_WORDS).unwrap_or_else(|| KINDS[chance.below(KINDS.len())].0);
         let suited = KINDS.iter().find(|(other, _)| *other == kind).map_or(KINDS[0].1, |(_, names)| *names);
         let fallback = suited[chance.below(suited.len())];
-        let palette = palette(heaviest(&words, &PALETTE_WORDS).unwrap_or(fallback));
+        let palette = palette(heaviest(&words, PALETTE_WORDS).unwrap_or(fallback));
         Self { kind, palette, finish: finish_of(style), chance, words }
     }
 

@@ -34,15 +34,15 @@ impl Aurora {
                 let folds = |x: f32| {
                     // Where the hem turns towards us the sheet is seen edge on, and brighter.
                     let turn = ((base(x + 0.02) - base(x - 0.02)) * 9.0).abs();
-                    let broad = smoothstep(0.18, 0.8, noise1(x * 1.6 + offset, rays ^ 0x77));
+                    let broad = smoothstep(-0.05, 0.6, noise1(x * 1.6 + offset, rays ^ 0x77));
                     let ray = lerp(0.55, 1.0, crest1(x * 26.0 + offset, 3, 0.6, 0.0, rays));
-                    broad * ray * (0.55 + turn.min(0.9))
+                    broad * ray * (0.7 + turn.min(0.9))
                 };
                 Curtain {
                     base: (0..frame.width).map(|i| base(column(i))).collect(),
                     folds: (0..frame.width).map(|i| folds(column(i))).collect(),
                     height: chance.between(0.3, 0.46),
-                    strength: [1.0, 0.62, 0.4][k],
+                    strength: [1.0, 0.7, 0.5][k],
                 }
             })
             .collect();
@@ -63,13 +63,13 @@ impl Layer for Aurora {
                 let light = hem * rise * rise * rise * curtain.folds[i] * curtain.strength;
                 let lower = self.hem.mix(self.middle, smoothstep(0.0, 0.4, up));
                 let colour = lower.mix(self.crown, smoothstep(0.3, 1.1, up));
-                *pixel = pixel.screen(colour, light * 0.95);
+                *pixel = pixel.screen(colour, (light * 1.5).min(0.96));
             }
         }
         // The whole sky answers a little.
         let low = self.curtains[0].base[frame.width / 2];
         let wash = 1.0 / (1.0 + (y - low) * (y - low) * 18.0);
-        row.iter_mut().for_each(|pixel| *pixel = pixel.screen(self.middle, wash * 0.1));
+        row.iter_mut().for_each(|pixel| *pixel = pixel.screen(self.middle, wash * 0.14));
     }
 }
 
@@ -95,11 +95,11 @@ impl Layer for Nebula {
             let veil = fbm2(px * 1.7 + 9.0, py * 1.7 - 4.0, 3, self.seed ^ 0x9876);
             // Denser along the middle, as a galaxy's plane is.
             let plane = 1.0 / (1.0 + y * y * 1.1);
-            let gas = smoothstep(0.36, 0.78, body) * (0.35 + 0.65 * plane);
+            let gas = smoothstep(0.3, 0.7, body) * (0.45 + 0.55 * plane);
             let lane = smoothstep(0.46, 0.7, veil) * 0.62;
             let hue = smoothstep(0.35, 1.25, wx).clamp(0.0, 1.0);
             let colour = self.gases[0].mix(self.gases[1], hue).mix(self.gases[2], smoothstep(0.6, 0.85, body));
-            let lit = self.deep.screen(colour, gas * 0.9).screen(self.gases[2], gas * gas * gas * 0.45);
+            let lit = self.deep.screen(colour, gas * 1.3).screen(self.gases[2], gas * gas * gas * 0.45);
             *pixel = lit.mix(self.deep.scale(0.7), lane * gas);
         }
     }

@@ -46,7 +46,7 @@ impl Ridge {
                 shape.level - (n - 0.5) * 2.0 * shape.relief
             })
             .collect();
-        let reach = (frame.unit * 0.006) as usize + 1;
+        let reach = (frame.unit * 0.009) as usize + 1;
         let slope = (0..crest.len())
             .map(|i| {
                 let (a, b) = (i.saturating_sub(reach), (i + reach).min(crest.len() - 1));
@@ -118,8 +118,9 @@ pub(crate) struct Pines {
 }
 
 impl Pines {
-    /// `height` is a tall tree's, `gap` the mean distance between trunks, both in units.
-    pub(crate) fn along(frame: &Frame, chance: &mut Chance, ridge: &Ridge, height: f32, gap: f32) -> Self {
+    /// `size` is a tall tree's height and the mean distance between trunks; nothing grows below `floor`.
+    pub(crate) fn along(frame: &Frame, chance: &mut Chance, ridge: &Ridge, size: (f32, f32), floor: f32) -> Self {
+        let (height, gap) = size;
         let mut pines = Vec::new();
         let mut x = -height * 0.2;
         let (clearing, seed) = (chance.between(1.5, 3.0), chance.seed());
@@ -128,6 +129,9 @@ impl Pines {
             let thick = crest1(x * clearing, 3, 0.5, 0.0, seed);
             let grown = height * lerp(0.35, 1.0, chance.unit()) * smoothstep(0.22, 0.62, thick).max(0.3);
             let ground = ridge.crest_at(frame, x);
+            if ground > floor {
+                continue;
+            }
             pines.push(Pine {
                 x,
                 tip: ground - grown * 0.93,

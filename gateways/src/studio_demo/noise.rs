@@ -34,20 +34,6 @@ pub(crate) fn cos_turn(turns: f32) -> f32 {
     sin_turn(turns + 0.25)
 }
 
-/// The angle of a vector, in turns from -0.5 to 0.5, to about 1e-3.
-pub(crate) fn angle_turns(y: f32, x: f32) -> f32 {
-    let (ax, ay) = (x.abs(), y.abs());
-    let (small, large) = if ax < ay { (ax, ay) } else { (ay, ax) };
-    if large == 0.0 {
-        return 0.0;
-    }
-    let q = small / large;
-    let q2 = q * q;
-    let octant = q * (0.995_354 - q2 * (0.288_679 - q2 * 0.079_331)) / std::f32::consts::TAU;
-    let quarter = if ax < ay { 0.25 - octant } else { octant };
-    let half = if x < 0.0 { 0.5 - quarter } else { quarter };
-    if y < 0.0 { -half } else { half }
-}
 
 /// An integer lattice point's value, in 0..1.
 #[inline]

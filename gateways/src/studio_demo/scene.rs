@@ -70,7 +70,7 @@ fn ridges(chance: &mut Chance, frame: &Frame, palette: &Palette, span: (f32, f32
             let side = if light_x > frame.right * 0.5 { -1.0 } else { 1.0 };
             Ridge::new(frame, chance, shape, body, mist)
                 .misty(lerp(0.2, 0.34, near), lerp(0.85, 0.55, near))
-                .lit(side * lerp(0.16, 0.05, near))
+                .lit(side * lerp(0.13, 0.05, near))
         })
         .collect()
 }
@@ -102,7 +102,7 @@ fn mountains(brief: &mut Brief, frame: &Frame) -> Layers {
         let stand = (pines && k + 2 >= count).then(|| {
             let (height, gap) = if k + 1 == count { (0.13, 0.019) } else { (0.05, 0.008) };
             let height = if wooded { height * 1.3 } else { height };
-            Pines::along(frame, chance, &ridge, height, gap)
+            Pines::along(frame, chance, &ridge, (height, gap), foot)
         });
         above.push(Box::new(ridge));
         if let Some(stand) = stand {
@@ -173,14 +173,15 @@ fn night(brief: &mut Brief, frame: &Frame) -> Layers {
     above.push(Box::new(Stars::new(frame, chance, line, if aurora { 0.35 } else { 1.0 })));
     if aurora {
         let green = palette("emerald").accents[1];
-        let hem = if asked.is_dark() { green } else { asked.accents[1].mix(green, 0.45) };
+        let hem = if asked.is_dark() { green } else { asked.accents[0].mix(asked.accents[1], 0.5).saturate(1.3) };
         let crown = palette("violet").accents[1].mix(asked.accents[0], 0.25);
-        let middle = hem.mix(palette("teal").accents[0], 0.55);
+        let middle = if asked.is_dark() { hem.mix(palette("teal").accents[0], 0.55) } else { hem.mix(crown, 0.4) };
         above.push(Box::new(Aurora::new(frame, chance, line * 0.62, [hem, middle, crown])));
     }
     let all = ridges(chance, frame, sky, (line * 0.83, line - 0.03), 3, x);
     for (k, ridge) in all.into_iter().enumerate() {
-        let pines = (k > 0).then(|| Pines::along(frame, chance, &ridge, 0.045 + 0.05 * k as f32, 0.012 + 0.003 * k as f32));
+        let size = (0.045 + 0.05 * k as f32, 0.012 + 0.003 * k as f32);
+        let pines = (k > 0).then(|| Pines::along(frame, chance, &ridge, size, line));
         above.push(Box::new(ridge));
         if let Some(pines) = pines {
             above.push(Box::new(pines));
@@ -241,7 +242,7 @@ fn city(brief: &mut Brief, frame: &Frame) -> Layers {
 }
 
 fn flower(brief: &mut Brief, frame: &Frame) -> Layers {
-    let daisy = brief.names(&["daisy", "daisies", "sunflower", "field"]);
+    let (daisy, dahlia) = (brief.names(&["daisy", "daisies", "sunflower", "field"]), brief.names(&["dahlia", "rose", "lotus"]));
     let Brief { chance, palette, .. } = brief;
     let leaf = palette.near.mix(super::palette::palette("emerald").accents[0], 0.35);
     let (from, to) = (leaf.mix(palette.sky[1], 0.3), leaf.scale(0.5));
@@ -249,7 +250,7 @@ fn flower(brief: &mut Brief, frame: &Frame) -> Layers {
     let mut layers: Layers = vec![Box::new(Bokeh::new(frame, chance, from, to, lights))];
     let inks = palette.accents;
     let start = chance.below(3);
-    let simple = daisy || chance.one_in(3);
+    let simple = daisy || (!dahlia && chance.one_in(3));
     let (petals, eye, point) = if simple { (34, 0.26, 0.25) } else { (150 + chance.below(60), 0.0, chance.between(0.2, 0.8)) };
     let tones = |k: usize| {
         let first = inks[(start + k) % 3];

@@ -13,9 +13,16 @@ use atelier_domain::AccountId;
 use sqlx::PgPool;
 
 /// The credential rows could not be read or written; a fault at the edge, worth trying again.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the credential rows are unavailable")]
 pub struct RowError(#[from] sqlx::Error);
+
+impl std::fmt::Debug for RowError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // PostgreSQL's full error quotes the row it refused, digests included; its one-line form does not.
+        write!(f, "RowError({})", self.0)
+    }
+}
 
 /// Deletes every credential of an account, its claims included, at erasure (REQUIREMENTS 4.2.2). Again is harmless.
 ///
