@@ -171,8 +171,9 @@ impl CommandPath {
         })?;
         let mut loaded = Loaded { state: A::default(), sequence: 0, position: Position(0), decided_at: None };
         for stored in events {
-            let event: A::Event = serde_json::from_str(&stored.payload)
-                .map_err(|error| CommandError::Internal(format!("{} at {:?}: {error}", stored.event_type, stored.position)))?;
+            let event: A::Event = serde_json::from_str(&stored.payload).map_err(|error| {
+                CommandError::Internal(format!("{} at {:?}: {error}", stored.event_type, stored.position))
+            })?;
             loaded.state.apply(event);
             loaded.sequence = stored.sequence;
             loaded.position = stored.position;
@@ -229,7 +230,9 @@ impl CommandPath {
                 Err(AppendError::KeyReused) => return Err(CommandError::KeyReused),
                 Err(AppendError::Overloaded) => return Err(CommandError::Unavailable),
                 Err(AppendError::OutcomeUnknown) => return Err(CommandError::OutcomeUnknown),
-                Err(AppendError::Rejected(code)) => return Err(CommandError::Internal(format!("append refused: {code}"))),
+                Err(AppendError::Rejected(code)) => {
+                    return Err(CommandError::Internal(format!("append refused: {code}")));
+                }
             }
         }
         Err(CommandError::Conflict)

@@ -51,7 +51,8 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     let context = write.request_context(Actor::Process("Reconciler".into()));
     let mut done = Reconciled::default();
     for (session, account) in sessions::pending_before(&write.pool, before, ROUND).await? {
-        let state = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
+        let state =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
         if state.has_session(&session) {
             sessions::activate(&write.pool, session).await?;
             done.activated += 1;
@@ -68,7 +69,8 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
         done.ended += 1;
     }
     for (key, account) in api_keys::pending_before(&write.pool, before, ROUND).await? {
-        let state = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
+        let state =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
         if state.has_api_key(&key) {
             api_keys::activate(&write.pool, key).await?;
             done.activated += 1;

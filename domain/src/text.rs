@@ -98,11 +98,62 @@ impl Email {
 
 /// Names that would collide with routes, roles or the brand (U28).
 const RESERVED_USERNAMES: &[&str] = &[
-    "about", "account", "admin", "administrator", "anonymous", "api", "artnex", "atelier", "auth", "billing", "blog",
-    "brand", "contact", "creator", "creators", "credits", "demo-admin", "docs", "everyone", "explore", "graphql", "health",
-    "help", "info", "legal", "login", "logout", "mailbox", "me", "media", "metrics", "moderator", "news", "null", "official",
-    "pricing", "privacy", "profile", "root", "security", "settings", "signin", "signout", "signup", "staff", "status",
-    "support", "system", "team", "terms", "undefined", "user", "users", "visioart", "webmaster", "www",
+    "about",
+    "account",
+    "admin",
+    "administrator",
+    "anonymous",
+    "api",
+    "artnex",
+    "atelier",
+    "auth",
+    "billing",
+    "blog",
+    "brand",
+    "contact",
+    "creator",
+    "creators",
+    "credits",
+    "demo-admin",
+    "docs",
+    "everyone",
+    "explore",
+    "graphql",
+    "health",
+    "help",
+    "info",
+    "legal",
+    "login",
+    "logout",
+    "mailbox",
+    "me",
+    "media",
+    "metrics",
+    "moderator",
+    "news",
+    "null",
+    "official",
+    "pricing",
+    "privacy",
+    "profile",
+    "root",
+    "security",
+    "settings",
+    "signin",
+    "signout",
+    "signup",
+    "staff",
+    "status",
+    "support",
+    "system",
+    "team",
+    "terms",
+    "undefined",
+    "user",
+    "users",
+    "visioart",
+    "webmaster",
+    "www",
 ];
 
 impl Username {
@@ -122,7 +173,9 @@ impl Username {
             return invalid("must start with a letter");
         }
         let separator = |b: &u8| matches!(b, b'_' | b'-');
-        if folded.as_bytes().windows(2).any(|pair| pair.iter().all(separator)) || folded.as_bytes().last().is_some_and(separator) {
+        if folded.as_bytes().windows(2).any(|pair| pair.iter().all(separator))
+            || folded.as_bytes().last().is_some_and(separator)
+        {
             return invalid("must not have doubled or trailing separators");
         }
         if RESERVED_USERNAMES.contains(&folded.as_str()) {

@@ -1,5 +1,9 @@
 //! Adapters to the outside world: mail, media, generators.
 
+mod mailbox;
+mod media_folder;
 mod studio_demo;
 
+pub use mailbox::{MAX_MAILS, MailSummary, MailText, Mailbox};
+pub use media_folder::{MAX_OBJECT_BYTES, MediaFolder};
 pub use studio_demo::{MAX_SIDE, MIN_SIDE, StudioDemo};

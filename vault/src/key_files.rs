@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often a reader looks again while a rotation moves things under it.
-const READ_ATTEMPTS: usize = 1;
+const READ_ATTEMPTS: usize = 4;
 
 /// The file adapter of [`AccountKeyStore`]. Cheap to clone.
 #[derive(Clone)]
@@ -159,13 +159,22 @@ impl Folder {
     }
 
     fn load(&self, account: AccountId) -> Result<AccountKeys, KeyStoreError> {
+        self.unwrap_latest(account, || self.read(account))
+    }
+
+    /// Unwraps what `read` gives. A KEK that is missing may mean that the file was wrapped anew and the old KEK
+    /// destroyed since it was read: then it is read again.
+    fn unwrap_latest(
+        &self,
+        account: AccountId,
+        mut read: impl FnMut() -> Result<Vec<u8>, KeyStoreError>,
+    ) -> Result<AccountKeys, KeyStoreError> {
         let mut outcome = Err(KeyStoreError::Missing);
         for _ in 0..READ_ATTEMPTS {
-            let file = AccountKeyFile::decode(&self.read(account)?)?;
+            let file = AccountKeyFile::decode(&read()?)?;
             outcome = self
                 .kek(file.epoch)
                 .and_then(|kek| Wrapping { account, epoch: file.epoch, kek: &kek }.unwrap_both(&file));
-            // The file was wrapped anew and its old KEK destroyed between the two reads: look again.
             if !matches!(outcome, Err(KeyStoreError::KekMissing(_))) {
                 break;
             }

@@ -96,7 +96,9 @@ pub(super) async fn send(client: &Client, call: &Statement, batch: &[&Append]) -
         let position = Position(row.try_get::<_, Option<i64>>(2)?.unwrap_or_default());
         let verdict = match row.try_get(1)? {
             "written" | "ours" => Ok(Appended::Written { position }),
-            "repeat" => Ok(Appended::Repeat { result: row.try_get::<_, Option<String>>(3)?.unwrap_or_default(), position }),
+            "repeat" => {
+                Ok(Appended::Repeat { result: row.try_get::<_, Option<String>>(3)?.unwrap_or_default(), position })
+            }
             "other_body" => Err(AppendError::KeyReused),
             _ => Err(AppendError::Conflict),
         };

@@ -70,11 +70,13 @@ impl EventStore for PostgresEventStore {
     }
 
     async fn find_key(&self, account: AccountId, key: &str) -> Result<Option<UsedKey>, LoadError> {
-        let row = sqlx::query("select fingerprint, result, position from idempotency_keys where account_id = $1 and key = $2")
-            .bind(account.0)
-            .bind(key)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "select fingerprint, result, position from idempotency_keys where account_id = $1 and key = $2",
+        )
+        .bind(account.0)
+        .bind(key)
+        .fetch_optional(&self.pool)
+        .await?;
         row.map(|row| {
             Ok(UsedKey { fingerprint: row.try_get(0)?, result: row.try_get(1)?, position: Position(row.try_get(2)?) })
         })

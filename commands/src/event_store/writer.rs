@@ -90,7 +90,8 @@ impl WriterTask {
             if received == 0 {
                 return;
             }
-            metrics::histogram!("atelier_append_batch_size").record(f64::from(u32::try_from(received).unwrap_or(u32::MAX)));
+            metrics::histogram!("atelier_append_batch_size")
+                .record(f64::from(u32::try_from(received).unwrap_or(u32::MAX)));
             let started = Instant::now();
             self.write(std::mem::take(&mut batch)).await;
             metrics::histogram!("atelier_append_seconds").record(started.elapsed().as_secs_f64());
@@ -151,7 +152,10 @@ impl WriterTask {
                         return Err(Refusal::Database(format!("SQLSTATE {}", refusal.code().code())));
                     }
                     _ => {
-                        tracing::warn!(code = error.code().map(|c| c.code()), "the append was not answered; sending it again");
+                        tracing::warn!(
+                            code = error.code().map(|c| c.code()),
+                            "the append was not answered; sending it again"
+                        );
                         self.connection = None;
                     }
                 },

@@ -35,12 +35,21 @@ fn try_again<E: std::fmt::Display>(error: &CommandError<E>) -> WorkError {
 }
 
 /// Carries out one piece of work.
-pub(super) async fn execute(write: &WriteSide, context: &CommandContext, id: &str, work: Work) -> Result<(), WorkError> {
+pub(super) async fn execute(
+    write: &WriteSide,
+    context: &CommandContext,
+    id: &str,
+    work: Work,
+) -> Result<(), WorkError> {
     match work {
         Work::RenderGeneration { generation } => render(write, context, generation).await,
         Work::CaptureHold { ledger, generation, amount } => capture(write, context, ledger, generation, amount).await,
         Work::VoidHold { ledger, generation } => {
-            ledger_command(write, context, ledger, |now| CreditLedgerCommand::VoidHold { hold_id: generation.into(), now }).await
+            ledger_command(write, context, ledger, |now| CreditLedgerCommand::VoidHold {
+                hold_id: generation.into(),
+                now,
+            })
+            .await
         }
         Work::ExpireLot { ledger, lot, .. } => {
             ledger_command(write, context, ledger, |now| CreditLedgerCommand::ExpireLot { lot_id: lot, now }).await
@@ -50,7 +59,9 @@ pub(super) async fn execute(write: &WriteSide, context: &CommandContext, id: &st
         }
         Work::TimeOutGeneration { generation, .. } => fail(write, context, generation, FailureReason::Timeout).await,
         Work::GrantSignUpBonus { account, lot } => sign_up_bonus(write, context, account, lot).await,
-        Work::DeleteMedia { account, generation } => Ok(write.ports.media.delete_generation(account, generation).await?),
+        Work::DeleteMedia { account, generation } => {
+            Ok(write.ports.media.delete_generation(account, generation).await?)
+        }
         Work::SendVerificationMail { account } => mails::verification(write, account, id).await,
         Work::SendAlreadyRegisteredMail { account } => mails::already_registered(write, account, id).await,
     }
@@ -128,7 +139,8 @@ async fn sign_up_bonus(
     });
     let expires_at = verified_at.map(|at| at + sign_up_bonus::LIFETIME);
     let ledger = LedgerId::live(account);
-    let grant = GrantCredits { ledger, lot, source: GrantSource::Promotional, amount: sign_up_bonus::AMOUNT, expires_at };
+    let grant =
+        GrantCredits { ledger, lot, source: GrantSource::Promotional, amount: sign_up_bonus::AMOUNT, expires_at };
     let granted: Result<_, UseCaseError> = grant.run(write, context).await;
     answered(granted.map(drop))
 }
@@ -165,7 +177,9 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
         let rendered = match write.ports.generator.render(request).await {
             Ok(rendered) => rendered,
             Err(RenderError::Refused(_)) if !outputs.is_empty() => break,
-            Err(RenderError::Refused(_)) => return fail(write, context, generation, FailureReason::ProviderFailed).await,
+            Err(RenderError::Refused(_)) => {
+                return fail(write, context, generation, FailureReason::ProviderFailed).await;
+            }
             Err(RenderError::Unavailable(cause)) => return Err(WorkError::Gateway(GatewayError(cause))),
         };
         let extension = rendered.media_type.rsplit('/').next().unwrap_or("bin").to_owned();
@@ -175,5 +189,9 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
         let (width, height, media_type) = (terms.width, terms.height, rendered.media_type.to_owned());
         outputs.push(Output { object: key.path(), media_type, width, height, bytes });
     }
-    generation_command(write, context, account, generation, || GenerationCommand::Succeed { attempt, outputs: outputs.clone() }).await
+    generation_command(write, context, account, generation, || GenerationCommand::Succeed {
+        attempt,
+        outputs: outputs.clone(),
+    })
+    .await
 }

@@ -13,7 +13,10 @@ use super::{ProcessManager, Reaction, Work};
 ///
 /// # Errors
 /// When the database refuses; the caller rolls back, and the batch comes again.
-pub async fn react<M: ProcessManager>(connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+pub async fn react<M: ProcessManager>(
+    connection: &mut PgConnection,
+    events: &[Arc<Envelope>],
+) -> Result<(), sqlx::Error> {
     let concerned: Vec<(&Envelope, String)> =
         events.iter().filter_map(|event| M::instance(event).map(|instance| (event.as_ref(), instance))).collect();
     if concerned.is_empty() {

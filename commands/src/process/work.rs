@@ -123,9 +123,10 @@ impl Work {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::RenderGeneration { .. } => Lane::Render,
-            Self::CaptureHold { .. } | Self::VoidHold { .. } | Self::GrantSignUpBonus { .. } | Self::DeleteMedia { .. } => {
-                Lane::Command
-            }
+            Self::CaptureHold { .. }
+            | Self::VoidHold { .. }
+            | Self::GrantSignUpBonus { .. }
+            | Self::DeleteMedia { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. } | Self::TimeOutGeneration { .. } | Self::ExpireLot { .. } => Lane::Timer,
             Self::SendVerificationMail { .. } | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
         }
@@ -135,7 +136,9 @@ impl Work {
     #[must_use]
     pub const fn due_at(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::AbandonIfNotRequested { at, .. } | Self::TimeOutGeneration { at, .. } | Self::ExpireLot { at, .. } => Some(*at),
+            Self::AbandonIfNotRequested { at, .. }
+            | Self::TimeOutGeneration { at, .. }
+            | Self::ExpireLot { at, .. } => Some(*at),
             Self::RenderGeneration { .. }
             | Self::CaptureHold { .. }
             | Self::VoidHold { .. }

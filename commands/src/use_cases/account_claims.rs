@@ -1,12 +1,12 @@
 //! Claims on email and username: taken before the account opens, taken over when their account never did (DESIGN 4, Uniqueness).
 
 use atelier_domain::AccountId;
+use atelier_domain::KeyClass;
 use atelier_domain::account::{Account, AccountCommand, AccountError, Status};
 use atelier_domain::text::{Email, Username};
-use atelier_domain::KeyClass;
 use atelier_vault::credential_rows::claims::{self, Claim, ClaimOutcome};
 use atelier_vault::credential_rows::delete_account;
-use atelier_vault::{IndexDigest, IndexKind};
+use atelier_vault::{IndexDigest, IndexKind, VaultError};
 use chrono::TimeDelta;
 
 use crate::command_path::{CommandContext, CommandError};
@@ -59,7 +59,9 @@ pub(super) async fn claim(
                 }
                 return Ok(match kind {
                     IndexKind::Username => Claims::UsernameTaken,
-                    IndexKind::Email => Claims::EmailTaken(is_open(write, holder.account).await?.then_some(holder.account)),
+                    IndexKind::Email => {
+                        Claims::EmailTaken(is_open(write, holder.account).await?.then_some(holder.account))
+                    }
                 });
             }
         }
@@ -82,7 +84,11 @@ async fn clear_if_stale(write: &WriteSide, context: &CommandContext, holder: Cla
     match write.path.execute::<Account>(&target, context, None, |_| AccountCommand::Abandon).await {
         Ok(_) => {
             for class in [KeyClass::Profile, KeyClass::Billing] {
-                write.vault.shred(holder.account, class).await?;
+                match write.vault.shred(holder.account, class).await {
+                    // It died before its keys were made.
+                    Ok(()) | Err(VaultError::KeyMissing) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             delete_account(&write.pool, holder.account).await?;
             Ok(true)

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::{Refusal, UseCaseError, in_field};
+use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
 
 /// Makes a key.
@@ -72,7 +72,8 @@ impl CreateApiKey {
             expires_at: self.expires_at,
             now,
         };
-        let executed = match write.path.execute::<Account>(&account_target(self.account), context, None, command).await {
+        let executed = match write.path.execute::<Account>(&account_target(self.account), context, None, command).await
+        {
             Ok(executed) => executed,
             Err(error) => {
                 if matches!(error, crate::CommandError::Refused(_)) {
@@ -81,7 +82,9 @@ impl CreateApiKey {
                 return Err(error.map(Refusal::from));
             }
         };
-        api_keys::activate(&write.pool, key).await?;
+        if !api_keys::activate(&write.pool, key).await? {
+            return Err(Refusal::new(RefusalCode::NotFound, "The key was withdrawn before it was ready.").into());
+        }
         Ok(CreatedApiKey { key, secret, position: executed.position() })
     }
 
@@ -92,7 +95,8 @@ impl CreateApiKey {
             return Err(Refusal::field("scopes", format!("scopes must name one or more of {known}")).into());
         }
         let parse = |name: &String| {
-            KeyScope::parse(name).ok_or_else(|| Refusal::field("scopes", format!("scopes may contain only {known}")).into())
+            KeyScope::parse(name)
+                .ok_or_else(|| Refusal::field("scopes", format!("scopes may contain only {known}")).into())
         };
         names.iter().map(parse).collect()
     }

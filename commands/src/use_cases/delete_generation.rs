@@ -36,7 +36,8 @@ pub(super) async fn own_generation(
     account: AccountId,
     generation: GenerationId,
 ) -> Result<Generation, UseCaseError> {
-    let loaded = write.path.load::<Generation>(&generation.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+    let loaded =
+        write.path.load::<Generation>(&generation.to_string()).await.map_err(|error| error.map(Refusal::from))?;
     let own = loaded.state.terms().is_some_and(|terms| terms.account_id == account);
     if own { Ok(loaded.state) } else { Err(Refusal::new(RefusalCode::NotFound, "There is no such generation.").into()) }
 }

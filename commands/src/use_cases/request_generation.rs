@@ -5,7 +5,9 @@
 
 use atelier_domain::account::Account;
 use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, GrantSource};
-use atelier_domain::generation::{Generation, GenerationCommand, GenerationError, GenerationRequest, RequestTerms, Status};
+use atelier_domain::generation::{
+    Generation, GenerationCommand, GenerationError, GenerationRequest, RequestTerms, Status,
+};
 use atelier_domain::policy::catalogue::{self, Model};
 use atelier_domain::text::Prompt;
 use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, LedgerId, LotId};
@@ -90,12 +92,18 @@ impl RequestGeneration {
             let side = side.unwrap_or(catalogue::DEFAULT_SIDE);
             let (least, most) = (catalogue::MIN_SIDE, catalogue::MAX_SIDE);
             let allowed = (least..=most).contains(&side);
-            if allowed { Ok(side) } else { Err(Refusal::field(field, format!("{field} must be {least} to {most} pixels"))) }
+            if allowed {
+                Ok(side)
+            } else {
+                Err(Refusal::field(field, format!("{field} must be {least} to {most} pixels")))
+            }
         };
         let (width, height) = (side("width", self.width)?, side("height", self.height)?);
         let num_images = self.num_images.unwrap_or(1);
         if !(1..=catalogue::MAX_IMAGES).contains(&num_images) {
-            return Err(Refusal::field("num_images", format!("num_images must be 1 to {}", catalogue::MAX_IMAGES)).into());
+            return Err(
+                Refusal::field("num_images", format!("num_images must be 1 to {}", catalogue::MAX_IMAGES)).into()
+            );
         }
         if self.seed.is_some_and(|seed| seed > u64::from(u32::MAX)) {
             return Err(Refusal::field("seed", format!("seed must be 0 to {}", u32::MAX)).into());
@@ -103,7 +111,9 @@ impl RequestGeneration {
         let price = model.price_of(num_images);
         if self.max_credits.is_some_and(|most| price.get() > most) {
             let message = format!("This request costs {price} credits, more than max_credits allows.");
-            return Err(Refusal { field: Some("max_credits"), ..Refusal::new(RefusalCode::TooExpensive, message) }.into());
+            return Err(
+                Refusal { field: Some("max_credits"), ..Refusal::new(RefusalCode::TooExpensive, message) }.into()
+            );
         }
         Ok(Priced { model, prompt, width, height, num_images, price })
     }
@@ -117,7 +127,9 @@ impl RequestGeneration {
         let priced = self.price()?;
         let generation = GenerationId(write.fresh_id());
         let key = self.key(write, &priced, generation)?;
-        if let Some(Executed::Repeat { result, position }) = write.path.repeat::<CreditLedger>(key.as_ref()).await.map_err(to_use_case)? {
+        if let Some(Executed::Repeat { result, position }) =
+            write.path.repeat::<CreditLedger>(key.as_ref()).await.map_err(to_use_case)?
+        {
             return self.resume(write, context, &priced, &result, position).await;
         }
         let publish = self.publishes(write).await?;
@@ -144,9 +156,14 @@ impl RequestGeneration {
 
     /// The rule of acceptance: a verified address, and the publish preference as it is now (A26).
     async fn publishes(&self, write: &WriteSide) -> Result<bool, UseCaseError> {
-        let account = write.path.load::<Account>(&self.account.to_string()).await.map_err(|e| e.map(Refusal::from))?.state;
+        let account =
+            write.path.load::<Account>(&self.account.to_string()).await.map_err(|e| e.map(Refusal::from))?.state;
         if !account.email_verified() {
-            return Err(Refusal::new(RefusalCode::EmailNotVerified, "Verify your email address before the first generation.").into());
+            return Err(Refusal::new(
+                RefusalCode::EmailNotVerified,
+                "Verify your email address before the first generation.",
+            )
+            .into());
         }
         if self.publish == Some(false) && !account.plan().allows_private_generations() {
             let refusal = Refusal::new(RefusalCode::PlanRequired, "Keeping a generation private needs a premium plan.");
@@ -204,11 +221,17 @@ impl RequestGeneration {
             Status::New => match self.accept(write, context, priced, generation, self.publishes(write).await?).await {
                 Ok(position) => position,
                 // The first request, or its abandonment, came in between; the job is as it now is.
-                Err(CommandError::Refused(refusal)) if refusal.message == GenerationError::AlreadyUsed.to_string() => job.position,
+                Err(CommandError::Refused(refusal)) if refusal.message == GenerationError::AlreadyUsed.to_string() => {
+                    job.position
+                }
                 Err(error) => return Err(error),
             },
             Status::Abandoned => {
-                return Err(Refusal::new(RefusalCode::AlreadyEnded, "The first request did not complete; use a new key.").into());
+                return Err(Refusal::new(
+                    RefusalCode::AlreadyEnded,
+                    "The first request did not complete; use a new key.",
+                )
+                .into());
             }
             Status::Queued | Status::Running | Status::Succeeded | Status::Failed | Status::Cancelled => job.position,
         };
@@ -216,15 +239,30 @@ impl RequestGeneration {
     }
 
     /// The client's key with the request's meaning beside it: what a repeat must match (L04, L07).
-    fn key(&self, write: &WriteSide, priced: &Priced, generation: GenerationId) -> Result<Option<IdempotencyKey>, UseCaseError> {
+    fn key(
+        &self,
+        write: &WriteSide,
+        priced: &Priced,
+        generation: GenerationId,
+    ) -> Result<Option<IdempotencyKey>, UseCaseError> {
         let Some(key) = self.idempotency_key.clone() else { return Ok(None) };
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
         if key.is_empty() || key.len() > 200 || !key.bytes().all(allowed) {
-            return Err(Refusal::field("idempotency_key", "idempotency_key must have 1 to 200 of A-Z a-z 0-9 . _ : -").into());
+            return Err(
+                Refusal::field("idempotency_key", "idempotency_key must have 1 to 200 of A-Z a-z 0-9 . _ : -").into()
+            );
         }
         let meaning = serde_json::json!([
-            "generate", self.environment, priced.prompt.as_ref(), priced.model.id, priced.width, priced.height, priced.num_images,
-            self.seed, self.publish, self.max_credits
+            "generate",
+            self.environment,
+            priced.prompt.as_ref(),
+            priced.model.id,
+            priced.width,
+            priced.height,
+            priced.num_images,
+            self.seed,
+            self.publish,
+            self.max_credits
         ]);
         let fingerprint = write.secrets.fingerprint(self.account, meaning.to_string().as_bytes());
         Ok(Some(IdempotencyKey { account: self.account, key, fingerprint, result: generation.to_string() }))
@@ -239,7 +277,14 @@ fn to_use_case(error: CommandError<atelier_domain::credit_ledger::CreditLedgerEr
 async fn refill_test_ledger(write: &WriteSide, context: &CommandContext, ledger: LedgerId) -> Result<(), UseCaseError> {
     let today = write.now().date_naive();
     let lot = LotId(Uuid::new_v5(&ledger.account.0, format!("test credits {today}").as_bytes()));
-    let tomorrow: Option<DateTime<Utc>> = today.checked_add_days(Days::new(1)).map(|day| day.and_time(NaiveTime::MIN).and_utc());
-    let grant = GrantCredits { ledger, lot, source: GrantSource::Promotional, amount: TEST_CREDITS_A_DAY, expires_at: tomorrow };
+    let tomorrow: Option<DateTime<Utc>> =
+        today.checked_add_days(Days::new(1)).map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let grant = GrantCredits {
+        ledger,
+        lot,
+        source: GrantSource::Promotional,
+        amount: TEST_CREDITS_A_DAY,
+        expires_at: tomorrow,
+    };
     grant.run(write, context).await.map(|_| ())
 }

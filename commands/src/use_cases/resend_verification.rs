@@ -21,7 +21,8 @@ impl ResendVerification {
     /// # Errors
     /// When the account cannot be loaded.
     pub async fn run(self, write: &WriteSide, _context: &CommandContext) -> Result<(), UseCaseError> {
-        let loaded = write.path.load::<Account>(&self.account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        let loaded =
+            write.path.load::<Account>(&self.account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
         if loaded.state.email_verified() {
             return Ok(());
         }

@@ -70,7 +70,10 @@ impl SignIn {
                 }
             }
         }
-        sessions::activate(&write.pool, session).await?;
+        if !sessions::activate(&write.pool, session).await? {
+            // Withdrawn in the meantime, by a deletion of the account.
+            return Err(wrong());
+        }
         Ok(SignedIn { account, session, token, expires_at, position: executed.position() })
     }
 

@@ -3,11 +3,11 @@
 //! What happens when the process dies: after the claims or the password row, the claims go stale and are cleared by whoever
 //! wants them next; after the keys, likewise; after the event, the account is open and `Welcome` sends the mail.
 
+use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand};
 use atelier_domain::text::{Email, Username, check_password};
-use atelier_domain::AccountId;
-use atelier_vault::credential_rows::passwords;
 use atelier_vault::PasswordError;
+use atelier_vault::credential_rows::passwords;
 
 use super::account_claims::{self, Claims};
 use crate::command_path::{CommandContext, CommandError};

@@ -28,9 +28,12 @@ impl VerifyEmail {
         let token = MailToken::parse(&self.token).map_err(|_| refused())?;
         let digest = write.secrets.mail(&token);
         let now = write.now();
-        let account = mail_tokens::peek(&write.pool, &digest, MailPurpose::VerifyEmail, now).await?.ok_or_else(refused)?;
-        let executed =
-            write.path.execute::<Account>(&account_target(account), context, None, |_| AccountCommand::VerifyEmail).await;
+        let account =
+            mail_tokens::peek(&write.pool, &digest, MailPurpose::VerifyEmail, now).await?.ok_or_else(refused)?;
+        let executed = write
+            .path
+            .execute::<Account>(&account_target(account), context, None, |_| AccountCommand::VerifyEmail)
+            .await;
         let position = executed.map_err(|error| error.map(Refusal::from))?.position();
         mail_tokens::consume(&write.pool, &digest, MailPurpose::VerifyEmail, now).await?;
         Ok(position)

@@ -99,8 +99,8 @@ impl Account {
     pub fn decide(&self, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
         match (self.status, command) {
             (Status::New, AccountCommand::Open { email, username }) => {
-                let display_name =
-                    DisplayName::parse(username.as_ref()).expect("a username of 3-30 ASCII characters is a display name");
+                let display_name = DisplayName::parse(username.as_ref())
+                    .expect("a username of 3-30 ASCII characters is a display name");
                 Ok(vec![AccountEvent::AccountOpened {
                     email: Personal::Open(email),
                     username: Personal::Open(username),
@@ -121,7 +121,8 @@ impl Account {
             AccountCommand::VerifyEmail if self.email_verified => Ok(Vec::new()),
             AccountCommand::VerifyEmail => Ok(vec![AccountEvent::EmailVerified {}]),
             AccountCommand::UpdateProfile { display_name, bio } => {
-                let name = display_name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
+                let name =
+                    display_name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
                 let bio = bio.map(|bio| AccountEvent::BioChanged { bio: Personal::Open(bio) });
                 Ok(name.into_iter().chain(bio).collect())
             }
@@ -129,11 +130,17 @@ impl Account {
                 if !publish && !self.plan.allows_private_generations() {
                     return Err(AccountError::PlanRequired);
                 }
-                Ok(if publish == self.publish { Vec::new() } else { vec![AccountEvent::PublishPreferenceChanged { publish }] })
+                Ok(if publish == self.publish {
+                    Vec::new()
+                } else {
+                    vec![AccountEvent::PublishPreferenceChanged { publish }]
+                })
             }
             AccountCommand::AssignPlan { plan } if plan == self.plan => Ok(Vec::new()),
             AccountCommand::AssignPlan { plan } => Ok(vec![AccountEvent::PlanAssigned { plan }]),
-            AccountCommand::StartSession { session_id, expires_at, now } => self.start_session(session_id, expires_at, now),
+            AccountCommand::StartSession { session_id, expires_at, now } => {
+                self.start_session(session_id, expires_at, now)
+            }
             AccountCommand::EndSession { session_id, reason } => {
                 // An ended session left the state, so a repeat cannot be told from a stranger's id; both change nothing.
                 let known = self.sessions.contains_key(&session_id);

@@ -69,7 +69,10 @@ fn an_account_opens_once_and_never_after_it_was_abandoned() {
             .when(AccountCommand::Open { email: email(), username: username() })
             .then_expect_error(AccountError::AlreadyUsed);
     }
-    AccountTest::with(()).given(vec![opened()]).when(AccountCommand::Abandon).then_expect_error(AccountError::AlreadyUsed);
+    AccountTest::with(())
+        .given(vec![opened()])
+        .when(AccountCommand::Abandon)
+        .then_expect_error(AccountError::AlreadyUsed);
 }
 
 #[test]
@@ -117,7 +120,11 @@ fn a24_turning_publishing_off_needs_a_premium_plan() {
 #[test]
 fn u09_a_free_plan_publishes_whatever_the_switch_said_before() {
     let mut account = Account::default();
-    for event in [opened(), AccountEvent::PlanAssigned { plan: Plan::Pro }, AccountEvent::PublishPreferenceChanged { publish: false }] {
+    for event in [
+        opened(),
+        AccountEvent::PlanAssigned { plan: Plan::Pro },
+        AccountEvent::PublishPreferenceChanged { publish: false },
+    ] {
         account.apply(event);
     }
     assert!(!account.publishes());
@@ -130,7 +137,10 @@ fn a34_a_session_ends_once_and_leaves_the_state() {
     let started = AccountEvent::SessionStarted { session_id: session(1), expires_at: at(60) };
     let end = AccountCommand::EndSession { session_id: session(1), reason: SessionEnd::SignedOut };
     let ended = AccountEvent::SessionEnded { session_id: session(1), reason: SessionEnd::SignedOut };
-    AccountTest::with(()).given(vec![opened(), started.clone()]).when(end.clone()).then_expect_events(vec![ended.clone()]);
+    AccountTest::with(())
+        .given(vec![opened(), started.clone()])
+        .when(end.clone())
+        .then_expect_events(vec![ended.clone()]);
     AccountTest::with(()).given(vec![opened(), started, ended]).when(end).then_expect_events(vec![]);
 }
 
@@ -151,7 +161,10 @@ fn sessions_are_bounded_and_the_oldest_gives_way() {
 
 #[test]
 fn u26_a_key_needs_a_verified_address() {
-    AccountTest::with(()).given(vec![opened()]).when(create_key(1, None)).then_expect_error(AccountError::EmailNotVerified);
+    AccountTest::with(())
+        .given(vec![opened()])
+        .when(create_key(1, None))
+        .then_expect_error(AccountError::EmailNotVerified);
 }
 
 #[test]
@@ -168,7 +181,11 @@ fn b19_revoking_one_key_leaves_the_others_and_is_final() {
     account.apply(opened());
     account.apply(AccountEvent::EmailVerified {});
     for n in [1, 2] {
-        account.decide(create_key(n, Some(at(1) + TimeDelta::days(1)))).unwrap().into_iter().for_each(|e| account.apply(e));
+        account
+            .decide(create_key(n, Some(at(1) + TimeDelta::days(1))))
+            .unwrap()
+            .into_iter()
+            .for_each(|e| account.apply(e));
     }
     let revoke = AccountCommand::RevokeApiKey { key_id: key(1) };
     let events = account.decide(revoke.clone()).unwrap();

@@ -114,15 +114,20 @@ impl Generation {
             }
             (Status::Running, C::Succeed { attempt, outputs }) => self.succeed(attempt, outputs),
             (Status::Queued, C::Succeed { .. }) => Err(GenerationError::InvalidResult),
-            (Status::Queued | Status::Running, C::Fail { reason }) => Ok(vec![GenerationEvent::GenerationFailed { reason }]),
+            (Status::Queued | Status::Running, C::Fail { reason }) => {
+                Ok(vec![GenerationEvent::GenerationFailed { reason }])
+            }
             (Status::Queued | Status::Running, C::Cancel) => Ok(vec![GenerationEvent::GenerationCancelled {}]),
             (Status::Cancelled, C::Cancel) => Ok(Vec::new()),
             (Status::Queued | Status::Running, C::Delete) => Err(GenerationError::StillRunning),
             (Status::Succeeded | Status::Failed | Status::Cancelled, C::Delete) if self.deleted => Ok(Vec::new()),
-            (Status::Succeeded | Status::Failed | Status::Cancelled, C::Delete) => Ok(vec![GenerationEvent::GenerationDeleted {}]),
-            (Status::Succeeded | Status::Failed | Status::Cancelled, C::Start | C::Succeed { .. } | C::Fail { .. } | C::Cancel) => {
-                Err(GenerationError::AlreadyEnded)
+            (Status::Succeeded | Status::Failed | Status::Cancelled, C::Delete) => {
+                Ok(vec![GenerationEvent::GenerationDeleted {}])
             }
+            (
+                Status::Succeeded | Status::Failed | Status::Cancelled,
+                C::Start | C::Succeed { .. } | C::Fail { .. } | C::Cancel,
+            ) => Err(GenerationError::AlreadyEnded),
         }
     }
 
@@ -147,7 +152,12 @@ impl Aggregate for Generation {
     type Error = GenerationError;
     type Services = ();
 
-    async fn handle(&mut self, command: GenerationCommand, _: &(), sink: &EventSink<Self>) -> Result<(), GenerationError> {
+    async fn handle(
+        &mut self,
+        command: GenerationCommand,
+        _: &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), GenerationError> {
         for event in self.decide(command)? {
             sink.write(event, self).await;
         }

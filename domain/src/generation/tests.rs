@@ -60,7 +60,10 @@ fn succeed(attempt: u32, count: usize) -> GenerationCommand {
 fn a_request_is_accepted_once() {
     GenerationTest::with(()).given_no_previous_events().when(request()).then_expect_events(vec![requested(true)]);
     GenerationTest::with(()).given(vec![requested(true)]).when(request()).then_expect_events(vec![]);
-    GenerationTest::with(()).given(vec![requested(false)]).when(request()).then_expect_error(GenerationError::AlreadyUsed);
+    GenerationTest::with(())
+        .given(vec![requested(false)])
+        .when(request())
+        .then_expect_error(GenerationError::AlreadyUsed);
 }
 
 #[test]

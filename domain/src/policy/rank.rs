@@ -78,8 +78,11 @@ mod tests {
     #[test]
     fn a19_the_five_names_at_their_thresholds() {
         let at = |count| progress(count).current.name();
-        let table = [(0, "Beginner"), (9, "Beginner"), (10, "Explorer"), (49, "Explorer"), (50, "Creator"), (199, "Creator")];
-        for (count, name) in table.into_iter().chain([(200, "Artist"), (999, "Artist"), (1_000, "Master"), (9_999, "Master")]) {
+        let table =
+            [(0, "Beginner"), (9, "Beginner"), (10, "Explorer"), (49, "Explorer"), (50, "Creator"), (199, "Creator")];
+        for (count, name) in
+            table.into_iter().chain([(200, "Artist"), (999, "Artist"), (1_000, "Master"), (9_999, "Master")])
+        {
             assert_eq!(at(count), name, "{count}");
         }
     }

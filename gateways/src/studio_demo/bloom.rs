@@ -132,7 +132,7 @@ impl Petal {
             let u = dx * self.cos + dy * self.sin;
             let v = dy * self.cos - dx * self.sin;
             let t = u / self.length;
-            if !(-0.02..1.04).contains(&t) {
+            if !(-0.02..1.04).contains(&t) || v.abs() > self.half * 1.3 + 0.02 {
                 continue;
             }
             let width = self.width_at(t.clamp(0.0, 1.0));
@@ -142,7 +142,11 @@ impl Petal {
             if shadow <= 0.0 {
                 continue;
             }
+            row[i] = row[i].scale(1.0 - 0.3 * shadow * (1.0 - self.rank * 0.3));
             let cover = frame.cover(inside);
+            if cover <= 0.0 {
+                continue;
+            }
             let across = (v / width.max(1e-5)).clamp(-1.0, 1.0);
             let vein = noise2(across * 6.0 + self.cos * 40.0, t * 2.0 + self.sin * 40.0, seed) - 0.5;
             let crease = smoothstep(0.16, 0.0, across.abs()) * (1.0 - t);
@@ -153,7 +157,7 @@ impl Petal {
             let lit = self.heart.mix(self.tip, smoothstep(0.12, 0.82, t)).scale(shade);
             let rim = smoothstep(self.half * 0.16, 0.0, inside) * smoothstep(0.3, 0.9, t);
             let colour = lit.screen(Colour::WHITE, rim * 0.13);
-            row[i] = row[i].scale(1.0 - 0.3 * shadow * (1.0 - self.rank * 0.3)).mix(colour, cover);
+            row[i] = row[i].mix(colour, cover);
         }
     }
 }

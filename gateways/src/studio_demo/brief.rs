@@ -137,3 +137,9 @@ fn heaviest<T: Copy + PartialEq>(words: &[String], table: &[(&str, T, u32)]) -> 
     let most = votes.iter().map(|(_, sum)| *sum).max()?;
     votes.iter().find(|(_, sum)| *sum == most).map(|(what, _)| *what)
 }
+
+/// Every palette's name that a word or a kind may ask for.
+#[cfg(test)]
+pub(crate) fn palette_names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().flat_map(|(_, names)| names.iter().copied()).chain(PALETTE_WORDS.iter().map(|(_, name, _)| *name))
+}

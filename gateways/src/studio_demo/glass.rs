@@ -127,7 +127,7 @@ impl Plan<'_> {
             while r * std::f32::consts::TAU / count as f32 > self.step * 1.55 {
                 count *= 2;
             }
-            let half = if ring % 2 == 0 { 0.0 } else { 0.5 };
+            let half = if ring.is_multiple_of(2) { 0.0 } else { 0.5 };
             for k in 0..count {
                 let turn = (k as f32 + half + chance.between(-0.06, 0.06)) / count as f32;
                 let r = r + self.step * chance.between(-0.07, 0.07);
@@ -163,7 +163,11 @@ impl Plan<'_> {
             _ => {
                 let far = ring as f32 * self.step;
                 let sky = palette.sky_at(1.0 - far * 1.15);
-                if sector % 2 == 0 { sky.mix(palette.light, 0.55 * smoothstep(0.95, 0.1, far)) } else { sky.mix(palette.sky[0], 0.3) }
+                if sector.is_multiple_of(2) {
+                    sky.mix(palette.light, 0.55 * smoothstep(0.95, 0.1, far))
+                } else {
+                    sky.mix(palette.sky[0], 0.3)
+                }
             }
         }
     }
@@ -173,7 +177,7 @@ impl Plan<'_> {
         let band = ring / 2;
         let ink = palette.accents[(band * 2 + self.shift) % 5];
         let other = palette.accents[(band * 2 + self.shift + 1) % 5];
-        let petal = if ring % 2 == 0 { k % 2 == 0 } else { true };
+        let petal = !ring.is_multiple_of(2) || k.is_multiple_of(2);
         let colour = if petal { ink } else { other };
         let far = ring as f32 * self.step;
         let lit = colour.mix(palette.light, 0.6 * smoothstep(0.24, 0.0, far));

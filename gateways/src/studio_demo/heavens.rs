@@ -91,11 +91,15 @@ impl Layer for Nebula {
             let wx = noise2(x * 1.3, y * 1.3, self.seed) + 0.5 * noise2(x * 2.9, y * 2.9, self.seed ^ 5);
             let wy = noise2(x * 1.3 + 31.7, y * 1.3, self.seed) + 0.5 * noise2(x * 2.9, y * 2.9 + 9.1, self.seed ^ 5);
             let (px, py) = (x + wx * 1.25, y * 1.35 + wy * 1.25);
-            let body = fbm2(px, py, 5, self.seed ^ 0x1234);
-            let veil = fbm2(px * 1.7 + 9.0, py * 1.7 - 4.0, 3, self.seed ^ 0x9876);
+            let body = fbm2(px, py, 4, self.seed ^ 0x1234);
             // Denser along the middle, as a galaxy's plane is.
             let plane = 1.0 / (1.0 + y * y * 1.1);
             let gas = smoothstep(0.3, 0.7, body) * (0.45 + 0.55 * plane);
+            if gas <= 0.0 {
+                *pixel = self.deep;
+                continue;
+            }
+            let veil = fbm2(px * 1.7 + 9.0, py * 1.7 - 4.0, 2, self.seed ^ 0x9876);
             let lane = smoothstep(0.46, 0.7, veil) * 0.62;
             let hue = smoothstep(0.35, 1.25, wx).clamp(0.0, 1.0);
             let colour = self.gases[0].mix(self.gases[1], hue).mix(self.gases[2], smoothstep(0.6, 0.85, body));
@@ -154,8 +158,9 @@ impl Layer for Planet {
                 let across = ny * 0.951 - nx * 0.309;
                 let swirl = fbm2(nx * 2.0 / (nz + 0.55), across * 5.0, 3, self.seed) - 0.5;
                 let band = fbm2(0.5, across * 5.5 + swirl * 0.9, 3, self.seed ^ 3);
-                let surface =
-                    self.colours[0].mix(self.colours[1], smoothstep(0.3, 0.58, band)).mix(self.colours[2], smoothstep(0.6, 0.8, band));
+                let surface = self.colours[0]
+                    .mix(self.colours[1], smoothstep(0.3, 0.58, band))
+                    .mix(self.colours[2], smoothstep(0.6, 0.8, band));
                 let sun = smoothstep(-0.22, 0.95, -nx * 0.62 - ny * 0.48 + nz * 0.62);
                 let rim = (1.0 - nz) * (1.0 - nz) * sun;
                 let face = surface.scale(0.05 + 1.0 * sun).screen(self.air, rim * 0.7);

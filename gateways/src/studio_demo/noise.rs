@@ -34,7 +34,6 @@ pub(crate) fn cos_turn(turns: f32) -> f32 {
     sin_turn(turns + 0.25)
 }
 
-
 /// An integer lattice point's value, in 0..1.
 #[inline]
 pub(crate) fn lattice(x: i32, y: i32, seed: u32) -> f32 {

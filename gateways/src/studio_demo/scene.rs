@@ -51,15 +51,22 @@ fn clouds(chance: &mut Chance, palette: &Palette, horizon: f32, amount: f32) -> 
 }
 
 /// Ridges from the haze at `from` down to the foot at `to`.
-fn ridges(chance: &mut Chance, frame: &Frame, palette: &Palette, span: (f32, f32), count: usize, light_x: f32) -> Vec<Ridge> {
+fn ridges(
+    chance: &mut Chance,
+    frame: &Frame,
+    palette: &Palette,
+    span: (f32, f32),
+    count: usize,
+    light_x: f32,
+) -> Vec<Ridge> {
     let (from, to) = span;
-    let sharp = chance.between(0.25, 0.85);
+    let sharp = chance.between(0.4, 0.95);
     (0..count)
         .map(|k| {
             let near = k as f32 / (count - 1).max(1) as f32;
             let shape = Shape {
                 level: lerp(from, to, near),
-                relief: lerp(0.13, 0.075, near) * chance.between(0.8, 1.2),
+                relief: lerp(0.19, 0.075, near) * chance.between(0.8, 1.2),
                 peaks: lerp(2.1, 1.3, near),
                 sharp: lerp(sharp, 0.1, near),
                 rough: lerp(0.5, 0.4, near),
@@ -76,7 +83,8 @@ fn ridges(chance: &mut Chance, frame: &Frame, palette: &Palette, span: (f32, f32
 }
 
 fn mountains(brief: &mut Brief, frame: &Frame) -> Layers {
-    let (wet, wooded) = (brief.names(&["lake", "river", "reflection"]), brief.names(&["forest", "tree", "wood", "pine"]));
+    let (wet, wooded) =
+        (brief.names(&["lake", "river", "reflection"]), brief.names(&["forest", "tree", "wood", "pine"]));
     let barren = brief.names(&["desert", "dune", "sand"]);
     let Brief { chance, palette, .. } = brief;
     let lake = wet || (!barren && chance.one_in(3));
@@ -117,7 +125,8 @@ fn mountains(brief: &mut Brief, frame: &Frame) -> Layers {
 }
 
 fn sea(brief: &mut Brief, frame: &Frame) -> Layers {
-    let (sails, isles) = (brief.names(&["sail", "boat", "ship"]), brief.names(&["island", "coast", "cliff", "mountain"]));
+    let (sails, isles) =
+        (brief.names(&["sail", "boat", "ship"]), brief.names(&["island", "coast", "cliff", "mountain"]));
     let Brief { chance, palette, .. } = brief;
     let horizon = frame.bottom * chance.between(0.5, 0.62);
     let x = frame.right * chance.between(0.28, 0.72);
@@ -145,7 +154,9 @@ fn sea(brief: &mut Brief, frame: &Frame) -> Layers {
                 rough: 0.45,
             };
             let body = palette.far.mix(palette.near, 0.12 + 0.3 * near).mix(palette.sky_at(0.9), 0.3);
-            layers.push(Box::new(Ridge::new(frame, chance, shape, body, palette.sky_at(0.96)).misty(0.09, 0.5).lit(0.08)));
+            layers.push(Box::new(
+                Ridge::new(frame, chance, shape, body, palette.sky_at(0.96)).misty(0.09, 0.5).lit(0.08),
+            ));
         }
     }
     layers.push(Box::new(Sea { palette, horizon, light, seed: chance.seed() }));
@@ -242,7 +253,8 @@ fn city(brief: &mut Brief, frame: &Frame) -> Layers {
 }
 
 fn flower(brief: &mut Brief, frame: &Frame) -> Layers {
-    let (daisy, dahlia) = (brief.names(&["daisy", "daisies", "sunflower", "field"]), brief.names(&["dahlia", "rose", "lotus"]));
+    let (daisy, dahlia) =
+        (brief.names(&["daisy", "daisies", "sunflower", "field"]), brief.names(&["dahlia", "rose", "lotus"]));
     let Brief { chance, palette, .. } = brief;
     let leaf = palette.near.mix(super::palette::palette("emerald").accents[0], 0.35);
     let (from, to) = (leaf.mix(palette.sky[1], 0.3), leaf.scale(0.5));
@@ -251,7 +263,8 @@ fn flower(brief: &mut Brief, frame: &Frame) -> Layers {
     let inks = palette.accents;
     let start = chance.below(3);
     let simple = daisy || (!dahlia && chance.one_in(3));
-    let (petals, eye, point) = if simple { (34, 0.26, 0.25) } else { (150 + chance.below(60), 0.0, chance.between(0.2, 0.8)) };
+    let (petals, eye, point) =
+        if simple { (34, 0.26, 0.25) } else { (150 + chance.below(60), 0.0, chance.between(0.2, 0.8)) };
     let tones = |k: usize| {
         let first = inks[(start + k) % 3];
         [first, first.mix(inks[(start + k + 1) % 3], 0.6), first.mix(palette.light, 0.6)]

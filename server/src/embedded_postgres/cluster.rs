@@ -1,6 +1,7 @@
 //! One PostgreSQL data folder: made whole or not at all, started, found alive, stopped.
 
 use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -169,13 +170,20 @@ impl Cluster {
     /// same few ids come back: pg_ctl would refuse for ever. True when it was. PostgreSQL still guards the data by its shared memory.
     pub(super) fn remove_recycled(&self, pid: u32) -> Result<bool, EmbeddedError> {
         // A postmaster's working folder is its data; without /proc nothing is known and nothing removed.
+        let data = self.data.canonicalize().map_err(EmbeddedError::io("resolve", &self.data))?;
         let dead_or_other = match std::fs::read_link(format!("/proc/{pid}/cwd")) {
-            Ok(cwd) => cwd != self.data,
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound && Path::new("/proc/self/cwd").exists(),
+            Ok(cwd) => cwd != data,
+            Err(error) => error.kind() == ErrorKind::NotFound && Path::new("/proc/self/cwd").exists(),
         };
         if dead_or_other {
             let path = self.pid_file();
-            std::fs::remove_file(&path).map_err(EmbeddedError::io("remove", &path))?;
+            match std::fs::remove_file(&path) {
+                // A server that just ended took it along.
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(EmbeddedError::io("remove", &path)(error));
+                }
+                _ => {}
+            }
         }
         Ok(dead_or_other)
     }

@@ -117,6 +117,30 @@ async fn e7_rotation_changes_the_wrapping_but_no_key_and_keeps_tombstones() {
 }
 
 #[test]
+fn e7_a_reader_overtaken_by_a_rotation_reads_again() {
+    let root = tempfile::tempdir().unwrap();
+    let rotating = store(root.path());
+    rotating.0.create(account(1)).unwrap();
+    let expected = rotating.0.load(account(1)).unwrap();
+    let reading = store(root.path());
+    rotating.0.rotate().unwrap();
+    let mut overtaken = Some(rotating.0.read(account(1)).unwrap());
+    rotating.0.rotate().unwrap();
+    // Its first read is of epoch 2, which the reader never saw and which is gone; the next is of epoch 3.
+    let read = || overtaken.take().map_or_else(|| reading.0.read(account(1)), Ok);
+    assert_eq!(reading.0.unwrap_latest(account(1), read).unwrap(), expected);
+}
+
+/// Ends the other threads' loops also when this one fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[test]
 fn e7_rotation_while_other_handles_read_sign_up_and_shred() {
     let root = tempfile::tempdir().unwrap();
     let rotating = store(root.path());
@@ -129,10 +153,10 @@ fn e7_rotation_while_other_handles_read_sign_up_and_shred() {
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| {
+            let _done = Done(&done);
             for _ in 0..5 {
                 rotating.0.rotate().unwrap();
             }
-            done.store(true, Ordering::Release);
         });
         threads.spawn(|| {
             let mut number = 100;

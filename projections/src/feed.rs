@@ -1,0 +1,187 @@
+//! The feed: one tail reader per node that decodes each event once and feeds every projection (DESIGN 5).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_domain::{DecodeError, Envelope, EventId, LogEvent};
+use sqlx::postgres::{PgListener, PgRow};
+use sqlx::{PgPool, Row};
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How many decoded events stay in memory for the projections that are near the head.
+const KEPT: usize = 8_192;
+/// How often the head is looked at without being told: polling is the truth, notifications only save time.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Events in order, and what stands behind them if it cannot be understood.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Decoded events, dense from the asked position on.
+    pub events: Vec<Arc<Envelope>>,
+    /// The event right after them cannot be decoded: whoever gets there must stop.
+    pub poison: Option<Poison>,
+}
+
+/// An event that this program does not understand.
+#[derive(Debug, Clone)]
+pub struct Poison {
+    /// Where it is.
+    pub position: i64,
+    /// Why; structure only, no values.
+    pub error: String,
+}
+
+/// The tail of the log in memory, and the log behind it.
+pub struct Feed {
+    pool: PgPool,
+    tail: Mutex<VecDeque<Arc<Envelope>>>,
+    head: watch::Sender<i64>,
+}
+
+impl Feed {
+    /// A feed over the log of this database.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Arc<Self> {
+        Arc::new(Self { pool, tail: Mutex::new(VecDeque::new()), head: watch::Sender::new(0) })
+    }
+
+    /// Changes whenever the head may have moved.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<i64> {
+        self.head.subscribe()
+    }
+
+    /// Watches the head until stopped: woken by the append's NOTIFY, and by the clock anyway.
+    pub async fn watch_head(&self, stop: &CancellationToken) {
+        let mut listener = None;
+        while !stop.is_cancelled() {
+            if listener.is_none() {
+                listener = self.listen().await;
+            }
+            match sqlx::query_scalar::<_, i64>("select coalesce(max(position), 0) from events")
+                .fetch_one(&self.pool)
+                .await
+            {
+                Ok(position) => {
+                    self.head.send_if_modified(|head| std::mem::replace(head, position) != position);
+                    metrics::gauge!("atelier_log_position").set(position_as_f64(position));
+                }
+                Err(error) => tracing::warn!(%error, "the head of the log cannot be read"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL) => {}
+                lost = notified(&mut listener) => if lost { listener = None },
+            }
+        }
+    }
+
+    async fn listen(&self) -> Option<PgListener> {
+        let mut listener = PgListener::connect_with(&self.pool).await.ok()?;
+        listener.listen("atelier_log").await.ok()?;
+        Some(listener)
+    }
+
+    /// Up to `limit` events after a position, in order, none missing.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn after(&self, position: i64, limit: usize) -> Result<Batch, sqlx::Error> {
+        let mut tail = self.tail.lock().await;
+        if let Some(batch) = from_tail(&tail, position, limit) {
+            return Ok(batch);
+        }
+        let at_the_end = tail.back().is_none_or(|last| last.position <= position);
+        if at_the_end {
+            // Read under the lock, so that the others find it decoded.
+            let batch = self.read(position, limit).await?;
+            if tail.back().is_some_and(|last| last.position < position) {
+                tail.clear();
+            }
+            tail.extend(batch.events.iter().cloned());
+            let excess = tail.len().saturating_sub(KEPT);
+            tail.drain(..excess);
+            return Ok(batch);
+        }
+        drop(tail);
+        self.read(position, limit).await
+    }
+
+    async fn read(&self, after: i64, limit: usize) -> Result<Batch, sqlx::Error> {
+        let rows = sqlx::query(
+            "select position, event_id, sequence, decided_at, recorded_at, metadata::text, aggregate_type, aggregate_id, event_type, \
+             event_version, payload::text from events where position > $1 and position <= $2 order by position",
+        )
+        .bind(after)
+        .bind(after.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX)))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut batch = Batch::default();
+        for row in rows {
+            match decode(&row)? {
+                Ok(envelope) => batch.events.push(Arc::new(envelope)),
+                Err(error) => {
+                    batch.poison = Some(Poison { position: row.try_get("position")?, error });
+                    break;
+                }
+            }
+        }
+        Ok(batch)
+    }
+}
+
+async fn notified(listener: &mut Option<PgListener>) -> bool {
+    match listener {
+        Some(listener) => listener.recv().await.is_err(),
+        None => std::future::pending().await,
+    }
+}
+
+fn from_tail(tail: &VecDeque<Arc<Envelope>>, after: i64, limit: usize) -> Option<Batch> {
+    let first = tail.front()?.position;
+    let skip = usize::try_from(after + 1 - first).ok()?;
+    let events: Vec<_> = tail.iter().skip(skip).take(limit).cloned().collect();
+    (!events.is_empty()).then_some(Batch { events, poison: None })
+}
+
+fn decode(row: &PgRow) -> Result<Result<Envelope, String>, sqlx::Error> {
+    let (metadata, payload): (String, String) = (row.try_get("metadata")?, row.try_get("payload")?);
+    let (aggregate_type, aggregate_id): (String, String) =
+        (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
+    let (event_type, version): (String, String) = (row.try_get("event_type")?, row.try_get("event_version")?);
+    let event = LogEvent::decode(&aggregate_type, &aggregate_id, &event_type, &version, &payload);
+    let metadata = serde_json::from_str(&metadata);
+    Ok(match (event, metadata) {
+        (Ok(event), Ok(metadata)) => Ok(Envelope {
+            position: row.try_get("position")?,
+            event_id: EventId(row.try_get("event_id")?),
+            sequence: row.try_get("sequence")?,
+            decided_at: row.try_get("decided_at")?,
+            recorded_at: row.try_get("recorded_at")?,
+            metadata,
+            event,
+        }),
+        (Err(error), _) => Err(describe(&error)),
+        (_, Err(error)) => Err(format!("malformed metadata at line {} column {}", error.line(), error.column())),
+    })
+}
+
+/// What is wrong with an event, without quoting it.
+fn describe(error: &DecodeError) -> String {
+    match error {
+        DecodeError::MalformedPayload { event_type, source } => {
+            format!("malformed payload of {event_type} at line {} column {}", source.line(), source.column())
+        }
+        DecodeError::UnknownAggregate(_) | DecodeError::MalformedId(_) | DecodeError::UnknownVersion { .. } => {
+            error.to_string()
+        }
+    }
+}
+
+/// A position as a gauge's value; exact below 2^53.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) const fn position_as_f64(position: i64) -> f64 {
+    position as f64
+}

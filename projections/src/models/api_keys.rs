@@ -1,0 +1,167 @@
+//! API keys: what the list shows of each; never its secret (B04, V28). Whether one counts is decided by its row, never by this list.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_domain::account::{AccountEvent, KeyScope};
+use atelier_domain::{AccountId, ApiKeyId, Envelope, Environment, LogEvent, Sealed};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::cursor::Cursor;
+use crate::read_row::{ReadRow, Rows};
+use crate::runner::Projection;
+use crate::snapshot::{Page, ReadError, Snapshot};
+
+/// The projection.
+pub struct ApiKeys;
+
+/// Its name.
+pub const NAME: &str = "ApiKeys";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Row {
+    key_id: Uuid,
+    account_id: Uuid,
+    label: Sealed,
+    prefix: String,
+    last4: String,
+    environment: Environment,
+    scopes: Vec<KeyScope>,
+    created_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl ReadRow for Row {
+    const TABLE: &'static str = "read_models.api_keys_v1";
+    const KEY: &'static str = "key_id";
+    const KEY_TYPE: &'static str = "uuid";
+
+    fn key(&self) -> String {
+        self.key_id.to_string()
+    }
+}
+
+#[async_trait]
+impl Projection for ApiKeys {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[Row::TABLE]
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+        let revoked = events.iter().filter_map(|envelope| match &envelope.event {
+            LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => Some(key_id.to_string()),
+            LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => None,
+        });
+        let mut rows = Rows::<Row>::load(connection, revoked).await?;
+        for envelope in events {
+            match &envelope.event {
+                LogEvent::Account(account, event @ AccountEvent::ApiKeyCreated { .. }) => {
+                    if let Some(row) = created(*account, event, envelope.decided_at) {
+                        rows.put(row);
+                    }
+                }
+                LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => {
+                    if let Some(row) = rows.get_mut(&key_id.to_string()) {
+                        row.revoked_at = Some(envelope.decided_at);
+                    }
+                }
+                LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => {}
+            }
+        }
+        rows.save(connection).await
+    }
+}
+
+fn created(account: AccountId, event: &AccountEvent, at: DateTime<Utc>) -> Option<Row> {
+    let AccountEvent::ApiKeyCreated { key_id, label, prefix, last4, environment, scopes, expires_at } = event else {
+        return None;
+    };
+    Some(Row {
+        key_id: key_id.0,
+        account_id: account.0,
+        label: label.sealed()?.clone(),
+        prefix: prefix.clone(),
+        last4: last4.clone(),
+        environment: *environment,
+        scopes: scopes.clone(),
+        created_at: at,
+        expires_at: *expires_at,
+        revoked_at: None,
+    })
+}
+
+/// A key of the list.
+#[derive(Debug, Clone)]
+pub struct ApiKeyView {
+    /// The key.
+    pub key: ApiKeyId,
+    /// What its owner calls it; `None` once it is erased.
+    pub label: Option<String>,
+    /// The start of the key.
+    pub prefix: String,
+    /// The end of the key.
+    pub last4: String,
+    /// Live or test.
+    pub environment: Environment,
+    /// What it may do.
+    pub scopes: Vec<KeyScope>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Its end, if any.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// A page of an account's keys, newest first; revoked ones stay visible.
+///
+/// # Errors
+/// `BadCursor`; or when the database failed or a label cannot be opened.
+pub async fn page(
+    snapshot: &mut Snapshot,
+    account: AccountId,
+    first: usize,
+    after: Option<&str>,
+) -> Result<Page<ApiKeyView>, ReadError> {
+    let after = snapshot.cursor(after)?;
+    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(
+        "select row_to_json(t) from read_models.api_keys_v1 t where account_id = $1 \
+         and ($2::timestamptz is null or (created_at, key_id) < ($2, $3)) order by created_at desc, key_id desc limit $4",
+    )
+    .bind(account.0)
+    .bind(after.map(|cursor| cursor.at))
+    .bind(after.map(|cursor| cursor.id))
+    .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
+    .fetch_all(snapshot.connection())
+    .await?;
+    let mut keys = Vec::with_capacity(rows.len());
+    for sqlx::types::Json(row) in rows {
+        let label = snapshot.open(account, "label", &row.label).await?;
+        let cursor = Cursor { at: row.created_at, id: row.key_id };
+        let view = ApiKeyView {
+            key: ApiKeyId(row.key_id),
+            label,
+            prefix: row.prefix,
+            last4: row.last4,
+            environment: row.environment,
+            scopes: row.scopes,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        };
+        keys.push((cursor, view));
+    }
+    Ok(snapshot.page(keys, first))
+}

@@ -1,0 +1,193 @@
+//! The Explore feed and the published work of a creator: one predicate, newest first (A20, A23, U05-U07).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_domain::generation::{GenerationEvent, Output};
+use atelier_domain::policy::catalogue::MediaType;
+use atelier_domain::{AccountId, Envelope, GenerationId, LogEvent, Sealed};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::cursor::Cursor;
+use crate::read_row::{ReadRow, Rows};
+use crate::runner::Projection;
+use crate::snapshot::{Page, ReadError, Snapshot};
+
+/// The projection.
+pub struct Explore;
+
+/// Its name.
+pub const NAME: &str = "Explore";
+
+/// A job that will be published when it succeeds, or is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Row {
+    generation_id: Uuid,
+    account_id: Uuid,
+    model: String,
+    media_type: MediaType,
+    prompt: Sealed,
+    width: u32,
+    height: u32,
+    outputs: Vec<Output>,
+    published_at: Option<DateTime<Utc>>,
+}
+
+impl ReadRow for Row {
+    const TABLE: &'static str = "read_models.explore_v1";
+    const KEY: &'static str = "generation_id";
+    const KEY_TYPE: &'static str = "uuid";
+
+    fn key(&self) -> String {
+        self.generation_id.to_string()
+    }
+}
+
+#[async_trait]
+impl Projection for Explore {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[Row::TABLE]
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+        let generations = events.iter().filter_map(|envelope| match &envelope.event {
+            LogEvent::Generation(generation, _) => Some(generation.to_string()),
+            LogEvent::Account(..) | LogEvent::CreditLedger(..) => None,
+        });
+        let mut rows = Rows::<Row>::load(connection, generations).await?;
+        for envelope in events {
+            if let LogEvent::Generation(generation, event) = &envelope.event {
+                fold(&mut rows, *generation, event, envelope.decided_at);
+            }
+        }
+        rows.save(connection).await
+    }
+}
+
+fn fold(rows: &mut Rows<Row>, generation: GenerationId, event: &GenerationEvent, at: DateTime<Utc>) {
+    let key = generation.to_string();
+    match event {
+        GenerationEvent::GenerationRequested { terms, prompt } if terms.publish => {
+            let Some(prompt) = prompt.sealed().cloned() else { return };
+            rows.put(Row {
+                generation_id: generation.0,
+                account_id: terms.account_id.0,
+                model: terms.model.clone(),
+                media_type: terms.media_type,
+                prompt,
+                width: terms.width,
+                height: terms.height,
+                outputs: Vec::new(),
+                published_at: None,
+            });
+        }
+        GenerationEvent::GenerationSucceeded { outputs, .. } => {
+            if let Some(row) = rows.get_mut(&key) {
+                row.outputs.clone_from(outputs);
+            }
+        }
+        GenerationEvent::GenerationPublished {} => {
+            if let Some(row) = rows.get_mut(&key) {
+                row.published_at = Some(at);
+            }
+        }
+        GenerationEvent::GenerationFailed { .. }
+        | GenerationEvent::GenerationCancelled {}
+        | GenerationEvent::GenerationDeleted {} => {
+            rows.remove(&key);
+        }
+        GenerationEvent::GenerationRequested { .. }
+        | GenerationEvent::GenerationAbandoned {}
+        | GenerationEvent::GenerationStarted { .. } => {}
+    }
+}
+
+/// A published item, open to everybody.
+#[derive(Debug, Clone)]
+pub struct ExploreView {
+    /// The job.
+    pub generation: GenerationId,
+    /// Who made it.
+    pub creator: AccountId,
+    /// The model.
+    pub model: String,
+    /// What it is.
+    pub media_type: MediaType,
+    /// The prompt (U40); `None` once it is erased.
+    pub prompt: Option<String>,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// The files.
+    pub outputs: Vec<Output>,
+    /// When it was published.
+    pub published_at: DateTime<Utc>,
+}
+
+/// What part of the feed is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExploreFilter<'a> {
+    /// One creator's published work (A20).
+    pub creator: Option<AccountId>,
+    /// One kind of media.
+    pub media_type: Option<MediaType>,
+    /// One model.
+    pub model: Option<&'a str>,
+}
+
+/// A page of the feed, newest first.
+///
+/// # Errors
+/// `BadCursor`; or when the database failed or a prompt cannot be opened.
+pub async fn page(
+    snapshot: &mut Snapshot,
+    filter: ExploreFilter<'_>,
+    first: usize,
+    after: Option<&str>,
+) -> Result<Page<ExploreView>, ReadError> {
+    let after = snapshot.cursor(after)?;
+    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(
+        "select row_to_json(t) from read_models.explore_v1 t where published_at is not null \
+         and ($1::uuid is null or account_id = $1) and ($2::text is null or media_type = $2) and ($3::text is null or model = $3) \
+         and ($4::timestamptz is null or (published_at, generation_id) < ($4, $5)) \
+         order by published_at desc, generation_id desc limit $6",
+    )
+    .bind(filter.creator.map(|account| account.0))
+    .bind(filter.media_type.map(MediaType::as_str))
+    .bind(filter.model)
+    .bind(after.map(|cursor| cursor.at))
+    .bind(after.map(|cursor| cursor.id))
+    .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
+    .fetch_all(snapshot.connection())
+    .await?;
+    let mut items = Vec::with_capacity(rows.len());
+    for sqlx::types::Json(row) in rows {
+        let Some(published_at) = row.published_at else { continue };
+        let creator = AccountId(row.account_id);
+        let item = ExploreView {
+            generation: GenerationId(row.generation_id),
+            creator,
+            prompt: snapshot.open(creator, "prompt", &row.prompt).await?,
+            model: row.model,
+            media_type: row.media_type,
+            width: row.width,
+            height: row.height,
+            outputs: row.outputs,
+            published_at,
+        };
+        items.push((Cursor { at: published_at, id: row.generation_id }, item));
+    }
+    Ok(snapshot.page(items, first))
+}

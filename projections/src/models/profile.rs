@@ -1,0 +1,176 @@
+//! The profile: what an account shows of itself, to its owner and to everybody (A01, A12, A17, A18).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_domain::account::AccountEvent;
+use atelier_domain::policy::plan::Plan;
+use atelier_domain::{AccountId, Envelope, LogEvent, Sealed};
+use atelier_vault::IndexKind;
+use atelier_vault::credential_rows::claims;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::read_row::{ReadRow, Rows};
+use crate::runner::Projection;
+use crate::snapshot::{ReadError, ReadModels, Snapshot};
+
+/// The projection.
+pub struct Profile;
+
+/// Its name.
+pub const NAME: &str = "Profile";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Row {
+    account_id: Uuid,
+    email: Sealed,
+    username: Sealed,
+    display_name: Sealed,
+    bio: Option<Sealed>,
+    email_verified: bool,
+    plan: Plan,
+    publish: bool,
+    opened_at: DateTime<Utc>,
+}
+
+impl ReadRow for Row {
+    const TABLE: &'static str = "read_models.profile_v1";
+    const KEY: &'static str = "account_id";
+    const KEY_TYPE: &'static str = "uuid";
+
+    fn key(&self) -> String {
+        self.account_id.to_string()
+    }
+}
+
+#[async_trait]
+impl Projection for Profile {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[Row::TABLE]
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+        let accounts = events.iter().filter_map(|envelope| match &envelope.event {
+            LogEvent::Account(account, _) => Some(account.to_string()),
+            LogEvent::CreditLedger(..) | LogEvent::Generation(..) => None,
+        });
+        let mut rows = Rows::<Row>::load(connection, accounts).await?;
+        for envelope in events {
+            if let LogEvent::Account(account, event) = &envelope.event {
+                fold(&mut rows, *account, event, envelope.decided_at);
+            }
+        }
+        rows.save(connection).await
+    }
+}
+
+fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: DateTime<Utc>) {
+    if let AccountEvent::AccountOpened { email, username, display_name } = event {
+        let sealed = (email.sealed(), username.sealed(), display_name.sealed());
+        if let (Some(email), Some(username), Some(display_name)) = sealed {
+            rows.put(Row {
+                account_id: account.0,
+                email: email.clone(),
+                username: username.clone(),
+                display_name: display_name.clone(),
+                bio: None,
+                email_verified: false,
+                plan: Plan::Free,
+                publish: true,
+                opened_at: at,
+            });
+        }
+        return;
+    }
+    let Some(row) = rows.get_mut(&account.to_string()) else { return };
+    match event {
+        AccountEvent::EmailVerified {} => row.email_verified = true,
+        AccountEvent::DisplayNameChanged { display_name } => {
+            if let Some(sealed) = display_name.sealed() {
+                row.display_name = sealed.clone();
+            }
+        }
+        AccountEvent::BioChanged { bio } => row.bio = bio.sealed().cloned(),
+        AccountEvent::PublishPreferenceChanged { publish } => row.publish = *publish,
+        AccountEvent::PlanAssigned { plan } => row.plan = *plan,
+        AccountEvent::AccountOpened { .. }
+        | AccountEvent::AccountAbandoned {}
+        | AccountEvent::SessionStarted { .. }
+        | AccountEvent::SessionEnded { .. }
+        | AccountEvent::ApiKeyCreated { .. }
+        | AccountEvent::ApiKeyRevoked { .. } => {}
+    }
+}
+
+/// A profile, opened for whoever may see it. An erased field is `None`.
+#[derive(Debug, Clone)]
+pub struct ProfileView {
+    /// Whose.
+    pub account: AccountId,
+    /// For the owner only.
+    pub email: Option<String>,
+    /// The handle.
+    pub username: Option<String>,
+    /// The name shown.
+    pub display_name: Option<String>,
+    /// The biography; `None` when there is none.
+    pub bio: Option<String>,
+    /// For the owner only.
+    pub email_verified: bool,
+    /// For the owner only.
+    pub plan: Plan,
+    /// For the owner only.
+    pub publish: bool,
+    /// When the account was opened.
+    pub opened_at: DateTime<Utc>,
+}
+
+/// The profiles of these accounts, in one statement; those that do not exist are left out.
+///
+/// # Errors
+/// When the database failed or a sealed value cannot be opened.
+pub async fn find(snapshot: &mut Snapshot, accounts: &[AccountId]) -> Result<Vec<ProfileView>, ReadError> {
+    let keys = accounts.iter().map(ToString::to_string);
+    let mut rows = Rows::<Row>::load(snapshot.connection(), keys).await?;
+    let mut found = Vec::new();
+    for account in accounts {
+        let Some(row) = rows.get_mut(&account.to_string()) else { continue };
+        let bio = match &row.bio {
+            Some(bio) => snapshot.open(*account, "bio", bio).await?.filter(|bio| !bio.is_empty()),
+            None => None,
+        };
+        found.push(ProfileView {
+            account: *account,
+            email: snapshot.open(*account, "email", &row.email).await?,
+            username: snapshot.open(*account, "username", &row.username).await?,
+            display_name: snapshot.open(*account, "display_name", &row.display_name).await?,
+            bio,
+            email_verified: row.email_verified,
+            plan: row.plan,
+            publish: row.publish,
+            opened_at: row.opened_at,
+        });
+    }
+    Ok(found)
+}
+
+/// Whose username this is; found by its keyed digest, because the name itself is sealed.
+///
+/// # Errors
+/// When the database failed.
+pub async fn account_of(models: &ReadModels, username: &str) -> Result<Option<AccountId>, ReadError> {
+    let folded = username.to_ascii_lowercase();
+    let digest = models.blind_index.digest(IndexKind::Username, &folded);
+    Ok(claims::find(models.pool(), &digest).await?.map(|claim| claim.account))
+}

@@ -1,0 +1,115 @@
+//! The rank: how many live generations of an account succeeded, ever (A19-A22, U02, U03).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_domain::generation::GenerationEvent;
+use atelier_domain::policy::rank::{RankProgress, progress};
+use atelier_domain::{AccountId, Envelope, Environment, LogEvent};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::read_row::{ReadRow, Rows};
+use crate::runner::Projection;
+use crate::snapshot::{ReadError, Snapshot};
+
+/// The projection.
+pub struct RankCount;
+
+/// Its name.
+pub const NAME: &str = "Rank";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Row {
+    account_id: Uuid,
+    successes: i64,
+}
+
+impl ReadRow for Row {
+    const TABLE: &'static str = "read_models.rank_v1";
+    const KEY: &'static str = "account_id";
+    const KEY_TYPE: &'static str = "uuid";
+
+    fn key(&self) -> String {
+        self.account_id.to_string()
+    }
+}
+
+/// A live job at work: whose it is, until it ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Job {
+    generation_id: Uuid,
+    account_id: Uuid,
+}
+
+impl ReadRow for Job {
+    const TABLE: &'static str = "read_models.rank_jobs_v1";
+    const KEY: &'static str = "generation_id";
+    const KEY_TYPE: &'static str = "uuid";
+
+    fn key(&self) -> String {
+        self.generation_id.to_string()
+    }
+}
+
+#[async_trait]
+impl Projection for RankCount {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[Row::TABLE, Job::TABLE]
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+        let generations = events.iter().filter_map(|envelope| match &envelope.event {
+            LogEvent::Generation(generation, _) => Some(generation.to_string()),
+            LogEvent::Account(..) | LogEvent::CreditLedger(..) => None,
+        });
+        let mut jobs = Rows::<Job>::load(connection, generations).await?;
+        let mut won: Vec<Uuid> = Vec::new();
+        for envelope in events {
+            let LogEvent::Generation(generation, event) = &envelope.event else { continue };
+            match event {
+                GenerationEvent::GenerationRequested { terms, .. } if terms.environment == Environment::Live => {
+                    jobs.put(Job { generation_id: generation.0, account_id: terms.account_id.0 });
+                }
+                GenerationEvent::GenerationSucceeded { .. } => {
+                    won.extend(jobs.remove(&generation.to_string()).map(|job| job.account_id));
+                }
+                GenerationEvent::GenerationFailed { .. } | GenerationEvent::GenerationCancelled {} => {
+                    jobs.remove(&generation.to_string());
+                }
+                GenerationEvent::GenerationRequested { .. }
+                | GenerationEvent::GenerationAbandoned {}
+                | GenerationEvent::GenerationStarted { .. }
+                | GenerationEvent::GenerationPublished {}
+                | GenerationEvent::GenerationDeleted {} => {}
+            }
+        }
+        let mut rows = Rows::<Row>::load(connection, won.iter().map(ToString::to_string)).await?;
+        for account_id in won {
+            match rows.get_mut(&account_id.to_string()) {
+                Some(row) => row.successes += 1,
+                None => rows.put(Row { account_id, successes: 1 }),
+            }
+        }
+        jobs.save(connection).await?;
+        rows.save(connection).await
+    }
+}
+
+/// An account's rank, with the way to the next one.
+///
+/// # Errors
+/// When the database failed.
+pub async fn of(snapshot: &mut Snapshot, account: AccountId) -> Result<RankProgress, ReadError> {
+    let mut rows = Rows::<Row>::load(snapshot.connection(), [account.to_string()]).await?;
+    Ok(progress(rows.get_mut(&account.to_string()).map_or(0, |row| row.successes)))
+}

@@ -1,0 +1,103 @@
+//! Sessions: which sign-ins of an account are alive (V09). Whether one counts is decided by its row, never by this list.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_domain::account::AccountEvent;
+use atelier_domain::{AccountId, Envelope, LogEvent, SessionId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::read_row::{ReadRow, Rows};
+use crate::runner::Projection;
+use crate::snapshot::{ReadError, Snapshot};
+
+/// The projection.
+pub struct Sessions;
+
+/// Its name.
+pub const NAME: &str = "Sessions";
+
+/// A session of the list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionView {
+    /// The session.
+    pub session_id: SessionId,
+    account_id: Uuid,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Its absolute end.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl ReadRow for SessionView {
+    const TABLE: &'static str = "read_models.sessions_v1";
+    const KEY: &'static str = "session_id";
+    const KEY_TYPE: &'static str = "uuid";
+
+    fn key(&self) -> String {
+        self.session_id.to_string()
+    }
+}
+
+#[async_trait]
+impl Projection for Sessions {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[SessionView::TABLE]
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+        let ended = events.iter().filter_map(|envelope| match &envelope.event {
+            LogEvent::Account(_, AccountEvent::SessionEnded { session_id, .. }) => Some(session_id.to_string()),
+            LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => None,
+        });
+        let mut rows = Rows::<SessionView>::load(connection, ended).await?;
+        for envelope in events {
+            match &envelope.event {
+                LogEvent::Account(account, AccountEvent::SessionStarted { session_id, expires_at }) => {
+                    rows.put(SessionView {
+                        session_id: *session_id,
+                        account_id: account.0,
+                        started_at: envelope.decided_at,
+                        expires_at: *expires_at,
+                    })
+                }
+                LogEvent::Account(_, AccountEvent::SessionEnded { session_id, .. }) => {
+                    rows.remove(&session_id.to_string());
+                }
+                LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => {}
+            }
+        }
+        rows.save(connection).await
+    }
+}
+
+/// An account's sessions that have not expired, newest first; the account keeps at most a hundred.
+///
+/// # Errors
+/// When the database failed.
+pub async fn of(
+    snapshot: &mut Snapshot,
+    account: AccountId,
+    now: DateTime<Utc>,
+) -> Result<Vec<SessionView>, ReadError> {
+    let rows: Vec<sqlx::types::Json<SessionView>> = sqlx::query_scalar(
+        "select row_to_json(t) from read_models.sessions_v1 t where account_id = $1 and expires_at > $2 \
+         order by started_at desc, session_id desc limit 100",
+    )
+    .bind(account.0)
+    .bind(now)
+    .fetch_all(snapshot.connection())
+    .await?;
+    Ok(rows.into_iter().map(|sqlx::types::Json(row)| row).collect())
+}

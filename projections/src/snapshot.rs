@@ -1,0 +1,232 @@
+//! Reading: one snapshot holds rows and checkpoints together, no older than the position the reader asks for (DESIGN 5, L29, U44).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_domain::{AccountId, Sealed};
+use atelier_vault::{BlindIndex, Opened, Vault};
+use sqlx::postgres::PgConnection;
+use sqlx::{PgPool, Postgres, Row, Transaction};
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use crate::cursor::{BadCursor, Cursor, PositionToken};
+use crate::runner::Progress;
+
+/// How long a reader waits for its position before it is told the current one.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the checkpoints are looked at while waiting; the node's own progress wakes it sooner.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Why nothing could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The read models have not reached the asked position in time; the current one is here (`STALE_READ`).
+    #[error("the read models have not reached this position yet")]
+    Stale {
+        /// Where they are.
+        current: PositionToken,
+    },
+    /// The position is not one of this log (`POSITION_UNKNOWN`).
+    #[error("the position is not one of this log")]
+    PositionUnknown,
+    /// The cursor is not one of this list (`BAD_CURSOR`).
+    #[error(transparent)]
+    BadCursor(#[from] BadCursor),
+    /// The database failed.
+    #[error("the read models cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A sealed value cannot be opened: an operator's problem.
+    #[error("a sealed value cannot be opened: {0}")]
+    Vault(String),
+}
+
+impl From<atelier_vault::credential_rows::RowError> for ReadError {
+    fn from(error: atelier_vault::credential_rows::RowError) -> Self {
+        Self::Vault(error.to_string())
+    }
+}
+
+/// The read side, for those who ask.
+#[derive(Clone)]
+pub struct ReadModels {
+    pool: PgPool,
+    vault: Vault,
+    pub(crate) blind_index: BlindIndex,
+    progress: Arc<Progress>,
+    log: Uuid,
+}
+
+/// Rows and checkpoints of one instant.
+pub struct Snapshot {
+    transaction: Transaction<'static, Postgres>,
+    pub(crate) models: ReadModels,
+    position: i64,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The items with their cursors.
+    pub items: Vec<(String, T)>,
+    /// Whether there are more after them.
+    pub has_next: bool,
+}
+
+impl ReadModels {
+    /// Opens the read side.
+    ///
+    /// # Errors
+    /// When the log's identity cannot be read.
+    pub async fn open(
+        pool: PgPool,
+        vault: Vault,
+        blind_index: BlindIndex,
+        progress: Arc<Progress>,
+    ) -> Result<Self, sqlx::Error> {
+        let log = sqlx::query_scalar("select log_id from log_identity").fetch_one(&pool).await?;
+        Ok(Self { pool, vault, blind_index, progress, log })
+    }
+
+    /// The opaque form of a position.
+    #[must_use]
+    pub fn token(&self, position: i64) -> String {
+        PositionToken(position).encode(self.log)
+    }
+
+    /// The pool, for look-ups beside the snapshot.
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A snapshot of these read models, not older than the asked position; waits for it, within bounds.
+    ///
+    /// # Errors
+    /// `Stale` with the current position; `PositionUnknown` for a foreign or future position.
+    pub async fn snapshot(&self, models: &[&'static str], min_position: Option<&str>) -> Result<Snapshot, ReadError> {
+        let wanted = match min_position {
+            Some(text) => Some(self.known(text).await?),
+            None => None,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut changes: Vec<_> =
+                models.iter().filter_map(|model| self.progress.get(model)).map(|sender| sender.subscribe()).collect();
+            let snapshot = self.begin(models).await?;
+            let wanted = match wanted {
+                Some(wanted) if wanted > snapshot.position => wanted,
+                _ => return Ok(snapshot),
+            };
+            let current = snapshot.position;
+            drop(snapshot);
+            if Instant::now() >= deadline {
+                tracing::debug!(wanted, current, "a reader's position was not reached in time");
+                return Err(ReadError::Stale { current: PositionToken(current) });
+            }
+            let any_change = futures::future::select_all(changes.iter_mut().map(|change| Box::pin(change.changed())));
+            // Woken by this node's own runner, or looks again after a moment: another node may hold the projection.
+            let _ = timeout_at(deadline.min(Instant::now() + LOOK), any_change).await;
+        }
+    }
+
+    /// A position token of this log that is not in the future.
+    async fn known(&self, text: &str) -> Result<i64, ReadError> {
+        let PositionToken(position) = PositionToken::decode(text, self.log).ok_or(ReadError::PositionUnknown)?;
+        let head: i64 =
+            sqlx::query_scalar("select coalesce(max(position), 0) from events").fetch_one(&self.pool).await?;
+        if position > head { Err(ReadError::PositionUnknown) } else { Ok(position) }
+    }
+
+    async fn begin(&self, models: &[&'static str]) -> Result<Snapshot, ReadError> {
+        let mut transaction = self.pool.begin_with("begin isolation level repeatable read read only").await?;
+        let position: Option<i64> = sqlx::query_scalar("select min(position) from checkpoints where name = any($1)")
+            .bind(models)
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Snapshot { transaction, models: self.clone(), position: position.unwrap_or_default() })
+    }
+
+    /// Every projection's checkpoint: name, version, position, state, error, and how far the log is.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, sqlx::Error> {
+        let rows = sqlx::query(
+            "select name, version, position, state, error, failed_position, (select coalesce(max(position), 0) from events) \
+             from checkpoints order by name, version",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Checkpoint {
+                    name: row.try_get(0)?,
+                    version: row.try_get(1)?,
+                    position: row.try_get(2)?,
+                    stopped: row.try_get::<String, _>(3)? == "stopped",
+                    error: row.try_get(4)?,
+                    failed_position: row.try_get(5)?,
+                    head: row.try_get(6)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Where a projection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The projection.
+    pub name: String,
+    /// Its version.
+    pub version: i32,
+    /// The last event it has folded.
+    pub position: i64,
+    /// Whether it stopped at a poison event.
+    pub stopped: bool,
+    /// Why.
+    pub error: Option<String>,
+    /// Where.
+    pub failed_position: Option<i64>,
+    /// The head of the log.
+    pub head: i64,
+}
+
+impl Snapshot {
+    /// The least position of the read models in this snapshot, in its opaque form.
+    #[must_use]
+    pub fn position(&self) -> String {
+        self.models.token(self.position)
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+
+    /// Opens a sealed field; `None` once it is erased.
+    pub(crate) async fn open(
+        &self,
+        account: AccountId,
+        field: &str,
+        sealed: &Sealed,
+    ) -> Result<Option<String>, ReadError> {
+        match self.models.vault.open(account, field, sealed).await {
+            Ok(Opened::Text(text)) => Ok(Some(text)),
+            Ok(Opened::Erased) => Ok(None),
+            Err(error) => Err(ReadError::Vault(error.to_string())),
+        }
+    }
+
+    /// Reads a list's cursor.
+    pub(crate) fn cursor(&self, after: Option<&str>) -> Result<Option<Cursor>, ReadError> {
+        Ok(after.map(|text| Cursor::decode(text, self.models.log)).transpose()?)
+    }
+
+    /// Makes a page of `first` items from `first + 1` rows.
+    pub(crate) fn page<T>(&self, mut rows: Vec<(Cursor, T)>, first: usize) -> Page<T> {
+        let has_next = rows.len() > first;
+        rows.truncate(first);
+        let items = rows.into_iter().map(|(cursor, item)| (cursor.encode(self.models.log), item)).collect();
+        Page { items, has_next }
+    }
+}

@@ -1,0 +1,157 @@
+//! One sample of every event, with fixed ids. A new event does not compile until it has its sample here.
+
+use atelier_domain::account::{AccountEvent, KeyScope, SessionEnd};
+use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, GrantSource, LedgerAccount};
+use atelier_domain::generation::{FailureReason, GenerationEvent, Output, RequestTerms};
+use atelier_domain::policy::catalogue::MediaType;
+use atelier_domain::policy::plan::Plan;
+use atelier_domain::{
+    AccountId, ApiKeyId, Credits, Environment, GenerationId, HoldId, LedgerId, LogEvent, LotId, Personal, Sealed, SessionId,
+};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Samples of the events of one enum. The match has no wildcard, so that the list is whole.
+macro_rules! samples {
+    ($event:ident { $($variant:ident => { $($fields:tt)* }),+ $(,)? }) => {{
+        const fn is_listed(event: &$event) {
+            match event { $($event::$variant { .. } => ()),+ }
+        }
+        let samples = vec![$($event::$variant { $($fields)* }),+];
+        samples.iter().for_each(is_listed);
+        samples
+    }};
+}
+
+/// One sample of every event.
+pub fn all() -> Vec<LogEvent> {
+    let account = accounts().into_iter().map(|event| LogEvent::Account(AccountId(id(1)), event));
+    let ledger = ledgers().into_iter().map(|event| LogEvent::CreditLedger(LedgerId::live(AccountId(id(1))), event));
+    let generation = generations().into_iter().map(|event| LogEvent::Generation(GenerationId(id(2)), event));
+    account.chain(ledger).chain(generation).collect()
+}
+
+/// The id of the stream that the samples of an aggregate are in.
+pub fn stream(aggregate: &str) -> String {
+    if aggregate == "CreditLedger" { LedgerId::live(AccountId(id(1))).to_string() } else { id(1).to_string() }
+}
+
+/// A fixed UUIDv7 of 1 January 2026.
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(0x019b_7608_e400_7000_8000_0000_0000_0000 | n)
+}
+
+fn sealed<T>(field: &str) -> Personal<T> {
+    Personal::Sealed(Sealed::from_text(format!("p1.sample-{field}")))
+}
+
+fn instant() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_767_225_600_123_456).expect("an instant")
+}
+
+fn entries<const N: usize>(lines: [(LedgerAccount, i64); N]) -> Vec<Entry> {
+    lines.map(|(account, amount)| Entry::new(account, Credits::new(amount))).to_vec()
+}
+
+fn accounts() -> Vec<AccountEvent> {
+    samples!(AccountEvent {
+        AccountOpened => { email: sealed("email"), username: sealed("username"), display_name: sealed("display_name") },
+        AccountAbandoned => {},
+        EmailVerified => {},
+        DisplayNameChanged => { display_name: sealed("display_name") },
+        BioChanged => { bio: sealed("bio") },
+        PublishPreferenceChanged => { publish: false },
+        PlanAssigned => { plan: Plan::Pro },
+        SessionStarted => { session_id: SessionId(id(3)), expires_at: instant() },
+        SessionEnded => { session_id: SessionId(id(3)), reason: SessionEnd::SignedOut },
+        ApiKeyCreated => {
+            key_id: ApiKeyId(id(4)),
+            label: sealed("label"),
+            prefix: "atl_live_0123456789ab".to_owned(),
+            last4: "wxyz".to_owned(),
+            environment: Environment::Live,
+            scopes: KeyScope::ALL.to_vec(),
+            expires_at: None,
+        },
+        ApiKeyRevoked => { key_id: ApiKeyId(id(4)) },
+    })
+}
+
+fn ledgers() -> Vec<CreditLedgerEvent> {
+    let (lot_id, hold_id, generation_id) = (LotId(id(5)), HoldId(id(2)), GenerationId(id(2)));
+    let (lot, held) = (LedgerAccount::Lot(lot_id), LedgerAccount::Held);
+    samples!(CreditLedgerEvent {
+        CreditsGranted => {
+            lot_id,
+            source: GrantSource::Promotional,
+            amount: Credits::new(500),
+            expires_at: Some(instant()),
+            entries: entries([(LedgerAccount::IssuedPromotional, -500), (lot, 500)]),
+        },
+        HoldPlaced => {
+            hold_id,
+            generation_id,
+            amount: Credits::new(400),
+            price_version: 1,
+            entries: entries([(lot, -400), (held, 400)]),
+        },
+        HoldCaptured => {
+            hold_id,
+            generation_id,
+            captured: Credits::new(300),
+            price_version: 1,
+            entries: entries([(held, -400), (LedgerAccount::Consumed, 300), (lot, 100)]),
+        },
+        HoldVoided => {
+            hold_id,
+            generation_id,
+            returned: Credits::new(400),
+            entries: entries([(held, -400), (lot, 400)]),
+        },
+        LotExpired => {
+            lot_id,
+            amount: Credits::new(200),
+            entries: entries([(lot, -200), (LedgerAccount::Breakage, 200)]),
+        },
+    })
+}
+
+fn generations() -> Vec<GenerationEvent> {
+    samples!(GenerationEvent {
+        GenerationRequested => {
+            terms: RequestTerms {
+                account_id: AccountId(id(1)),
+                environment: Environment::Live,
+                api_key_id: Some(ApiKeyId(id(4))),
+                model: "z-image-turbo".to_owned(),
+                media_type: MediaType::Image,
+                width: 1_024,
+                height: 768,
+                num_images: 4,
+                // Above 2^53: a reader that takes numbers for doubles would change it.
+                seed: u64::MAX - 1,
+                unit_price: Credits::new(100),
+                price: Credits::new(400),
+                price_version: 1,
+                publish: true,
+            },
+            prompt: sealed("prompt"),
+        },
+        GenerationAbandoned => {},
+        GenerationStarted => { attempt: 1 },
+        GenerationSucceeded => {
+            outputs: vec![Output {
+                object: format!("{}/{}/1/0.png", id(1), id(2)),
+                media_type: "image/png".to_owned(),
+                width: 1_024,
+                height: 768,
+                bytes: 123_456,
+            }],
+            price: Credits::new(100),
+        },
+        GenerationFailed => { reason: FailureReason::ProviderFailed },
+        GenerationCancelled => {},
+        GenerationPublished => {},
+        GenerationDeleted => {},
+    })
+}
