@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 
 /// A read model's row. Its fields are its table's columns, by name.
-pub(crate) trait ReadRow: Serialize + DeserializeOwned + Send + Sync + Unpin {
+pub(crate) trait ReadRow: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
     /// The table of this version of the model.
     const TABLE: &'static str;
     /// The primary key's column.

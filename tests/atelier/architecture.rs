@@ -54,7 +54,8 @@ fn locked() -> BTreeMap<String, BTreeSet<Version>> {
     let mut crates: BTreeMap<String, BTreeSet<Version>> = BTreeMap::new();
     for package in read("Cargo.lock").split("[[package]]").skip(1) {
         let value = |key| package.lines().find_map(|line| line.strip_prefix(key)?.strip_suffix('"'));
-        let (name, version) = value("name = \"").zip(value("version = \"")).expect("a package has a name and a version");
+        let (name, version) =
+            value("name = \"").zip(value("version = \"")).expect("a package has a name and a version");
         crates.entry(name.to_owned()).or_default().insert(version.parse().expect("a version"));
     }
     crates

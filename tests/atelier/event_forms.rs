@@ -181,7 +181,8 @@ fn d3_committed_files_that_changed_or_lost_their_event_are_found() {
     forms.insert(file("Account.Forgotten.v1.json"), "{\"Forgotten\":{}}".to_owned());
     forms.insert(file("notes.txt"), String::new());
     let found = unreadable(&current(), &forms);
-    let expected_order = ["BioChanged.v1", "EmailVerified.v1", "EmailVerified.v2", "Forgotten", "PlanAssigned", "notes"];
+    let expected_order =
+        ["BioChanged.v1", "EmailVerified.v1", "EmailVerified.v2", "Forgotten", "PlanAssigned", "notes"];
     assert_eq!(found.len(), expected_order.len(), "{found:#?}");
     for (line, about) in found.iter().zip(expected_order) {
         assert!(line.contains(about), "{line} is not about {about}");
@@ -199,7 +200,8 @@ fn d3_committed_files_that_changed_or_lost_their_event_are_found() {
 #[test]
 fn d3_committed_files_are_never_overwritten() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let forms = |text: &str| BTreeMap::from([("kept".to_owned(), text.to_owned()), ("new".to_owned(), text.to_owned())]);
+    let forms =
+        |text: &str| BTreeMap::from([("kept".to_owned(), text.to_owned()), ("new".to_owned(), text.to_owned())]);
     std::fs::write(folder.path().join("kept"), "old").expect("a file can be written");
     write_missing(folder.path(), &forms("today"));
     let read = |name| std::fs::read_to_string(folder.path().join(name)).expect("a file can be read");

@@ -20,10 +20,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// What a crate must not name itself; what its dependencies bring along is theirs (DESIGN 1).
-const MUST_NOT_NAME: &[(&str, &[&str])] = &[
-    ("domain", &["axum", "sqlx", "tokio", "tokio-postgres"]),
-    ("graphql", &["axum", "sqlx", "tokio-postgres"]),
-];
+const MUST_NOT_NAME: &[(&str, &[&str])] =
+    &[("domain", &["axum", "sqlx", "tokio", "tokio-postgres"]), ("graphql", &["axum", "sqlx", "tokio-postgres"])];
 
 /// What must be nowhere, on no platform: TLS is rustls with ring (DESIGN 2).
 const NOWHERE: &[&str] = &["openssl-sys", "native-tls", "aws-lc-sys"];
@@ -76,7 +74,13 @@ fn d1_every_crate_is_named_after_its_folder_and_has_a_row_in_the_table() {
 
 #[test]
 fn d1_the_check_names_both_ends_of_a_forbidden_arrow() {
-    let graph = [("commands", "domain"), ("commands", "projections"), ("server", "tests"), ("domain", "sqlx"), ("new", "vault")];
+    let graph = [
+        ("commands", "domain"),
+        ("commands", "projections"),
+        ("server", "tests"),
+        ("domain", "sqlx"),
+        ("new", "vault"),
+    ];
     let graph = graph.map(|(from, to)| (from.to_owned(), to.to_owned())).into_iter().collect();
     let expected = [
         "commands must not know projections",
@@ -91,7 +95,10 @@ fn d1_the_check_names_both_ends_of_a_forbidden_arrow() {
 fn d2_no_other_tls_than_rustls_with_ring() {
     let locked = locked();
     assert!(locked.contains_key("ring"), "Cargo.lock was not read");
-    let found: Vec<_> =
-        NOWHERE.iter().filter(|name| locked.contains_key(**name)).map(|name| format!("{name}: cargo tree -i {name}")).collect();
+    let found: Vec<_> = NOWHERE
+        .iter()
+        .filter(|name| locked.contains_key(**name))
+        .map(|name| format!("{name}: cargo tree -i {name}"))
+        .collect();
     assert_none("TLS is rustls with ring:", &found);
 }

@@ -69,7 +69,8 @@ fn d9_no_reason_outlives_its_duplicate() {
 
 #[test]
 fn d9_what_counts_as_a_duplicate() {
-    let versions = ["a 1.0.0", "a 1.9.0", "b 0.1.0", "b 0.1.7", "c 0.1.0", "c 0.2.0", "d 0.0.1", "d 0.0.2", "e 1.0.0", "e 0.1.0"];
+    let versions =
+        ["a 1.0.0", "a 1.9.0", "b 0.1.0", "b 0.1.7", "c 0.1.0", "c 0.2.0", "d 0.0.1", "d 0.0.2", "e 1.0.0", "e 0.1.0"];
     let versions: Vec<(&str, Version)> = versions
         .iter()
         .map(|line| line.split_once(' ').expect("a name and a version"))

@@ -42,7 +42,8 @@ fn by_walking(root: &Path) -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder can be read") {
             let path = entry.expect("an entry can be read").path();
-            let relative = path.strip_prefix(root).expect("a walk stays below its start").to_string_lossy().replace('\\', "/");
+            let relative =
+                path.strip_prefix(root).expect("a walk stays below its start").to_string_lossy().replace('\\', "/");
             let built = ["target", "data", ".git"].contains(&relative.as_str());
             if path.is_dir() && !path.is_symlink() && !built {
                 folders.push(path);

@@ -115,11 +115,13 @@ fn d9_every_licence_may_be_distributed_with_ours() {
 
 #[test]
 fn d9_licence_expressions() {
-    let good = ["MIT", "GPL-3.0 OR MIT", "MIT/GPL-3.0", "(GPL-3.0 AND X) OR ISC AND MIT", "Apache-2.0 WITH LLVM-exception"];
+    let good =
+        ["MIT", "GPL-3.0 OR MIT", "MIT/GPL-3.0", "(GPL-3.0 AND X) OR ISC AND MIT", "Apache-2.0 WITH LLVM-exception"];
     for expression in good {
         assert_eq!(satisfiable(expression), Ok(true), "{expression}");
     }
-    let refused = ["GPL-3.0-only", "AGPL-3.0", "MIT AND LGPL-2.1", "(MIT OR X) AND GPL-2.0", "GPL-2.0 WITH LLVM-exception"];
+    let refused =
+        ["GPL-3.0-only", "AGPL-3.0", "MIT AND LGPL-2.1", "(MIT OR X) AND GPL-2.0", "GPL-2.0 WITH LLVM-exception"];
     for expression in refused {
         assert_eq!(satisfiable(expression), Ok(false), "{expression}");
     }

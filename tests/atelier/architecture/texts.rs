@@ -69,7 +69,8 @@ fn path_of_a_workplace(text: &str) -> Option<&str> {
 fn d1_every_source_file_opens_with_a_sentence_about_what_it_holds() {
     let silent: Vec<_> = sources().filter(|file| !opens_with_a_sentence(&file.text)).map(|file| file.path).collect();
     assert_none("The first line must be `//! ` and a sentence, ended by its mark:", &silent);
-    for bad in ["", "use a::b;\n//! Late.", "//! no mark at the end\n", "//!Tight.\n", "//! One.", "/// Of an item.\n"] {
+    for bad in ["", "use a::b;\n//! Late.", "//! no mark at the end\n", "//!Tight.\n", "//! One.", "/// Of an item.\n"]
+    {
         assert!(!opens_with_a_sentence(bad), "{bad:?}");
     }
     assert!(opens_with_a_sentence("//! What is here, and\n//! why.\n\nuse a::b;\n"));
@@ -116,7 +117,8 @@ fn d1_matches_on_events_are_exhaustive_where_it_matters() {
         assert!(denies_wildcards(&library), "{folder}/src/lib.rs: #![deny(clippy::wildcard_enum_match_arm)]");
     }
     let allowed = concat!("allow(clippy::", "wildcard_enum_match_arm");
-    let excused = |file: &File| EXHAUSTIVE.contains(&file.path.split('/').next().unwrap_or("")) && file.text.contains(allowed);
+    let excused =
+        |file: &File| EXHAUSTIVE.contains(&file.path.split('/').next().unwrap_or("")) && file.text.contains(allowed);
     assert_none("Name every variant instead:", &sources().filter(excused).map(|file| file.path).collect::<Vec<_>>());
     assert!(!denies_wildcards("// #![deny(clippy::wildcard_enum_match_arm)]\n"));
 }
@@ -125,12 +127,21 @@ fn d1_matches_on_events_are_exhaustive_where_it_matters() {
 fn no_file_names_a_path_of_the_machine_it_was_written_on() {
     // In a container the home of root is everybody's.
     let files = files::all().into_iter().filter(|file| file.path != "Dockerfile");
-    let found: Vec<_> = files.filter_map(|file| path_of_a_workplace(&file.text).map(|at| format!("{}: {at}", file.path))).collect();
+    let found: Vec<_> =
+        files.filter_map(|file| path_of_a_workplace(&file.text).map(|at| format!("{}: {at}", file.path))).collect();
     assert_none("A path that nobody else has:", &found);
-    for (start, end) in [("\"/wo", "rk/main\""), ("in /ro", "ot/.cargo"), ("file:///ho", "me/ada/x"), ("=/Us", "ers/ada/x")] {
+    for (start, end) in
+        [("\"/wo", "rk/main\""), ("in /ro", "ot/.cargo"), ("file:///ho", "me/ada/x"), ("=/Us", "ers/ada/x")]
+    {
         assert!(path_of_a_workplace(&format!("{start}{end}")).is_some(), "{start}{end}");
     }
-    for (start, end) in [("/ho", "me/linuxbrew/x"), ("/ho", "me/"), ("at https://host/ro", "ot/x"), ("net", "work/x"), ("/ho", "me/<name>/")] {
+    for (start, end) in [
+        ("/ho", "me/linuxbrew/x"),
+        ("/ho", "me/"),
+        ("at https://host/ro", "ot/x"),
+        ("net", "work/x"),
+        ("/ho", "me/<name>/"),
+    ] {
         assert_eq!(path_of_a_workplace(&format!("{start}{end}")), None, "{start}{end}");
     }
 }

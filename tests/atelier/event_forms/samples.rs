@@ -6,7 +6,8 @@ use atelier_domain::generation::{FailureReason, GenerationEvent, Output, Request
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::{
-    AccountId, ApiKeyId, Credits, Environment, GenerationId, HoldId, LedgerId, LogEvent, LotId, Personal, Sealed, SessionId,
+    AccountId, ApiKeyId, Credits, Environment, GenerationId, HoldId, LedgerId, LogEvent, LotId, Personal, Sealed,
+    SessionId,
 };
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -38,7 +39,7 @@ pub fn stream(aggregate: &str) -> String {
 
 /// A fixed UUIDv7 of 1 January 2026.
 fn id(n: u128) -> Uuid {
-    Uuid::from_u128(0x019b_7608_e400_7000_8000_0000_0000_0000 | n)
+    Uuid::from_u128(0x019b_76da_a800_7000_8000_0000_0000_0000 | n)
 }
 
 fn sealed<T>(field: &str) -> Personal<T> {
@@ -98,9 +99,9 @@ fn ledgers() -> Vec<CreditLedgerEvent> {
         HoldCaptured => {
             hold_id,
             generation_id,
-            captured: Credits::new(300),
+            captured: Credits::new(100),
             price_version: 1,
-            entries: entries([(held, -400), (LedgerAccount::Consumed, 300), (lot, 100)]),
+            entries: entries([(held, -400), (LedgerAccount::Consumed, 100), (lot, 300)]),
         },
         HoldVoided => {
             hold_id,
@@ -110,8 +111,8 @@ fn ledgers() -> Vec<CreditLedgerEvent> {
         },
         LotExpired => {
             lot_id,
-            amount: Credits::new(200),
-            entries: entries([(lot, -200), (LedgerAccount::Breakage, 200)]),
+            amount: Credits::new(400),
+            entries: entries([(lot, -400), (LedgerAccount::Breakage, 400)]),
         },
     })
 }
