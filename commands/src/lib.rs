@@ -2,6 +2,7 @@
 
 pub mod command_path;
 pub mod event_store;
+pub mod media_link;
 pub mod ports;
 pub mod process;
 pub mod reconciler;

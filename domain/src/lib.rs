@@ -1,4 +1,5 @@
 //! The rules of atelier: aggregates, their events and commands, value objects and policies. No I/O, no clock, no randomness.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod account;
 pub mod credit_ledger;

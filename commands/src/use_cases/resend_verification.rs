@@ -3,7 +3,6 @@
 use atelier_domain::AccountId;
 use atelier_domain::account::Account;
 
-use crate::command_path::CommandContext;
 use crate::process::{Work, enqueue};
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::WriteSide;
@@ -20,7 +19,7 @@ impl ResendVerification {
     ///
     /// # Errors
     /// When the account cannot be loaded.
-    pub async fn run(self, write: &WriteSide, _context: &CommandContext) -> Result<(), UseCaseError> {
+    pub async fn run(self, write: &WriteSide) -> Result<(), UseCaseError> {
         let loaded =
             write.path.load::<Account>(&self.account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
         if loaded.state.email_verified() {

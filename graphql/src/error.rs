@@ -1,0 +1,55 @@
+//! Faults as top-level errors with a code of a closed list; a rule's refusal is data instead (DESIGN 6).
+
+use async_graphql::{Error, ErrorExtensions};
+use atelier_commands::{CommandError, UseCaseError};
+use atelier_projections::{ReadError, ReadModels};
+
+fn coded(code: &str, message: &str) -> Error {
+    Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// A session is needed.
+pub(crate) fn unauthenticated() -> Error {
+    coded("UNAUTHENTICATED", "Sign in first.")
+}
+
+/// An argument is malformed.
+pub(crate) fn bad_input(message: &str) -> Error {
+    coded("BAD_INPUT", message)
+}
+
+/// A read that failed, as the client sees it; the cause is logged, never sent.
+pub(crate) fn read_fault(models: &ReadModels, error: &ReadError) -> Error {
+    match error {
+        ReadError::Stale { current } => coded("STALE_READ", "The read models have not reached this position yet.")
+            .extend_with(|_, extensions| extensions.set("currentPosition", models.token(current.0))),
+        ReadError::PositionUnknown => coded("POSITION_UNKNOWN", "The position is not one of this log."),
+        ReadError::BadCursor(_) => coded("BAD_CURSOR", "The cursor is not one of this list."),
+        ReadError::Database(cause) => {
+            tracing::error!(%cause, "a query failed");
+            coded("UNAVAILABLE", "Temporarily unavailable.")
+        }
+        ReadError::Vault(cause) => {
+            tracing::error!(%cause, "a query failed");
+            coded("INTERNAL", "Internal error.")
+        }
+    }
+}
+
+/// A command that failed otherwise than by a rule, as the client sees it; the cause is logged, never sent.
+pub(crate) fn command_fault(error: &UseCaseError) -> Error {
+    match error {
+        CommandError::Refused(refusal) => bad_input(&refusal.message),
+        CommandError::Conflict => coded("CONFLICT", "Too many commands at the same moment; try again."),
+        CommandError::KeyReused => coded("IDEMPOTENCY_CONFLICT", "The idempotency key was used for another request."),
+        CommandError::Unavailable => coded("UNAVAILABLE", "Temporarily unavailable; try again later."),
+        CommandError::OutcomeUnknown => {
+            coded("OUTCOME_UNKNOWN", "The outcome is unknown; ask again with the same idempotency key.")
+        }
+        CommandError::Erased => coded("NOT_FOUND", "There is no such account."),
+        CommandError::Internal(cause) => {
+            tracing::error!(%cause, "a command failed");
+            coded("INTERNAL", "Internal error.")
+        }
+    }
+}

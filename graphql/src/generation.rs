@@ -1,0 +1,164 @@
+//! A generation, as its owner sees it and as everybody sees it once it is published.
+
+use async_graphql::{Context, Enum, ID, Result, SimpleObject};
+use atelier_commands::media_link;
+use atelier_domain::generation::{Output, Status};
+use atelier_domain::policy::catalogue;
+use atelier_projections::models::creations::CreationView;
+use atelier_projections::models::explore::ExploreView;
+use chrono::{DateTime, Utc};
+
+use crate::Sides;
+use crate::creator::Creator;
+use crate::global_id::GlobalId;
+
+/// What a generation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "catalogue::MediaType")]
+pub enum MediaType {
+    /// A picture.
+    Image,
+    /// A moving picture.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// Where a generation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum GenerationStatus {
+    /// Accepted, waiting.
+    Queued,
+    /// At work.
+    Running,
+    /// Delivered.
+    Succeeded,
+    /// Not delivered; nothing was charged.
+    Failed,
+    /// Withdrawn; nothing was charged.
+    Cancelled,
+}
+
+impl From<Status> for GenerationStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::New | Status::Queued => Self::Queued,
+            Status::Running => Self::Running,
+            Status::Succeeded => Self::Succeeded,
+            Status::Failed | Status::Abandoned => Self::Failed,
+            Status::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// One delivered file.
+#[derive(Debug, Clone, SimpleObject)]
+pub struct Image {
+    /// A link that works for an hour; ask again for a fresh one.
+    url: String,
+    /// Such as `image/png`; by its bytes.
+    content_type: String,
+    /// Pixels.
+    width: u32,
+    /// Pixels.
+    height: u32,
+    /// Size in bytes.
+    bytes: u64,
+}
+
+/// A generation. What only its owner may see is null for everybody else.
+#[derive(Clone, SimpleObject)]
+pub struct Generation {
+    /// The id: the same as `request_id` in REST.
+    pub id: ID,
+    /// Where it is.
+    status: GenerationStatus,
+    /// The model.
+    model: String,
+    /// What it is.
+    media_type: MediaType,
+    /// The prompt; null once it is erased.
+    prompt: Option<String>,
+    /// Pixels.
+    width: u32,
+    /// Pixels.
+    height: u32,
+    /// The delivered files.
+    images: Vec<Image>,
+    /// Whether it is in Explore.
+    published: bool,
+    /// When it was accepted, for its owner; when it was published, for everybody else.
+    created_at: DateTime<Utc>,
+    /// When it ended; for its owner.
+    ended_at: Option<DateTime<Utc>>,
+    /// How many files were asked for; for its owner.
+    num_images: Option<u32>,
+    /// The seed; for its owner (U48).
+    seed: Option<u64>,
+    /// Credits held for it at acceptance; for its owner.
+    price: Option<i64>,
+    /// Credits paid, once that is settled; for its owner.
+    credits_used: Option<i64>,
+    /// Why it failed; for its owner.
+    failure: Option<String>,
+    /// Who made it.
+    creator: Option<Creator>,
+}
+
+fn images(context: &Context<'_>, outputs: Vec<Output>) -> Result<Vec<Image>> {
+    let sides = context.data::<Sides>()?;
+    let image = |output: Output| Image {
+        url: media_link::sign(&sides.write, &output.object),
+        content_type: output.media_type,
+        width: output.width,
+        height: output.height,
+        bytes: output.bytes,
+    };
+    Ok(outputs.into_iter().map(image).collect())
+}
+
+impl Generation {
+    pub(crate) fn whole(context: &Context<'_>, view: CreationView, creator: Option<Creator>) -> Result<Self> {
+        Ok(Self {
+            id: GlobalId::Generation(view.generation).into(),
+            status: view.status.into(),
+            model: view.model,
+            media_type: view.media_type.into(),
+            prompt: view.prompt,
+            width: view.width,
+            height: view.height,
+            images: images(context, view.outputs)?,
+            published: view.published,
+            created_at: view.requested_at,
+            ended_at: view.ended_at,
+            num_images: Some(view.num_images),
+            seed: Some(view.seed),
+            price: Some(view.price.get()),
+            credits_used: view.captured.map(atelier_domain::Credits::get),
+            failure: view.failure.map(|reason| reason.as_str().to_owned()),
+            creator,
+        })
+    }
+
+    pub(crate) fn public_side(context: &Context<'_>, view: ExploreView, creator: Option<Creator>) -> Result<Self> {
+        Ok(Self {
+            id: GlobalId::Generation(view.generation).into(),
+            status: GenerationStatus::Succeeded,
+            model: view.model,
+            media_type: view.media_type.into(),
+            prompt: view.prompt,
+            width: view.width,
+            height: view.height,
+            images: images(context, view.outputs)?,
+            published: true,
+            created_at: view.published_at,
+            ended_at: None,
+            num_images: None,
+            seed: None,
+            price: None,
+            credits_used: None,
+            failure: None,
+            creator,
+        })
+    }
+}

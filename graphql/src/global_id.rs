@@ -1,0 +1,78 @@
+//! Ids as clients see them: opaque, tagged with their type, the same in GraphQL and REST (DESIGN 6).
+
+use async_graphql::ID;
+use atelier_domain::{AccountId, ApiKeyId, GenerationId, SessionId};
+use uuid::Uuid;
+
+/// A thing that has an id of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GlobalId {
+    /// A creator: `acc_...`.
+    Account(AccountId),
+    /// A job: `gen_...`.
+    Generation(GenerationId),
+    /// An API key: `key_...`.
+    ApiKey(ApiKeyId),
+    /// A session: `ses_...`.
+    Session(SessionId),
+}
+
+impl GlobalId {
+    /// The text form.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Account(AccountId(id)) => format!("acc_{}", id.simple()),
+            Self::Generation(GenerationId(id)) => format!("gen_{}", id.simple()),
+            Self::ApiKey(ApiKeyId(id)) => format!("key_{}", id.simple()),
+            Self::Session(SessionId(id)) => format!("ses_{}", id.simple()),
+        }
+    }
+
+    /// Reads the text form back; `None` when it is not an id of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (tag, id) = text.split_once('_')?;
+        let plain = id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let id = Uuid::try_parse(id).ok().filter(|_| plain)?;
+        Some(match tag {
+            "acc" => Self::Account(AccountId(id)),
+            "gen" => Self::Generation(GenerationId(id)),
+            "key" => Self::ApiKey(ApiKeyId(id)),
+            "ses" => Self::Session(SessionId(id)),
+            _ => return None,
+        })
+    }
+
+    /// The generation this names, if it names one.
+    #[must_use]
+    pub fn generation(text: &str) -> Option<GenerationId> {
+        match Self::parse(text) {
+            Some(Self::Generation(id)) => Some(id),
+            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_)) | None => None,
+        }
+    }
+}
+
+impl From<GlobalId> for ID {
+    fn from(id: GlobalId) -> Self {
+        Self(id.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_comes_back_and_a_broken_one_does_not() {
+        let id = GlobalId::Generation(GenerationId(Uuid::from_u128(7)));
+        assert_eq!(GlobalId::parse(&id.text()), Some(id));
+        for broken in
+            ["", "gen_", "gen_7", "xyz_00000000000000000000000000000007", "gen_0000000000000000000000000000000G"]
+        {
+            assert_eq!(GlobalId::parse(broken), None, "{broken}");
+        }
+        assert_eq!(GlobalId::parse(&id.text().to_uppercase()), None);
+    }
+}

@@ -1,0 +1,402 @@
+//! The signed-in account: one screen, one position (A01).
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use atelier_domain::account::KeyScope;
+use atelier_domain::credit_ledger::GrantSource;
+use atelier_domain::policy::rank::RankProgress as Standing;
+use atelier_domain::{AccountId, Environment as DomainEnvironment, LedgerId};
+use atelier_projections::models::api_keys::ApiKeyView;
+use atelier_projections::models::profile::ProfileView;
+use atelier_projections::models::transaction_history::{TransactionKind as DomainKind, TransactionView};
+use atelier_projections::models::{api_keys, creations, credit_balance, profile, rank, sessions, transaction_history};
+use chrono::{DateTime, Utc};
+
+use crate::Sides;
+use crate::caller::signed_in;
+use crate::connection::{ApiKeyConnection, GenerationConnection, TransactionConnection};
+use crate::creator::Creator;
+use crate::generation::{Generation, MediaType};
+use crate::global_id::GlobalId;
+use crate::reading::{Reading, page_size};
+
+/// The signed-in account.
+pub struct Me {
+    pub(crate) account: AccountId,
+    pub(crate) reading: Reading,
+}
+
+/// What an account shows its owner of itself.
+#[derive(SimpleObject)]
+pub struct Profile {
+    /// The handle of the public profile.
+    username: Option<String>,
+    /// The name shown.
+    display_name: Option<String>,
+    /// The biography, if there is one.
+    bio: Option<String>,
+    /// The address; changed through support only (A12).
+    email: Option<String>,
+    /// Whether the address was proven.
+    email_verified: bool,
+    /// The plan: Free or Pro.
+    plan: String,
+    /// When the account was opened.
+    created_at: DateTime<Utc>,
+}
+
+impl From<ProfileView> for Profile {
+    fn from(view: ProfileView) -> Self {
+        Self {
+            username: view.username,
+            display_name: view.display_name,
+            bio: view.bio,
+            email: view.email,
+            email_verified: view.email_verified,
+            plan: view.plan.name().to_owned(),
+            created_at: view.opened_at,
+        }
+    }
+}
+
+/// A rank, with the way to the next one (A22).
+#[derive(SimpleObject)]
+pub struct Rank {
+    /// Beginner, Explorer, Creator, Artist or Master.
+    current: String,
+    /// Successful generations, ever.
+    count: i64,
+    /// The next rank; null at Master.
+    next: Option<String>,
+    /// The count at which it is reached.
+    next_at: Option<i64>,
+    /// How many are missing.
+    remaining: Option<i64>,
+    /// From this rank's threshold to the next one's, 0 to 1.
+    ratio: f64,
+}
+
+impl From<Standing> for Rank {
+    fn from(standing: Standing) -> Self {
+        Self {
+            current: standing.current.name().to_owned(),
+            count: standing.count,
+            next: standing.next.map(|rank| rank.name().to_owned()),
+            next_at: standing.next_at,
+            remaining: standing.remaining,
+            ratio: standing.ratio,
+        }
+    }
+}
+
+/// Live or test credits and keys; the two never mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "DomainEnvironment")]
+pub enum Environment {
+    /// Real credits.
+    Live,
+    /// The test ledger and the demo model.
+    Test,
+}
+
+/// Where a lot's credits come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "GrantSource")]
+pub enum CreditSource {
+    /// A bonus or a gift.
+    Promotional,
+    /// A plan's cycle.
+    Plan,
+    /// A bought pack.
+    Purchased,
+}
+
+/// A lot of credits.
+#[derive(SimpleObject)]
+pub struct CreditLot {
+    /// How many are left to spend.
+    remaining: i64,
+    /// How many were granted.
+    granted: i64,
+    /// Where they come from.
+    source: CreditSource,
+    /// When they expire, if ever.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// A balance (V24).
+#[derive(SimpleObject)]
+pub struct Credits {
+    /// What can be spent now.
+    available: i64,
+    /// What running jobs hold.
+    held: i64,
+    /// What expires within a week.
+    expiring_soon: i64,
+    /// Lot by lot, soonest expiry first.
+    lots: Vec<CreditLot>,
+    /// The position of the read models it comes from.
+    position: String,
+}
+
+/// What a line of the credit history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "DomainKind")]
+pub enum TransactionKind {
+    /// Granted.
+    Earned,
+    /// Bought.
+    Purchased,
+    /// Set aside for a running job.
+    Held,
+    /// Paid for a delivered job.
+    Spent,
+    /// Came back from a job that was not delivered.
+    Returned,
+    /// Not used in time.
+    Expired,
+}
+
+/// A line of the credit history (V26).
+#[derive(SimpleObject)]
+pub struct Transaction {
+    /// The line's id.
+    id: ID,
+    /// What it is about.
+    kind: TransactionKind,
+    /// What it adds to what can be spent; negative for what was taken.
+    amount: i64,
+    /// The generation, for held, spent and returned.
+    generation_id: Option<ID>,
+    /// The price list the amount comes from.
+    price_version: Option<u32>,
+    /// When.
+    at: DateTime<Utc>,
+    /// When the job's hold ended.
+    settled_at: Option<DateTime<Utc>>,
+}
+
+impl From<TransactionView> for Transaction {
+    fn from(view: TransactionView) -> Self {
+        Self {
+            id: ID(format!("txn_{}", view.id.simple())),
+            kind: view.kind.into(),
+            amount: view.amount.get(),
+            generation_id: view.generation_id.map(|id| GlobalId::Generation(id).into()),
+            price_version: view.price_version,
+            at: view.at,
+            settled_at: view.settled_at,
+        }
+    }
+}
+
+/// The publish switch (A24).
+#[derive(SimpleObject)]
+pub struct PublishPreference {
+    /// Whether future generations go to Explore.
+    value: bool,
+    /// Whether the switch is locked.
+    locked: bool,
+    /// Why: `plan_required`.
+    reason: Option<String>,
+}
+
+/// What the account prefers.
+#[derive(SimpleObject)]
+pub struct Preferences {
+    /// Publishing to Explore.
+    publish: PublishPreference,
+}
+
+/// A session.
+#[derive(SimpleObject)]
+pub struct Session {
+    /// The session's id.
+    id: ID,
+    /// Whether this request came by it.
+    current: bool,
+    /// When it started.
+    started_at: DateTime<Utc>,
+    /// Its absolute end.
+    expires_at: DateTime<Utc>,
+}
+
+/// An API key, without its secret.
+#[derive(SimpleObject)]
+pub struct ApiKey {
+    /// The key's id.
+    pub id: ID,
+    /// What its owner calls it.
+    label: Option<String>,
+    /// The start of the key.
+    prefix: String,
+    /// The end of the key.
+    last4: String,
+    /// Live or test.
+    environment: Environment,
+    /// What it may do.
+    scopes: Vec<String>,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+    /// Its end, if any.
+    expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<ApiKeyView> for ApiKey {
+    fn from(view: ApiKeyView) -> Self {
+        Self {
+            id: GlobalId::ApiKey(view.key).into(),
+            label: view.label,
+            prefix: view.prefix,
+            last4: view.last4,
+            environment: view.environment.into(),
+            scopes: view.scopes.into_iter().map(|scope: KeyScope| scope.as_str().to_owned()).collect(),
+            created_at: view.created_at,
+            expires_at: view.expires_at,
+            revoked_at: view.revoked_at,
+        }
+    }
+}
+
+/// The signed-in account. All of its fields come from one snapshot.
+#[Object]
+impl Me {
+    /// The account's id.
+    async fn id(&self) -> ID {
+        GlobalId::Account(self.account).into()
+    }
+
+    /// The position that everything here has reached.
+    async fn position(&self) -> &str {
+        self.reading.position()
+    }
+
+    /// Name, handle, biography, address, plan.
+    async fn profile(&self) -> Result<Option<Profile>> {
+        Ok(self.own_profile().await?.map(Profile::from))
+    }
+
+    /// The rank, with the way to the next one.
+    async fn rank(&self) -> Result<Rank> {
+        self.standing().await
+    }
+
+    /// The way to the next rank.
+    async fn progress(&self) -> Result<Rank> {
+        self.standing().await
+    }
+
+    /// The balance.
+    async fn credits(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default_with = "Environment::Live")] environment: Environment,
+    ) -> Result<Credits> {
+        let ledger = LedgerId { account: self.account, environment: environment.into() };
+        let now = context.data::<Sides>()?.write.now();
+        let balance = self.reading.read(async |snapshot| credit_balance::of(snapshot, ledger, now).await).await?;
+        let lot = |lot: credit_balance::LotRow| CreditLot {
+            remaining: lot.remaining.get(),
+            granted: lot.granted.get(),
+            source: lot.source.into(),
+            expires_at: lot.expires_at,
+        };
+        Ok(Credits {
+            available: balance.available.get(),
+            held: balance.held.get(),
+            expiring_soon: balance.expiring_soon.get(),
+            lots: balance.lots.into_iter().map(lot).collect(),
+            position: self.reading.position().to_owned(),
+        })
+    }
+
+    /// The credit history, newest first, never cut.
+    async fn transactions(
+        &self,
+        #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
+        #[graphql(default_with = "Environment::Live")] environment: Environment,
+    ) -> Result<TransactionConnection> {
+        let first = page_size(first, 20)?;
+        let ledger = LedgerId { account: self.account, environment: environment.into() };
+        let after = after.as_deref();
+        let page =
+            self.reading.read(async |snapshot| transaction_history::page(snapshot, ledger, first, after).await).await?;
+        let items = page.items.into_iter().map(|(cursor, line)| (cursor, line.into())).collect();
+        Ok(TransactionConnection::new(items, page.has_next, self.reading.position()))
+    }
+
+    /// The account's generations, newest first (A27-A29).
+    async fn creations(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only images, videos or audio.")] media_type: Option<MediaType>,
+        #[graphql(desc = "How many, 1 to 100; 50 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
+        #[graphql(default_with = "Environment::Live")] environment: Environment,
+    ) -> Result<GenerationConnection> {
+        let first = page_size(first, 50)?;
+        let (account, environment) = (self.account, environment.into());
+        let (media_type, after) = (media_type.map(Into::into), after.as_deref());
+        let page = self
+            .reading
+            .read(async |snapshot| creations::page(snapshot, account, environment, media_type, first, after).await)
+            .await?;
+        let creator = self.own_profile().await?.map(|profile| Creator::new(&profile, &self.reading));
+        let mut items = Vec::with_capacity(page.items.len());
+        for (cursor, view) in page.items {
+            items.push((cursor, Generation::whole(context, view, creator.clone())?));
+        }
+        Ok(GenerationConnection::new(items, page.has_next, self.reading.position()))
+    }
+
+    /// Switches.
+    async fn preferences(&self) -> Result<Option<Preferences>> {
+        Ok(self.own_profile().await?.map(|profile| {
+            let free = profile.plan.allows_private_generations();
+            let reason = (!free).then(|| "plan_required".to_owned());
+            Preferences { publish: PublishPreference { value: profile.publish || !free, locked: !free, reason } }
+        }))
+    }
+
+    /// Where the account is signed in.
+    async fn sessions(&self, context: &Context<'_>) -> Result<Vec<Session>> {
+        let (account, current) = signed_in(context)?;
+        let now = context.data::<Sides>()?.write.now();
+        let list = self.reading.read(async |snapshot| sessions::of(snapshot, account, now).await).await?;
+        let session = |view: sessions::SessionView| Session {
+            id: GlobalId::Session(view.session_id).into(),
+            current: view.session_id == current,
+            started_at: view.started_at,
+            expires_at: view.expires_at,
+        };
+        Ok(list.into_iter().map(session).collect())
+    }
+
+    /// The account's API keys, newest first.
+    async fn api_keys(
+        &self,
+        #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
+    ) -> Result<ApiKeyConnection> {
+        let first = page_size(first, 20)?;
+        let (account, after) = (self.account, after.as_deref());
+        let page = self.reading.read(async |snapshot| api_keys::page(snapshot, account, first, after).await).await?;
+        let items = page.items.into_iter().map(|(cursor, key)| (cursor, key.into())).collect();
+        Ok(ApiKeyConnection::new(items, page.has_next, self.reading.position()))
+    }
+}
+
+impl Me {
+    async fn own_profile(&self) -> Result<Option<ProfileView>> {
+        let accounts = [self.account];
+        let found = self.reading.read(async |snapshot| profile::find(snapshot, &accounts).await).await?;
+        Ok(found.into_iter().next())
+    }
+
+    async fn standing(&self) -> Result<Rank> {
+        let account = self.account;
+        Ok(self.reading.read(async |snapshot| rank::of(snapshot, account).await).await?.into())
+    }
+}

@@ -1,0 +1,9 @@
+//! The root of all mutations: one for each use case.
+
+use async_graphql::MergedObject;
+
+use crate::mutations::{ApiKeyMutation, GenerationMutation, IdentityMutation, ProfileMutation};
+
+/// The root of all mutations.
+#[derive(MergedObject, Default)]
+pub struct Mutation(IdentityMutation, ProfileMutation, ApiKeyMutation, GenerationMutation);

@@ -1,0 +1,94 @@
+//! Profile and preferences.
+
+use async_graphql::{Context, InputObject, Object, Result};
+use atelier_commands::use_cases::{SetPublishToExplore, UpdateProfile};
+
+use crate::Sides;
+use crate::caller::{command_context, signed_in};
+use crate::me::Me;
+use crate::payload::{outcome, payload};
+use crate::reading::{ALL, Reading};
+
+/// The mutations of this room.
+#[derive(Default)]
+pub struct ProfileMutation;
+
+/// What `updateProfile` takes; what is not given stays.
+#[derive(InputObject)]
+pub struct UpdateProfileInput {
+    /// The new name shown.
+    display_name: Option<String>,
+    /// The new biography, up to 160 characters as a person counts them; empty clears it.
+    bio: Option<String>,
+}
+
+payload! {
+    /// The account after the change.
+    UpdateProfilePayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+/// What `setPublishToExplore` takes.
+#[derive(InputObject)]
+pub struct SetPublishToExploreInput {
+    /// Whether future generations go to Explore.
+    publish: bool,
+}
+
+payload! {
+    /// The account after the change.
+    SetPublishToExplorePayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+async fn me_at(context: &Context<'_>, position: &str) -> Result<Me> {
+    let (account, _) = signed_in(context)?;
+    Ok(Me { account, reading: Reading::begin(context, ALL, Some(position)).await? })
+}
+
+#[Object]
+impl ProfileMutation {
+    /// Changes name and biography together, both or neither (A09).
+    async fn update_profile(&self, context: &Context<'_>, input: UpdateProfileInput) -> Result<UpdateProfilePayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let use_case = UpdateProfile { account, display_name: input.display_name, bio: input.bio };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                let position = sides.read.token(position.0);
+                UpdateProfilePayload {
+                    me: me_at(context, &position).await.ok(),
+                    position: Some(position),
+                    ..Default::default()
+                }
+            }
+            Err(error) => UpdateProfilePayload::refused(error),
+        })
+    }
+
+    /// Turns publishing of future generations on or off; off needs a premium plan (A24-A26).
+    async fn set_publish_to_explore(
+        &self,
+        context: &Context<'_>,
+        input: SetPublishToExploreInput,
+    ) -> Result<SetPublishToExplorePayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let use_case = SetPublishToExplore { account, publish: input.publish };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                let position = sides.read.token(position.0);
+                SetPublishToExplorePayload {
+                    me: me_at(context, &position).await.ok(),
+                    position: Some(position),
+                    ..Default::default()
+                }
+            }
+            Err(error) => SetPublishToExplorePayload::refused(error),
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! The root of all queries.
+
+use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
+use atelier_domain::AccountId;
+use atelier_domain::policy::catalogue;
+use atelier_projections::models::{creations, explore, profile};
+
+use crate::Sides;
+use crate::caller::{account, signed_in};
+use crate::connection::GenerationConnection;
+use crate::creator::{Creator, published};
+use crate::generation::{Generation, MediaType};
+use crate::global_id::GlobalId;
+use crate::me::Me;
+use crate::reading::{ALL, PUBLIC, Reading};
+
+/// The root of all queries.
+pub struct Query;
+
+/// Anything with an id of its own.
+#[derive(Clone, Interface)]
+#[graphql(field(name = "id", ty = "&ID", desc = "The thing's id."))]
+pub enum Node {
+    /// A generation.
+    Generation(Box<Generation>),
+    /// A creator.
+    Creator(Box<Creator>),
+}
+
+/// A model of the catalogue, with its price.
+#[derive(SimpleObject)]
+pub struct Model {
+    /// The name that requests use.
+    id: String,
+    /// What it makes.
+    media_type: MediaType,
+    /// Credits for one output.
+    price: i64,
+    /// Which price list that is.
+    price_version: u32,
+    /// How long one output usually takes.
+    typical_seconds: u32,
+    /// The least and greatest width and height, pixels.
+    min_side: u32,
+    /// Pixels.
+    max_side: u32,
+    /// The most outputs of one request.
+    max_images: u32,
+}
+
+#[Object]
+impl Query {
+    /// The signed-in account; null when nobody is signed in.
+    async fn me(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Not older than this position, as a mutation gave it.")] min_position: Option<String>,
+    ) -> Result<Option<Me>> {
+        let Some(account) = account(context) else { return Ok(None) };
+        Ok(Some(Me { account, reading: Reading::begin(context, ALL, min_position.as_deref()).await? }))
+    }
+
+    /// A creator's public profile; null when there is none of this name.
+    async fn creator(
+        &self,
+        context: &Context<'_>,
+        username: String,
+        #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
+    ) -> Result<Option<Creator>> {
+        let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+        let sides = context.data::<Sides>()?;
+        let found = profile::account_of(&sides.read, &username).await.map_err(|error| reading.fault(&error))?;
+        match found {
+            Some(account) => creator(&reading, account).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What creators published, newest first.
+    async fn explore(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only images, videos or audio.")] media_type: Option<MediaType>,
+        #[graphql(desc = "Only one model.")] model: Option<String>,
+        #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
+        #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
+    ) -> Result<GenerationConnection> {
+        let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+        let filter =
+            explore::ExploreFilter { creator: None, media_type: media_type.map(Into::into), model: model.as_deref() };
+        published(context, &reading, filter, first, after.as_deref()).await
+    }
+
+    /// A generation: one's own, or a published one; null otherwise.
+    async fn generation(
+        &self,
+        context: &Context<'_>,
+        id: ID,
+        #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
+    ) -> Result<Option<Generation>> {
+        let Some(id) = GlobalId::generation(&id) else { return Ok(None) };
+        let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+        generation(context, &reading, id).await
+    }
+
+    /// Anything that has an id and that the caller may see; null otherwise.
+    async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
+        let reading = Reading::begin(context, PUBLIC, None).await?;
+        Ok(match GlobalId::parse(&id) {
+            Some(GlobalId::Generation(id)) => {
+                generation(context, &reading, id).await?.map(|found| Node::Generation(Box::new(found)))
+            }
+            Some(GlobalId::Account(id)) => creator(&reading, id).await?.map(|found| Node::Creator(Box::new(found))),
+            Some(GlobalId::ApiKey(_) | GlobalId::Session(_)) | None => None,
+        })
+    }
+
+    /// The models on offer, cheapest first.
+    async fn models(&self) -> Vec<Model> {
+        let model = |model: &catalogue::Model| Model {
+            id: model.id.to_owned(),
+            media_type: model.media_type.into(),
+            price: model.price.get(),
+            price_version: catalogue::PRICE_VERSION,
+            typical_seconds: model.typical_seconds,
+            min_side: catalogue::MIN_SIDE,
+            max_side: catalogue::MAX_SIDE,
+            max_images: catalogue::MAX_IMAGES,
+        };
+        catalogue::MODELS.iter().map(model).collect()
+    }
+}
+
+async fn creator(reading: &Reading, account: AccountId) -> Result<Option<Creator>> {
+    let accounts = [account];
+    let found = reading.read(async |snapshot| profile::find(snapshot, &accounts).await).await?;
+    Ok(found.first().map(|profile| Creator::new(profile, reading)))
+}
+
+/// A generation as the caller may see it: whole for its owner, its public side once it is published, else not at all.
+pub(crate) async fn generation(
+    context: &Context<'_>,
+    reading: &Reading,
+    id: atelier_domain::GenerationId,
+) -> Result<Option<Generation>> {
+    let Some(found) = reading.read(async |snapshot| creations::find(snapshot, id).await).await? else {
+        return Ok(None);
+    };
+    let creator = creator(reading, found.account).await?;
+    if signed_in(context).is_ok_and(|(account, _)| account == found.account) {
+        return Ok(Some(Generation::whole(context, found, creator)?));
+    }
+    if !found.published {
+        return Ok(None);
+    }
+    let public = explore::ExploreView {
+        generation: found.generation,
+        creator: found.account,
+        model: found.model,
+        media_type: found.media_type,
+        prompt: found.prompt,
+        width: found.width,
+        height: found.height,
+        outputs: found.outputs,
+        published_at: found.ended_at.unwrap_or(found.requested_at),
+    };
+    Ok(Some(Generation::public_side(context, public, creator)?))
+}
