@@ -27,6 +27,9 @@ pub enum DecodeError {
     /// The stream's id is malformed.
     #[error("malformed id of a {0} stream")]
     MalformedId(&'static str),
+    /// The payload is another event's.
+    #[error("the payload is not a {0}")]
+    WrongName(String),
     /// This version of the event is unknown.
     #[error("unknown version {version:?} of {event_type}")]
     UnknownVersion {
@@ -68,7 +71,7 @@ impl LogEvent {
             let (event_type, version) = (event_type.to_owned(), version.to_owned());
             return Err(DecodeError::UnknownVersion { event_type, version });
         }
-        Ok(match aggregate_type {
+        let event = match aggregate_type {
             "Account" => Self::Account(
                 aggregate_id.parse().map_err(|_| DecodeError::MalformedId("Account"))?,
                 parse(event_type, payload)?,
@@ -82,7 +85,8 @@ impl LogEvent {
                 parse(event_type, payload)?,
             ),
             other => return Err(DecodeError::UnknownAggregate(other.to_owned())),
-        })
+        };
+        if event.name() == event_type { Ok(event) } else { Err(DecodeError::WrongName(event_type.to_owned())) }
     }
 
     /// The event's stored name.

@@ -174,7 +174,10 @@ fn describe(error: &DecodeError) -> String {
         DecodeError::MalformedPayload { event_type, source } => {
             format!("malformed payload of {event_type} at line {} column {}", source.line(), source.column())
         }
-        DecodeError::UnknownAggregate(_) | DecodeError::MalformedId(_) | DecodeError::UnknownVersion { .. } => {
+        DecodeError::UnknownAggregate(_)
+        | DecodeError::MalformedId(_)
+        | DecodeError::WrongName(_)
+        | DecodeError::UnknownVersion { .. } => {
             error.to_string()
         }
     }

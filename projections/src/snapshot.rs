@@ -110,8 +110,7 @@ impl ReadModels {
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut changes: Vec<_> =
-                models.iter().filter_map(|model| self.progress.get(model)).map(|sender| sender.subscribe()).collect();
+            let change = self.changed(models, deadline.min(Instant::now() + LOOK));
             let snapshot = self.begin(models).await?;
             let wanted = match wanted {
                 Some(wanted) if wanted > snapshot.position => wanted,
@@ -123,9 +122,27 @@ impl ReadModels {
                 tracing::debug!(wanted, current, "a reader's position was not reached in time");
                 return Err(ReadError::Stale { current: PositionToken(current) });
             }
-            let any_change = futures::future::select_all(changes.iter_mut().map(|change| Box::pin(change.changed())));
             // Woken by this node's own runner, or looks again after a moment: another node may hold the projection.
-            let _ = timeout_at(deadline.min(Instant::now() + LOOK), any_change).await;
+            change.await;
+        }
+    }
+
+    /// Resolves when one of these read models has moved since this call, at the latest at the deadline.
+    pub fn changed(&self, models: &[&'static str], deadline: Instant) -> impl Future<Output = ()> + Send + use<> {
+        let changes: Vec<_> =
+            models.iter().filter_map(|model| self.progress.get(model)).map(|sender| sender.subscribe()).collect();
+        async move {
+            let any = changes.into_iter().map(|mut change| {
+                Box::pin(async move {
+                    let _ = change.changed().await;
+                })
+            });
+            let any: Vec<_> = any.collect();
+            if any.is_empty() {
+                tokio::time::sleep_until(deadline).await;
+            } else {
+                let _ = timeout_at(deadline, futures::future::select_all(any)).await;
+            }
         }
     }
 

@@ -1,3 +1,18 @@
 //! The executable atelier: configuration, composition root, CLI, HTTP, embedded PostgreSQL.
 
+pub mod cli;
+pub mod config;
+pub mod database;
+pub mod demo;
+mod demo_content;
+mod doctor;
 pub mod embedded_postgres;
+pub mod graphql_transport;
+mod http;
+mod logs;
+pub mod node;
+mod process_follower;
+mod projections;
+mod serve;
+pub mod studio;
+pub mod system;

@@ -1,3 +1,7 @@
 //! The executable `atelier`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atelier_server::cli::main()
+}

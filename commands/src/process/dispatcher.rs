@@ -63,6 +63,10 @@ impl Dispatcher {
     async fn run_lanes(&self, lanes: &[Lane], at_once: usize, wake: &Notify, stop: &CancellationToken) {
         let mut running = JoinSet::new();
         loop {
+            // Listened for before looking, so that work arriving in between is not missed.
+            let woken = wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
             let free = at_once - running.len();
             let leased = match self.lease(lanes, free).await {
                 Ok(leased) => leased,
@@ -84,7 +88,7 @@ impl Dispatcher {
             }
             tokio::select! {
                 Some(_) = running.join_next(), if !running.is_empty() => {}
-                () = wake.notified() => {}
+                () = woken => {}
                 () = tokio::time::sleep(self.options.poll) => {}
                 () = stop.cancelled() => break,
             }

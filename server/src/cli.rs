@@ -1,0 +1,97 @@
+//! The command line.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ServeConfig};
+use crate::database::Database;
+use crate::{doctor, logs, projections, serve};
+
+/// The event-sourced backend of an AI-art studio.
+#[derive(Debug, Parser)]
+#[command(name = "atelier", version)]
+struct Cli {
+    #[command(flatten)]
+    config: Config,
+
+    /// Logs as JSON lines, for machines.
+    #[arg(long, env = "ATELIER_LOG_JSON", global = true)]
+    log_json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node: HTTP, projections and background work. Without DATABASE_URL it brings its own PostgreSQL.
+    Serve(ServeConfig),
+    /// Bring the database's schema up to date, as its owner.
+    Migrate,
+    /// Print the GraphQL schema.
+    Schema,
+    /// Look at the read models and process managers, or rebuild one.
+    Projections {
+        #[command(subcommand)]
+        action: projections::Action,
+    },
+    /// Check this machine and its data, and say what is wrong.
+    Doctor,
+}
+
+/// Runs the command of the process's own arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs a command. The first argument is the program's name.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; clap knows which stream and code each wants.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    logs::start(cli.log_json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    match runtime.block_on(execute(&cli)) {
+        Ok(code) => code,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+fn failed(error: &dyn Error) -> ExitCode {
+    // The last word of a process that cannot go on; if even standard error is gone there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "atelier: {error}");
+    ExitCode::FAILURE
+}
+
+async fn execute(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
+    match &cli.command {
+        Command::Serve(options) => serve::serve(&cli.config, options).await.map(|()| ExitCode::SUCCESS),
+        Command::Migrate => {
+            std::fs::create_dir_all(&cli.config.data)?;
+            let database = Database::open(&cli.config).await?;
+            let migrated = database.migrate().await;
+            database.stop().await?;
+            migrated?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Schema => {
+            std::io::stdout().write_all(atelier_graphql::sdl().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Projections { action } => projections::run(&cli.config, action).await,
+        Command::Doctor => doctor::run(&cli.config).await,
+    }
+}

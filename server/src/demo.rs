@@ -1,0 +1,213 @@
+//! The demo studio: a handful of creators with finished generations, and an account to play with. Made through real commands,
+//! under fixed idempotency keys, so that a start that was interrupted goes on where it stopped.
+
+use std::error::Error;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use atelier_commands::use_cases::{AssignPlan, CreateApiKey, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile, VerifyEmail};
+use atelier_commands::{CommandContext, CommandError, RefusalCode};
+use atelier_domain::credit_ledger::{CreditLedger, GrantSource};
+use atelier_domain::policy::plan::Plan;
+use atelier_domain::{AccountId, Actor, Credits, Environment, LedgerId, LotId};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::demo_content::{CREATORS, Creator, DEMO, PASSWORD, SIZES};
+use crate::node::Node;
+
+/// What the demo account can spend once everything is made.
+const DEMO_CREDITS: i64 = 50_000;
+/// How long each step of the demo may wait for the studio's own background work.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Makes the demo studio if this data folder has none, and prints how to use it.
+///
+/// # Errors
+/// When the studio refuses or does not answer; the next start goes on from there.
+pub async fn ready(node: &Node, data: &Path) -> Outcome<()> {
+    let file = data.join("demo.env");
+    let url = &node.studio.write.public_url;
+    let key = match fs::read_to_string(&file) {
+        Ok(known) => value(&known, "ATELIER_API_KEY").ok_or("demo.env has no ATELIER_API_KEY; remove the file to make a new one")?,
+        Err(_) => {
+            say("Filling in the demo studio; this takes a few seconds, the first time only ...")?;
+            make(node).await?
+        }
+    };
+    // Written anew at each start: the address may have changed. The mailbox is named by its full path.
+    let mailbox = fs::canonicalize(data.join("mailbox"))?;
+    let text = format!(
+        "ATELIER_URL={url}\nATELIER_API_KEY={key}\nATELIER_EMAIL={}\nATELIER_PASSWORD={PASSWORD}\nATELIER_MAILBOX={}\n",
+        DEMO.email(),
+        mailbox.display()
+    );
+    write_private(&file, &text)?;
+    say(&format!(
+        "\n  atelier is ready.\n\n  GraphiQL   {url}/\n  Mailbox    {url}/mailbox\n  Sign in    {}  {PASSWORD}\n  Written to {}\n\n  \
+         curl --request POST --url {url}/v1/generate \\\n    --header \"Authorization: Bearer {key}\" \\\n    \
+         --header \"Content-Type: application/json\" \\\n    --data '{{\"prompt\": \"A calm ocean at dawn\", \"model\": \"z-image-turbo\"}}'\n\n  \
+         Ctrl-C stops it; everything is kept in {}.\n",
+        DEMO.email(),
+        file.display(),
+        data.display()
+    ))
+}
+
+fn value(text: &str, name: &str) -> Option<String> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
+fn say(text: &str) -> Outcome<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+fn write_private(file: &Path, text: &str) -> Outcome<()> {
+    let draft = file.with_extension("draft");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?.write_all(text.as_bytes())?;
+    Ok(fs::rename(draft, file)?)
+}
+
+/// Makes everything, and returns the demo account's API key.
+async fn make(node: &Node) -> Outcome<String> {
+    let context = node.studio.write.request_context(Actor::Operator);
+    for creator in CREATORS.iter().chain([&DEMO]) {
+        let account = sign_up(node, &context, creator).await?;
+        let gift = i64::try_from(creator.prompts.len()).unwrap_or(0) * 800;
+        grant(node, &context, account, "gift", GrantSource::Promotional, gift).await?;
+        if creator.username == DEMO.username {
+            AssignPlan { account, plan: Plan::Pro }.run(&node.studio.write, &context).await?;
+        }
+        let profile = UpdateProfile {
+            account,
+            display_name: Some(creator.display_name.to_owned()),
+            bio: Some(creator.bio.to_owned()),
+        };
+        profile.run(&node.studio.write, &context).await?;
+        paint(node, &context, account, creator).await?;
+    }
+    settle(node).await?;
+    let demo = sign_in(node, &context, &DEMO).await?;
+    let ledger = node.studio.write.path.load::<CreditLedger>(&LedgerId::live(demo).to_string()).await?;
+    let missing = DEMO_CREDITS - ledger.state.available(node.studio.write.now()).get();
+    grant(node, &context, demo, "plan", GrantSource::Plan, missing).await?;
+    let key = CreateApiKey {
+        account: demo,
+        label: "Demo".to_owned(),
+        environment: Environment::Live,
+        scopes: None,
+        expires_at: None,
+    };
+    let created = key.run(&node.studio.write, &context).await?;
+    settle(node).await?;
+    Ok(created.secret.expose().to_owned())
+}
+
+async fn sign_up(node: &Node, context: &CommandContext, creator: &Creator) -> Outcome<AccountId> {
+    let write = &node.studio.write;
+    let sign_up =
+        SignUp { email: creator.email(), password: PASSWORD.to_owned(), username: creator.username.to_owned() };
+    match sign_up.run(write, context).await {
+        Ok(_) => {}
+        // An earlier start came this far.
+        Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::UsernameTaken => {}
+        Err(error) => return Err(error.into()),
+    }
+    let account = sign_in(node, context, creator).await?;
+    let opened = write.path.load::<atelier_domain::account::Account>(&account.to_string()).await?;
+    if !opened.state.email_verified() {
+        let token = token_from_mailbox(node, &creator.email()).await?;
+        VerifyEmail { token }.run(write, context).await?;
+    }
+    Ok(account)
+}
+
+/// Signs in to learn the account's id, as a person would, and out again.
+async fn sign_in(node: &Node, context: &CommandContext, creator: &Creator) -> Outcome<AccountId> {
+    let sign_in = SignIn { email: creator.email(), password: PASSWORD.to_owned() };
+    let signed_in = sign_in.run(&node.studio.write, context).await?;
+    let out = atelier_commands::use_cases::RevokeSession {
+        account: signed_in.account,
+        session: signed_in.session,
+        reason: atelier_domain::account::SessionEnd::SignedOut,
+    };
+    out.run(&node.studio.write, context).await?;
+    Ok(signed_in.account)
+}
+
+async fn token_from_mailbox(node: &Node, address: &str) -> Outcome<String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        for mail in node.mailbox.list(1_000).await?.into_iter().filter(|mail| mail.to == address) {
+            let Some(mail) = node.mailbox.read(&mail.file).await? else { continue };
+            if let Some((_, token)) = mail.text.split_once("token=") {
+                return Ok(token.lines().next().unwrap_or_default().trim().to_owned());
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err("the verification mail did not arrive".into());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn grant(
+    node: &Node,
+    context: &CommandContext,
+    account: AccountId,
+    what: &str,
+    source: GrantSource,
+    amount: i64,
+) -> Outcome<()> {
+    if amount <= 0 {
+        return Ok(());
+    }
+    let ledger = LedgerId::live(account);
+    // The amount is part of the id: the same gift again grants nothing.
+    let lot = LotId(Uuid::new_v5(&account.0, format!("demo {what} {amount}").as_bytes()));
+    let grant = GrantCredits { ledger, lot, source, amount: Credits::new(amount), expires_at: None };
+    grant.run(&node.studio.write, context).await?;
+    Ok(())
+}
+
+async fn paint(node: &Node, context: &CommandContext, account: AccountId, creator: &Creator) -> Outcome<()> {
+    for (number, (model, prompt)) in creator.prompts.iter().enumerate() {
+        let (width, height) = SIZES[(number + creator.username.len()) % SIZES.len()];
+        let request = RequestGeneration {
+            account,
+            environment: Environment::Live,
+            api_key: None,
+            prompt: (*prompt).to_owned(),
+            model: (*model).to_owned(),
+            width: Some(width),
+            height: Some(height),
+            num_images: None,
+            seed: Some(number as u64 + 1),
+            max_credits: None,
+            publish: None,
+            idempotency_key: Some(format!("demo-{}-{number}", creator.username)),
+        };
+        request.run(&node.studio.write, context).await?;
+    }
+    Ok(())
+}
+
+/// Waits until the studio has nothing left to do: every follower at the head, no work due, and the head unchanged.
+async fn settle(node: &Node) -> Outcome<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !node.studio.at_rest().await? {
+        if Instant::now() >= deadline {
+            return Err("the demo studio's background work did not end in time".into());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What goes back: the JSON body with its codes and trace id, the status, the headers (GraphQL-over-HTTP, sec.R6).
+
+use std::collections::BTreeMap;
+
+use async_graphql::{ServerError, Value};
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::negotiation::{MediaType, allow};
+use super::refusal::{ErrorCode, Refusal};
+
+/// The message of every fault of ours, whatever its cause.
+const INTERNAL_MESSAGE: &str = "internal error";
+/// More errors than this of one request are not listed.
+const MAX_ERRORS: usize = 20;
+/// A validator's message, which may quote the document, is cut here.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+#[derive(Serialize)]
+struct AnswerBody {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ServerError>,
+    /// Absent, not null, when the request did not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extensions: BTreeMap<String, Value>,
+}
+
+/// The answer to a request that did not run.
+pub(super) fn refused(refusal: Refusal, media_type: MediaType, trace_id: &str) -> Response {
+    let status = refusal.status.unwrap_or_else(|| not_run(media_type));
+    let mut response = request_error(status, media_type, vec![coded(refusal, trace_id)]);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let (name, value) = allow();
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// The answer when something of ours broke outside of a field.
+pub(super) fn fault(media_type: MediaType, trace_id: &str) -> Response {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    refused(Refusal::http(status, ErrorCode::Internal, INTERNAL_MESSAGE), media_type, trace_id)
+}
+
+/// The answer of the executor, its errors given codes; `suggestions` leaves the validator's guesses at names in (sec.R4).
+pub(super) fn executed(
+    response: async_graphql::Response,
+    media_type: MediaType,
+    trace_id: &str,
+    suggestions: bool,
+) -> Response {
+    if did_not_run(&response) {
+        let errors = response.errors.into_iter().take(MAX_ERRORS);
+        let errors = errors.map(|error| validation_error(error, trace_id, suggestions)).collect();
+        return request_error(not_run(media_type), media_type, errors);
+    }
+    let errors = response.errors.into_iter().take(MAX_ERRORS).map(|error| field_error(error, trace_id)).collect();
+    let body = AnswerBody { errors, data: Some(response.data), extensions: response.extensions };
+    write(StatusCode::OK, media_type, &body, response.http_headers)
+}
+
+/// The status of a well-formed request that cannot run: an old client would take a 400 for that of a proxy.
+const fn not_run(media_type: MediaType) -> StatusCode {
+    match media_type {
+        MediaType::Json => StatusCode::OK,
+        MediaType::GraphqlResponse => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// The errors of a validator stand alone and point at no field; those of a resolver have a path.
+fn did_not_run(response: &async_graphql::Response) -> bool {
+    response.data == Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|error| error.path.is_empty())
+}
+
+fn coded(refusal: Refusal, trace_id: &str) -> ServerError {
+    let mut error = ServerError::new(refusal.message, None);
+    error.locations = refusal.locations;
+    with_code(error, refusal.code, trace_id)
+}
+
+fn with_code(mut error: ServerError, code: ErrorCode, trace_id: &str) -> ServerError {
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("code", code.as_str());
+    extensions.set("traceId", trace_id);
+    error
+}
+
+fn validation_error(mut error: ServerError, trace_id: &str, suggestions: bool) -> ServerError {
+    // The schema's own switch does not reach the suggestions for arguments.
+    if let (false, Some(suggestion)) = (suggestions, error.message.find(" Did you mean")) {
+        error.message.truncate(suggestion);
+    }
+    if let Some((cut, _)) = error.message.char_indices().nth(MAX_MESSAGE_CHARS) {
+        error.message.truncate(cut);
+    }
+    let code = match error.message.as_str() {
+        "Query is too complex." | "Query is nested too deep." => ErrorCode::LimitExceeded,
+        message if message.starts_with("The recursion depth of the query") => ErrorCode::LimitExceeded,
+        _ => ErrorCode::GraphqlValidationFailed,
+    };
+    with_code(error, code, trace_id)
+}
+
+/// A resolver's error keeps the code its layer gave it; one without is a fault of ours.
+fn field_error(mut error: ServerError, trace_id: &str) -> ServerError {
+    let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+    match code {
+        Some(Value::String(code)) if code != ErrorCode::Internal.as_str() => {
+            error.extensions.get_or_insert_default().set("traceId", trace_id);
+            error
+        }
+        None if is_argument_error(&error) => {
+            error.message = "an argument has a value its type does not allow".to_owned();
+            with_code(error, ErrorCode::BadInput, trace_id)
+        }
+        _ => {
+            log_fault(&error, trace_id);
+            error.message = INTERNAL_MESSAGE.to_owned();
+            error.extensions = None;
+            with_code(error, ErrorCode::Internal, trace_id)
+        }
+    }
+}
+
+/// Whether async-graphql itself could not read an argument: it marks such errors by nothing but their words, and they
+/// quote the value, so that neither log nor answer may repeat them.
+fn is_argument_error(error: &ServerError) -> bool {
+    let begins = ["Failed to parse \"", "Expected input type \"", "Invalid value for argument "];
+    error.source.is_none() && begins.iter().any(|begin| error.message.starts_with(begin))
+}
+
+/// The cause goes to the log: an error of ours holds no personal data (DESIGN 9). Its path does not: it is made of
+/// aliases, which the client writes.
+fn log_fault(error: &ServerError, trace_id: &str) {
+    tracing::error!(trace_id, cause = %error.message, "a resolver failed");
+}
+
+fn request_error(status: StatusCode, media_type: MediaType, errors: Vec<ServerError>) -> Response {
+    let body = AnswerBody { errors, data: None, extensions: BTreeMap::new() };
+    write(status, media_type, &body, HeaderMap::new())
+}
+
+fn write(status: StatusCode, media_type: MediaType, body: &AnswerBody, resolver_headers: HeaderMap) -> Response {
+    let body = serde_json::to_vec(body).expect("strings, numbers, lists and maps with string keys are JSON");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.extend(resolver_headers);
+    headers.insert(CONTENT_TYPE, media_type.content_type());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

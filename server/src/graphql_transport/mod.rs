@@ -1,0 +1,165 @@
+//! GraphQL over HTTP, strictly (DESIGN 6, sec.R1, sec.R3, sec.R4, sec.R6): the stock handlers of async-graphql are not used.
+//!
+//! A request is checked from the outside in, and the first thing wrong ends it. Nothing runs before all of it is checked.
+//!
+//! | what is wrong | code | `application/graphql-response+json` | `application/json` |
+//! | --- | --- | --- | --- |
+//! | method other than POST | `METHOD_NOT_ALLOWED` | 405, `Allow: POST` | the same |
+//! | content type other than `application/json`, or an encoding | `UNSUPPORTED_MEDIA_TYPE` | 415, body unread | the same |
+//! | `Accept` names neither media type | `NOT_ACCEPTABLE` | - | 406, body unread |
+//! | body over the limit | `PAYLOAD_TOO_LARGE` | 413 | the same |
+//! | no JSON, a batch, unknown or wrong members | `BAD_REQUEST` | 400 | the same |
+//! | the operation is a subscription | `BAD_REQUEST` | 400 | the same |
+//! | no GraphQL | `GRAPHQL_PARSE_FAILED` | 400 | 200 |
+//! | over one of [`Limits`] | `LIMIT_EXCEEDED` | 400 | 200 |
+//! | does not fit the schema; unknown operation; introspection while off | `GRAPHQL_VALIDATION_FAILED` | 400 | 200 |
+//! | a variable is unknown, missing, or not of its type | `BAD_INPUT` | 400 | 200 |
+//! | a field failed (`data` is there, perhaps null) | the resolver's, `BAD_INPUT` or `INTERNAL` | 200 | 200 |
+//! | a panic | `INTERNAL` | 500 | 500 |
+//!
+//! Every error has `extensions.code` and `extensions.traceId`. An answer without `data` is one to a request that did not run.
+
+mod answer;
+mod envelope;
+mod input_schema;
+mod lexer;
+mod limits;
+mod measure;
+mod negotiation;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use std::panic::AssertUnwindSafe;
+
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::parser::{Error as ParseError, parse_query};
+use async_graphql::{Executor, ObjectType, Schema, SubscriptionType};
+use axum::response::Response;
+use futures::FutureExt;
+
+pub use limits::Limits;
+pub use refusal::ErrorCode;
+
+use envelope::Envelope;
+use input_schema::InputSchema;
+use negotiation::MediaType;
+use refusal::{Refusal, shown};
+
+/// The text of the schema could not be read back, which is a fault of the schema's names or descriptions.
+#[derive(Debug, thiserror::Error)]
+#[error("the schema's text cannot be read back")]
+pub struct SchemaUnreadable(#[source] ParseError);
+
+/// A schema behind HTTP.
+#[derive(Debug)]
+pub struct Transport<E> {
+    executor: E,
+    inputs: InputSchema,
+    limits: Limits,
+}
+
+/// What the HTTP handler knows of a request beside the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Under what the causes of faults are logged; the answer's errors carry it.
+    pub trace_id: &'a str,
+    /// Whether this caller may ask for the schema, and be told names near those it got wrong (sec.R4).
+    pub introspection: bool,
+}
+
+impl<Q, M, S> Transport<Schema<Q, M, S>>
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    /// Puts a schema behind HTTP.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaUnreadable`] when the schema's own text does not parse.
+    pub fn new(schema: Schema<Q, M, S>, limits: Limits) -> Result<Self, SchemaUnreadable> {
+        let inputs = InputSchema::read(&schema.sdl()).map_err(SchemaUnreadable)?;
+        Ok(Self { executor: schema, inputs, limits })
+    }
+}
+
+impl<E: Executor> Transport<E> {
+    /// Answers one request of any method; `data` adds what resolvers need to know of the caller.
+    pub async fn handle(
+        &self,
+        request: axum::extract::Request,
+        call: Call<'_>,
+        data: impl FnOnce(async_graphql::Request) -> async_graphql::Request + Send,
+    ) -> Response {
+        let (parts, body) = request.into_parts();
+        let accepted = negotiation::accepted(&parts.headers);
+        let media_type = *accepted.as_ref().unwrap_or(&MediaType::Json);
+        let answer = async {
+            negotiation::check_method(&parts.method)?;
+            negotiation::check_content_type(&parts.headers)?;
+            accepted?;
+            let body = envelope::read_body(&parts.headers, body, self.limits.body_bytes).await?;
+            let request = self.prepare(envelope::parse(&body, &self.limits)?, call)?;
+            let response = Box::pin(self.executor.execute(data(request))).await;
+            Ok::<_, Refusal>(answer::executed(response, media_type, call.trace_id, call.introspection))
+        };
+        match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(refusal)) => answer::refused(refusal, media_type, call.trace_id),
+            Err(_panic) => {
+                // Its text may hold anything, so it goes nowhere.
+                tracing::error!(trace_id = call.trace_id, "a request panicked");
+                answer::fault(media_type, call.trace_id)
+            }
+        }
+    }
+
+    /// Everything that can be checked before the executor, whose own validation comes on top.
+    fn prepare(&self, envelope: Envelope, call: Call<'_>) -> Result<async_graphql::Request, Refusal> {
+        let Envelope { query, operation_name, variables } = envelope;
+        lexer::scan(&query, &self.limits)?;
+        let document = parse_query(&query).map_err(|error| not_graphql(&error))?;
+        let operation = select(&document, operation_name.as_deref())?;
+        if operation.ty == OperationType::Subscription {
+            return Err(Refusal::bad_request("subscriptions are not served over HTTP POST"));
+        }
+        measure::check(&document, &self.limits, call.introspection)?;
+        variables::check_declared(&document, &self.inputs)?;
+        let variables = variables::coerce(operation, variables, &self.inputs)?;
+        let mut request = async_graphql::Request::new(query).variables(variables);
+        request.operation_name = operation_name;
+        request.set_parsed_query(document);
+        Ok(if call.introspection { request } else { request.disable_introspection() })
+    }
+}
+
+/// The parser's own message quotes the document and its grammar; the position is enough.
+fn not_graphql(error: &ParseError) -> Refusal {
+    let message = match error {
+        ParseError::Syntax { .. } => "syntax error".to_owned(),
+        other => other.to_string(),
+    };
+    Refusal::document(ErrorCode::GraphqlParseFailed, message).at(error.positions())
+}
+
+/// The operation that would run.
+fn select<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'a OperationDefinition, Refusal> {
+    let refusal = |message: String| Refusal::document(ErrorCode::GraphqlValidationFailed, message);
+    match (&document.operations, name) {
+        (DocumentOperations::Single(operation), None) => Ok(&operation.node),
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+            let only = operations.values().next();
+            only.map(|operation| &operation.node).ok_or_else(|| refusal("the document has no operation".to_owned()))
+        }
+        (DocumentOperations::Multiple(_), None) => {
+            Err(refusal("operationName is required: there are several".to_owned()))
+        }
+        (DocumentOperations::Multiple(operations), Some(name)) if operations.contains_key(name) => {
+            Ok(&operations[name].node)
+        }
+        (_, Some(name)) => Err(refusal(format!("unknown operation \"{}\"", shown(name)))),
+    }
+}

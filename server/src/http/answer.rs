@@ -1,0 +1,157 @@
+//! Error bodies: one shape for all of REST, and the documented 401 to the byte (B10, C22, REQUIREMENTS 3.4.5).
+
+use atelier_commands::{CommandError, RefusalCode, UseCaseError};
+use atelier_projections::ReadError;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+/// The documented 401, to the byte (B10-B14).
+pub const INVALID_API_KEY: &str =
+    r#"{"success":false,"error":"invalid_api_key","message":"The API key provided is not valid."}"#;
+
+/// An error of the REST API: `success:false, error, message`, and additive fields.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    error: &'static str,
+    message: String,
+    more: Map<String, Value>,
+    retry_after: Option<u32>,
+}
+
+/// What a REST handler fails with.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+impl ApiError {
+    /// An error with a code of the documented list.
+    pub fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
+        Self { status, error, message: message.into(), more: Map::new(), retry_after: None }
+    }
+
+    /// The key is missing, malformed, unknown, revoked, expired or foreign; which of them is not said.
+    pub fn invalid_api_key() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "The API key provided is not valid.")
+    }
+
+    /// There is no such thing, or it is not the caller's.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing here.")
+    }
+
+    /// Adds a field.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Something that passes by itself.
+    pub fn unavailable(error: &'static str, message: &str) -> Self {
+        let mut answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, error, message).with("retryable", true);
+        answer.retry_after = Some(1);
+        answer
+    }
+
+    fn internal(cause: &str) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if self.error == "invalid_api_key" {
+            let challenge = (header::WWW_AUTHENTICATE, "Bearer");
+            return (self.status, [(header::CONTENT_TYPE, "application/json"), challenge], INVALID_API_KEY).into_response();
+        }
+        let mut body = json!({ "success": false, "error": self.error, "message": self.message });
+        if let Some(object) = body.as_object_mut() {
+            object.extend(self.more);
+        }
+        let mut response = (self.status, axum::Json(body)).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<UseCaseError> for ApiError {
+    fn from(error: UseCaseError) -> Self {
+        let refusal = match error {
+            CommandError::Refused(refusal) => refusal,
+            CommandError::Conflict => {
+                return Self::unavailable("conflict", "Too many commands at the same moment; try again.");
+            }
+            CommandError::KeyReused => {
+                let message = "The idempotency key was used before for another request.";
+                return Self::new(StatusCode::CONFLICT, "idempotency_conflict", message);
+            }
+            CommandError::Unavailable => {
+                return Self::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.");
+            }
+            CommandError::OutcomeUnknown => {
+                let message = "The outcome is unknown; ask again with the same Idempotency-Key.";
+                return Self::unavailable("outcome_unknown", message);
+            }
+            CommandError::Erased => return Self::invalid_api_key(),
+            CommandError::Internal(cause) => return Self::internal(&cause),
+        };
+        let status = match refusal.code {
+            RefusalCode::InvalidField | RefusalCode::InvalidToken => StatusCode::BAD_REQUEST,
+            RefusalCode::UsernameTaken | RefusalCode::AlreadyEnded | RefusalCode::StillRunning => StatusCode::CONFLICT,
+            RefusalCode::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            RefusalCode::EmailNotVerified | RefusalCode::PlanRequired => StatusCode::FORBIDDEN,
+            RefusalCode::InsufficientCredits | RefusalCode::TooExpensive => StatusCode::PAYMENT_REQUIRED,
+            RefusalCode::NotFound => StatusCode::NOT_FOUND,
+            RefusalCode::ModelUnavailable => StatusCode::UNPROCESSABLE_ENTITY,
+            RefusalCode::LimitReached => StatusCode::TOO_MANY_REQUESTS,
+        };
+        let mut answer = Self::new(status, refusal.code.as_str(), refusal.message);
+        if let Some(field) = refusal.field {
+            answer = answer.with("field", field);
+        }
+        if let Some((required, available)) = refusal.credits {
+            answer = answer.with("required", required.get()).with("available", available.get());
+        }
+        answer
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::BadCursor(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_field", "cursor is not one of this list").with("field", "cursor")
+            }
+            ReadError::PositionUnknown => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_field", "the position is not one of this log")
+            }
+            ReadError::Stale { .. } => Self::unavailable("stale_read", "The answer is not ready yet; try again."),
+            ReadError::Database(cause) => {
+                tracing::error!(%cause, "a read failed");
+                Self::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
+            }
+            ReadError::Vault(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<atelier_vault::credential_rows::RowError> for ApiError {
+    fn from(error: atelier_vault::credential_rows::RowError) -> Self {
+        // Never taken for a "no": a key is not invalid because the database did not answer (sec.R6).
+        tracing::error!(%error, "a credential row could not be read");
+        Self::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
+    }
+}
+
+/// There is no such route.
+pub async fn not_found() -> ApiError {
+    ApiError::not_found()
+}
+
+/// The route exists, the method does not.
+pub async fn method_not_allowed() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here.")
+}

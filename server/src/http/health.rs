@@ -1,0 +1,63 @@
+//! Is the node alive, is it ready, and what does it count.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::Edge;
+
+/// The most a node's clock may differ from the database's, milliseconds (DESIGN 8).
+const MAX_SKEW_MS: i64 = 1_000;
+/// How long a probe waits for the database.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The process answers.
+pub async fn live() -> Json<serde_json::Value> {
+    Json(json!({ "status": "live" }))
+}
+
+/// The node can serve: the database answers, and the clocks agree. Stopped projections are shown; they do not take the node
+/// out, because everything else still works.
+pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
+    if edge.stopping.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "stopping" }))).into_response();
+    }
+    let probe = async {
+        let before = edge.write.now();
+        let theirs: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()").fetch_one(&edge.write.pool).await?;
+        let ours = before + (edge.write.now() - before) / 2;
+        Ok::<_, sqlx::Error>(((ours - theirs).num_milliseconds(), edge.read.checkpoints().await?))
+    };
+    let Ok(Ok((skew, checkpoints))) = tokio::time::timeout(PATIENCE, probe).await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "database unreachable" }))).into_response();
+    };
+    let stopped: Vec<_> = checkpoints.iter().filter(|checkpoint| checkpoint.stopped).collect();
+    let stopped: Vec<_> = stopped
+        .into_iter()
+        .map(|c| json!({ "projection": c.name, "failed_position": c.failed_position, "error": c.error }))
+        .collect();
+    let in_time = skew.abs() <= MAX_SKEW_MS;
+    let status = if !in_time {
+        "clock skew"
+    } else if stopped.is_empty() {
+        "ready"
+    } else {
+        "degraded"
+    };
+    let code = if in_time { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "status": status, "clock_skew_ms": skew, "stopped_projections": stopped }))).into_response()
+}
+
+/// The counters, as Prometheus reads them.
+pub async fn metrics(State(edge): State<Arc<Edge>>) -> Response {
+    let pool = &edge.write.pool;
+    metrics::gauge!("atelier_pool_connections").set(f64::from(pool.size()));
+    metrics::gauge!("atelier_pool_idle").set(f64::from(u32::try_from(pool.num_idle()).unwrap_or(u32::MAX)));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], edge.metrics.render()).into_response()
+}

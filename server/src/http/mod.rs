@@ -1,0 +1,75 @@
+//! The HTTP edge: routes, who is asking, and what every answer carries.
+
+mod answer;
+mod auth;
+mod graphql;
+mod health;
+mod mailbox;
+mod media;
+mod observe;
+mod page;
+mod rest;
+mod verify_email;
+
+use std::sync::Arc;
+
+use atelier_commands::WriteSide;
+use atelier_gateways::Mailbox;
+use atelier_graphql::AtelierSchema;
+use atelier_graphql::caller::SessionCookie;
+use atelier_projections::ReadModels;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::graphql_transport::Transport;
+
+
+/// What the handlers share.
+pub struct Edge {
+    /// Where commands go.
+    pub write: WriteSide,
+    /// Where answers come from.
+    pub read: ReadModels,
+    /// The GraphQL schema over both, behind HTTP.
+    pub graphql: Transport<AtelierSchema>,
+    /// The development mailbox, when mails go there.
+    pub mailbox: Option<Mailbox>,
+    /// GraphiQL, mailbox page, introspection.
+    pub development: bool,
+    /// How the session's cookie is written.
+    pub cookie: SessionCookie,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// Cancelled when the node stops: waiting requests answer with what they have.
+    pub stopping: CancellationToken,
+}
+
+/// The routes.
+pub fn router(edge: Arc<Edge>) -> Router {
+    let mut router = Router::new()
+        .route("/graphql", any(graphql::graphql))
+        .route("/schema.graphql", get(graphql::schema))
+        .route("/v1/generate", post(rest::generate::generate))
+        .route("/v1/generations", post(rest::generate::submit).get(rest::generations::list))
+        .route("/v1/generations/{id}", get(rest::generations::find).delete(rest::generations::delete))
+        .route("/v1/generations/{id}/cancel", post(rest::generations::cancel))
+        .route("/v1/models", get(rest::catalogue::models))
+        .route("/v1/credits", get(rest::catalogue::credits))
+        .route("/media/{*object}", get(media::download))
+        .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(answer::not_found)
+        .method_not_allowed_fallback(answer::method_not_allowed);
+    if edge.development {
+        router = router
+            .route("/", get(graphql::graphiql))
+            .route("/mailbox", get(mailbox::list))
+            .route("/mailbox/{file}", get(mailbox::show));
+    }
+    router.layer(from_fn_with_state(edge.clone(), observe::observe)).with_state(edge)
+}

@@ -1,0 +1,45 @@
+//! What every answer carries and every request leaves behind: an id, a log line, counters. Routes only, never paths or queries:
+//! those may hold tokens.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use super::Edge;
+
+/// The header of a request's id, taken from the client when it is harmless, else made here.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request's id.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+fn presented(request: &Request) -> Option<String> {
+    let text = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    ((1..=64).contains(&text.len()) && text.bytes().all(harmless)).then(|| text.to_owned())
+}
+
+/// The middleware around every route.
+pub async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let id = presented(&request).unwrap_or_else(|| edge.write.fresh_id().to_string());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let started = Instant::now();
+    let mut response = next.run(request).await;
+    let (status, seconds) = (response.status(), started.elapsed().as_secs_f64());
+    tracing::info!(request_id = %id, %method, route, status = status.as_u16(), ms = (seconds * 1_000.0).round(), "request");
+    let labels = [("method", method.to_string()), ("route", route), ("status", status.as_u16().to_string())];
+    metrics::counter!("atelier_http_requests_total", &labels).increment(1);
+    metrics::histogram!("atelier_http_request_seconds", &labels[..2]).record(seconds);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response.headers_mut().entry("x-content-type-options").or_insert(HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,219 @@
+//! `POST /v1/generate`, as the seed documents it, and `POST /v1/generations`, the same job without the wait (B09, B20, C12).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_commands::use_cases::{Accepted, RequestGeneration};
+use atelier_domain::account::KeyScope;
+use atelier_domain::generation::Status;
+use atelier_domain::{Actor, LedgerId};
+use atelier_graphql::global_id::GlobalId;
+use atelier_projections::models::creations::{self, CreationView};
+use atelier_projections::models::credit_balance;
+use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{body, job};
+use crate::http::answer::{ApiError, ApiResult};
+use crate::http::{Edge, auth};
+
+/// How long `/v1/generate` waits for the job, when the client does not say.
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+/// How often a waiting request looks for itself; this node's own progress wakes it sooner.
+const LOOK: Duration = Duration::from_millis(250);
+
+const FIELDS: &[&str] = &["prompt", "model", "width", "height", "num_images", "seed", "max_credits", "publish"];
+
+/// What the address may say.
+#[derive(Deserialize, Default)]
+pub struct Options {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Requests a generation and waits for it.
+pub async fn generate(
+    State(edge): State<Arc<Edge>>,
+    Query(options): Query<Options>,
+    headers: HeaderMap,
+    content: Body,
+) -> ApiResult<Response> {
+    let key = auth::api_key(&edge, &headers, KeyScope::Generate).await?;
+    let wait = wait(&headers)?;
+    let request = read(&key, &headers, content).await?;
+    if options.dry_run {
+        let price = request.price()?.price;
+        return Ok(Json(json!({ "success": true, "dry_run": true, "credits": price.get() })).into_response());
+    }
+    let accepted = request.run(&edge.write, &edge.write.request_context(Actor::ApiKey(key.key))).await?;
+    let deadline = Instant::now() + wait;
+    match settled(&edge, &key, &accepted, deadline).await? {
+        Some((found, position)) => done(&edge, &key, &accepted, &found, &position).await,
+        None => Ok(waiting(&edge, &accepted)),
+    }
+}
+
+/// Requests a generation and does not wait for it.
+pub async fn submit(State(edge): State<Arc<Edge>>, headers: HeaderMap, content: Body) -> ApiResult<Response> {
+    let key = auth::api_key(&edge, &headers, KeyScope::Generate).await?;
+    let request = read(&key, &headers, content).await?;
+    if request.idempotency_key.is_none() {
+        // C13: required here, optional on /v1/generate.
+        let missing = ApiError::new(StatusCode::BAD_REQUEST, "missing_field", "The Idempotency-Key header is required.");
+        return Err(missing.with("field", "Idempotency-Key"));
+    }
+    let accepted = request.run(&edge.write, &edge.write.request_context(Actor::ApiKey(key.key))).await?;
+    Ok(waiting(&edge, &accepted))
+}
+
+async fn read(key: &AuthenticatedApiKey, headers: &HeaderMap, content: Body) -> ApiResult<RequestGeneration> {
+    body::require_json(headers)?;
+    let object = body::object(content, FIELDS).await?;
+    let max_credits: Option<u32> = body::optional_number(&object, "max_credits")?;
+    Ok(RequestGeneration {
+        account: key.account,
+        environment: key.environment,
+        api_key: Some(key.key),
+        prompt: body::required_string(&object, "prompt")?,
+        model: body::required_string(&object, "model")?,
+        width: body::optional_number(&object, "width")?,
+        height: body::optional_number(&object, "height")?,
+        num_images: body::optional_number(&object, "num_images")?,
+        seed: body::optional_number(&object, "seed")?,
+        max_credits: max_credits.map(i64::from),
+        publish: body::optional_bool(&object, "publish")?,
+        idempotency_key: idempotency_key(headers)?,
+    })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let wrong = || {
+        let message = "Idempotency-Key must be one value of 1 to 200 characters of A-Z a-z 0-9 . _ : -";
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message).with("field", "Idempotency-Key")
+    };
+    text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
+}
+
+/// `Prefer: wait=0..60` (RFC 7240), else the default.
+fn wait(headers: &HeaderMap) -> ApiResult<Duration> {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let asked = preferences.flat_map(|value| value.split(',')).find_map(|part| part.trim().strip_prefix("wait="));
+    let Some(asked) = asked else { return Ok(DEFAULT_WAIT) };
+    match asked.trim().parse::<u64>() {
+        Ok(seconds @ 0..=60) => Ok(Duration::from_secs(seconds)),
+        Ok(_) | Err(_) => {
+            let message = "Prefer: wait must be 0 to 60 seconds.";
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message).with("field", "Prefer"))
+        }
+    }
+}
+
+/// Waits until the job has ended and its hold with it, or until the deadline or the node's stop.
+async fn settled(
+    edge: &Edge,
+    key: &AuthenticatedApiKey,
+    accepted: &Accepted,
+    deadline: Instant,
+) -> ApiResult<Option<(CreationView, String)>> {
+    let models = [creations::NAME, credit_balance::NAME];
+    loop {
+        let look = deadline.min(Instant::now() + LOOK);
+        let change = edge.read.changed(&models, look);
+        tokio::pin!(change);
+        // The change is listened for before the look, so that none is missed in between.
+        let mut snapshot = edge.read.snapshot(&models, None).await?;
+        let position = snapshot.position();
+        let found = creations::find(&mut snapshot, accepted.generation).await?;
+        drop(snapshot);
+        if let Some(found) = found.filter(|job| job.settled && job.account == key.account) {
+            return Ok(Some((found, position)));
+        }
+        if Instant::now() >= deadline || edge.stopping.is_cancelled() {
+            return Ok(None);
+        }
+        tokio::select! {
+            () = &mut change => {}
+            () = edge.stopping.cancelled() => {}
+        }
+    }
+}
+
+async fn done(
+    edge: &Edge,
+    key: &AuthenticatedApiKey,
+    accepted: &Accepted,
+    found: &CreationView,
+    position: &str,
+) -> ApiResult<Response> {
+    match found.status {
+        Status::Succeeded => {}
+        Status::Cancelled => {
+            let error = ApiError::new(StatusCode::CONFLICT, "cancelled", "The generation was cancelled; nothing was charged.");
+            return Err(error.with("request_id", job::request_id(found)));
+        }
+        Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Failed => {
+            let message = "The model did not deliver; nothing was charged.";
+            let reason = found.failure.map(atelier_domain::generation::FailureReason::as_str);
+            let error = ApiError::unavailable("provider_unavailable", message).with("request_id", job::request_id(found));
+            return Err(error.with("reason", reason));
+        }
+    }
+    let mut snapshot = edge.read.snapshot(&[credit_balance::NAME], Some(position)).await?;
+    let ledger = LedgerId { account: key.account, environment: key.environment };
+    let balance = credit_balance::of(&mut snapshot, ledger, edge.write.now()).await?;
+    let body = json!({
+        "success": true,
+        "images": job::images(&edge.write, found),
+        "request_id": job::request_id(found),
+        "credits_used": found.captured.map(atelier_domain::Credits::get),
+        "seed": found.seed,
+    });
+    let mut response = Json(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert("x-credits-remaining", HeaderValue::from(balance.available.get()));
+    if let Ok(position) = HeaderValue::from_str(position) {
+        headers.insert("atelier-position", position);
+    }
+    mark_repeat(headers, accepted);
+    Ok(response)
+}
+
+/// 202: accepted, at work; where to look, and how to withdraw (REQUIREMENTS 3.4.2).
+fn waiting(edge: &Edge, accepted: &Accepted) -> Response {
+    let id = GlobalId::Generation(accepted.generation).text();
+    let status_url = format!("{}/v1/generations/{id}", edge.write.public_url);
+    let body = json!({
+        "success": true,
+        "request_id": id,
+        "status": Status::Queued.as_str(),
+        "status_url": status_url,
+        "cancel_url": format!("{status_url}/cancel"),
+        "credits_reserved": accepted.price.get(),
+    });
+    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&status_url) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    if let Ok(position) = HeaderValue::from_str(&edge.read.token(accepted.position.0)) {
+        response.headers_mut().insert("atelier-position", position);
+    }
+    mark_repeat(response.headers_mut(), accepted);
+    response
+}
+
+/// A replay is marked by a header (L04).
+fn mark_repeat(headers: &mut HeaderMap, accepted: &Accepted) {
+    if accepted.repeated {
+        headers.insert("idempotency-hit", HeaderValue::from_static("true"));
+    }
+}

@@ -1,0 +1,107 @@
+//! `GET /v1/generations`, `GET /v1/generations/{id}`, `POST /v1/generations/{id}/cancel`, `DELETE /v1/generations/{id}`.
+
+use std::sync::Arc;
+
+use atelier_commands::use_cases::{CancelGeneration, DeleteGeneration};
+use atelier_domain::account::KeyScope;
+use atelier_domain::{Actor, GenerationId};
+use atelier_graphql::global_id::GlobalId;
+use atelier_projections::models::creations::{self, CreationView};
+use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::job;
+use crate::http::answer::{ApiError, ApiResult};
+use crate::http::{Edge, auth};
+
+/// A key's own job, not older than a position; another account's or environment's is reported as missing.
+pub async fn own(
+    edge: &Edge,
+    key: &AuthenticatedApiKey,
+    id: GenerationId,
+    min_position: Option<&str>,
+) -> ApiResult<CreationView> {
+    let mut snapshot = edge.read.snapshot(&[creations::NAME], min_position).await?;
+    let found = creations::find(&mut snapshot, id).await?;
+    let own = found.filter(|job| job.account == key.account && job.environment == key.environment);
+    own.ok_or_else(ApiError::not_found)
+}
+
+fn parse(id: &str) -> ApiResult<GenerationId> {
+    GlobalId::generation(id).ok_or_else(ApiError::not_found)
+}
+
+/// What a list takes.
+#[derive(Deserialize)]
+pub struct Paging {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// The key's account's jobs, newest first.
+pub async fn list(
+    State(edge): State<Arc<Edge>>,
+    headers: HeaderMap,
+    paging: Result<Query<Paging>, QueryRejection>,
+) -> ApiResult<Json<Value>> {
+    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsRead).await?;
+    let wrong = || {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "limit must be 1 to 100").with("field", "limit")
+    };
+    let Query(paging) = paging.map_err(|_| wrong())?;
+    let limit = paging.limit.unwrap_or(20);
+    if !(1..=100).contains(&limit) {
+        return Err(wrong());
+    }
+    let mut snapshot = edge.read.snapshot(&[creations::NAME], None).await?;
+    let page =
+        creations::page(&mut snapshot, key.account, key.environment, None, limit, paging.cursor.as_deref()).await?;
+    let next = page.has_next.then(|| page.items.last().map(|(cursor, _)| cursor.clone())).flatten();
+    let shown: Vec<Value> = page.items.iter().map(|(_, found)| job::show(&edge.write, found)).collect();
+    Ok(Json(json!({ "success": true, "generations": shown, "next_cursor": next })))
+}
+
+/// One job.
+pub async fn find(
+    State(edge): State<Arc<Edge>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsRead).await?;
+    let found = own(&edge, &key, parse(&id)?, None).await?;
+    Ok(Json(job::show(&edge.write, &found)))
+}
+
+/// Withdraws a job before delivery.
+pub async fn cancel(
+    State(edge): State<Arc<Edge>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsWrite).await?;
+    let generation = parse(&id)?;
+    let context = edge.write.request_context(Actor::ApiKey(key.key));
+    own(&edge, &key, generation, None).await?;
+    let position = CancelGeneration { account: key.account, generation }.run(&edge.write, &context).await?;
+    let found = own(&edge, &key, generation, Some(&edge.read.token(position.0))).await?;
+    Ok(Json(job::show(&edge.write, &found)))
+}
+
+/// Removes a finished job.
+pub async fn delete(
+    State(edge): State<Arc<Edge>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsWrite).await?;
+    let generation = parse(&id)?;
+    own(&edge, &key, generation, None).await?;
+    let context = edge.write.request_context(Actor::ApiKey(key.key));
+    DeleteGeneration { account: key.account, generation }.run(&edge.write, &context).await?;
+    Ok(Json(json!({ "success": true, "request_id": id })))
+}

@@ -1,0 +1,14 @@
+//! Structured logs: JSON where a machine reads them, plain where a person does. Never values of requests (DESIGN 8).
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+/// Starts logging to standard error. `ATELIER_LOG` takes a filter such as `info,atelier_commands=debug`; a second call does nothing.
+pub fn start(json: bool) {
+    let filter = EnvFilter::try_from_env("ATELIER_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,hyper=warn"));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    // A second start in one process finds a logger already there, which is as good.
+    let _ = if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
+}

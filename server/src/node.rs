@@ -1,0 +1,161 @@
+//! One node: database, studio and HTTP edge, from start to a stop that acknowledges what it accepted.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use atelier_commands::event_store::WriterOptions;
+use atelier_commands::ports::Ports;
+use atelier_commands::process::DispatcherOptions;
+use atelier_gateways::{Mailbox, MediaFolder, StudioDemo};
+use atelier_graphql::Sides;
+use atelier_graphql::caller::SessionCookie;
+use atelier_projections::RunnerOptions;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::graphql_transport::{Limits, SchemaUnreadable, Transport};
+use crate::http::{Edge, router};
+use crate::studio::{Studio, StudioError, StudioOptions};
+use crate::system::{SystemClock, SystemRandom};
+
+/// How long open connections may go on after the stop; a waiting `/v1/generate` answers at once.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The studio did not open.
+    #[error(transparent)]
+    Studio(#[from] StudioError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}; choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The outside world cannot be used.
+    #[error("{0}")]
+    Gateway(#[from] atelier_commands::ports::GatewayError),
+    /// The schema cannot be served.
+    #[error(transparent)]
+    Schema(#[from] SchemaUnreadable),
+}
+
+/// What a node is told.
+pub struct NodeOptions<'a> {
+    /// The application's database URL.
+    pub database_url: &'a str,
+    /// Its pool.
+    pub pool: PgPool,
+    /// Where keys, media and mails live.
+    pub data: &'a Path,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How clients reach it; made from the bound address when not given.
+    pub public_url: Option<String>,
+    /// GraphiQL, mailbox page, introspection.
+    pub development: bool,
+}
+
+/// A running node.
+pub struct Node {
+    /// Both sides.
+    pub studio: Studio,
+    /// The development mailbox.
+    pub mailbox: Mailbox,
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop_http: CancellationToken,
+    http: JoinHandle<()>,
+}
+
+/// The one recorder of the process.
+fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        // Somebody else's recorder in the same process would keep its counters; ours then shows none.
+        let _ = metrics::set_global_recorder(recorder);
+        handle
+    };
+    HANDLE.get_or_init(install).clone()
+}
+
+/// The adapters of a node on one machine: folders for media and mails, the demo renderer for every model.
+///
+/// # Errors
+/// When a folder cannot be used.
+pub fn ports(data: &Path) -> Result<(Ports, Mailbox), atelier_commands::ports::GatewayError> {
+    let mailbox = Mailbox::open(&data.join("mailbox"))?;
+    let ports = Ports {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        mailer: Arc::new(mailbox.clone()),
+        generator: Arc::new(StudioDemo::per_core()),
+        media: Arc::new(MediaFolder::open(&data.join("media"))?),
+    };
+    Ok((ports, mailbox))
+}
+
+impl Node {
+    /// Opens both sides, starts the background work, and listens.
+    ///
+    /// # Errors
+    /// A [`NodeError`], in one sentence.
+    pub async fn start(options: NodeOptions<'_>) -> Result<Self, NodeError> {
+        let failed = |cause| NodeError::Listen { address: options.listen, cause };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let (ports, mailbox) = ports(options.data)?;
+        let studio = Studio::open(StudioOptions {
+            database_url: options.database_url.to_owned(),
+            pool: options.pool,
+            keys: options.data.join("keys"),
+            ports,
+            public_url: public_url.clone(),
+            writer: WriterOptions::default(),
+            runner: RunnerOptions::default(),
+            dispatcher: DispatcherOptions::default(),
+        })
+        .await?;
+        studio.start();
+        let sides = Sides { write: studio.write.clone(), read: studio.read.clone() };
+        let edge = Arc::new(Edge {
+            write: studio.write.clone(),
+            read: studio.read.clone(),
+            graphql: Transport::new(atelier_graphql::schema(sides), Limits::default())?,
+            mailbox: Some(mailbox.clone()),
+            development: options.development,
+            cookie: SessionCookie { secure: public_url.starts_with("https://") },
+            metrics: metrics(),
+            stopping: studio.stopping().clone(),
+        });
+        let stop_http = CancellationToken::new();
+        let stopped = stop_http.clone();
+        let http = tokio::spawn(async move {
+            let served = axum::serve(listener, router(edge)).with_graceful_shutdown(stopped.cancelled_owned());
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the listener ended");
+            }
+        });
+        Ok(Self { studio, mailbox, address, stop_http, http })
+    }
+
+    /// Takes no new requests, answers the open ones, ends the background work, then the writer. Says whether all of it ended in time.
+    pub async fn stop(self) -> bool {
+        self.stop_http.cancel();
+        // Those who wait for a job are told at once that they wait no longer.
+        self.studio.stopping().cancel();
+        let http = tokio::time::timeout(DRAIN, self.http).await.is_ok();
+        self.studio.stop().await && http
+    }
+}

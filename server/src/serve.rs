@@ -1,0 +1,54 @@
+//! `atelier serve`: from configuration to a running node, and back down in order.
+
+use std::error::Error;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, ServeConfig};
+use crate::database::Database;
+use crate::demo;
+use crate::node::{Node, NodeOptions};
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// Whatever keeps it from starting, in one sentence.
+pub async fn serve(config: &Config, serve: &ServeConfig) -> Result<(), Box<dyn Error>> {
+    // Listened for before anything starts, so that a stop during the start is not lost.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    std::fs::create_dir_all(&config.data)?;
+    let database = Database::open(config).await?;
+    let run = async {
+        database.migrate().await?;
+        let pool = database.pool(config.pool).await?;
+        let node = Node::start(NodeOptions {
+            database_url: &database.url,
+            pool,
+            data: &config.data,
+            listen: serve.listen,
+            public_url: serve.public_url.clone().map(|url| url.trim_end_matches('/').to_owned()),
+            development: serve.development(),
+        })
+        .await?;
+        tracing::info!(address = %node.address, "listening");
+        let ready = async {
+            if serve.demo {
+                demo::ready(&node, &config.data).await?;
+            }
+            std::future::pending::<Result<(), Box<dyn Error>>>().await
+        };
+        let ended = tokio::select! {
+            ended = ready => ended,
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+        };
+        tracing::info!("stopping");
+        if !node.stop().await {
+            tracing::warn!("some work did not end in time; it goes on at the next start");
+        }
+        ended
+    };
+    let ran = run.await;
+    database.stop().await?;
+    ran
+}

@@ -1,0 +1,167 @@
+//! The composition root: hangs adapters on ports, both sides on one database, and the background work on one stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_commands::event_store::{EventStore, PostgresEventStore, WriterOptions};
+use atelier_commands::ports::Ports;
+use atelier_commands::process::{Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Welcome};
+use atelier_commands::{CommandPath, WriteSide, reconciler};
+use atelier_projections::{Feed, ReadModels, Runner, RunnerOptions, models};
+use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, Vault};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::process_follower::ProcessFollower;
+
+/// How often what a dead process left behind is looked for.
+const RECONCILE_EVERY: Duration = Duration::from_secs(60);
+/// How long a stopping node finishes what it began.
+const STOP_PATIENCE: Duration = Duration::from_secs(25);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StudioError {
+    /// The database failed.
+    #[error("the database cannot be used: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// The database's URL is malformed.
+    #[error("the database URL cannot be used: {0}")]
+    Url(#[from] tokio_postgres::Error),
+    /// The account keys cannot be used.
+    #[error("the key folder cannot be used: {0}")]
+    Keys(#[from] KeyStoreError),
+    /// A server key cannot be used.
+    #[error("the key folder cannot be used: {0}")]
+    ServerKeys(#[from] std::io::Error),
+    /// The outside world cannot be used.
+    #[error("{0}")]
+    Gateway(#[from] atelier_commands::ports::GatewayError),
+}
+
+/// What a node is made of.
+pub struct StudioOptions {
+    /// The application's database URL.
+    pub database_url: String,
+    /// Its pool.
+    pub pool: PgPool,
+    /// Where keys live.
+    pub keys: PathBuf,
+    /// The outside world.
+    pub ports: Ports,
+    /// Where links point.
+    pub public_url: String,
+    /// The append writer's bounds.
+    pub writer: WriterOptions,
+    /// The runner's bounds.
+    pub runner: RunnerOptions,
+    /// The dispatcher's bounds.
+    pub dispatcher: DispatcherOptions,
+}
+
+/// A node: both sides, and what works in the background.
+pub struct Studio {
+    /// Where commands go.
+    pub write: WriteSide,
+    /// Where answers come from.
+    pub read: ReadModels,
+    /// Follows the log.
+    pub runner: Arc<Runner>,
+    wake: Arc<Notify>,
+    dispatcher: DispatcherOptions,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    stop_writer: CancellationToken,
+    writer_tasks: TaskTracker,
+}
+
+impl Studio {
+    /// Hangs everything together; nothing runs yet but the writer.
+    ///
+    /// # Errors
+    /// When the database, the keys or the outside world cannot be used.
+    pub async fn open(options: StudioOptions) -> Result<Self, StudioError> {
+        let StudioOptions { database_url, pool, keys, ports, public_url, writer, runner, dispatcher } = options;
+        let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
+        let (tasks, writer_tasks) = (TaskTracker::new(), TaskTracker::new());
+        let vault = Vault::open_folder(&keys, ports.random.clone())?;
+        let (secrets, blind_index) = server_keys(&keys, &ports)?;
+        let store: Arc<dyn EventStore> = Arc::new(PostgresEventStore::start(
+            pool.clone(),
+            &database_url,
+            writer,
+            &writer_tasks,
+            stop_writer.clone(),
+        )?);
+        let path = CommandPath::new(store, vault.clone(), ports.clock.clone(), ports.random.clone());
+        let passwords = Passwords::new(ports.random.clone());
+        let write = WriteSide {
+            path,
+            pool: pool.clone(),
+            vault: vault.clone(),
+            passwords,
+            secrets,
+            blind_index: blind_index.clone(),
+            ports,
+            public_url,
+        };
+        let wake = Arc::new(Notify::new());
+        let mut followers = models::all();
+        followers.push(ProcessFollower::<Welcome>::follow(wake.clone()));
+        followers.push(ProcessFollower::<GenerationCharge>::follow(wake.clone()));
+        followers.push(ProcessFollower::<ExpirySweep>::follow(wake.clone()));
+        let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
+        runner.register().await?;
+        let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;
+        Ok(Self { write, read, runner, wake, dispatcher, stop, tasks, stop_writer, writer_tasks })
+    }
+
+    /// Starts the background work: the runner, the dispatcher, the reconciler.
+    pub fn start(&self) {
+        self.runner.clone().start(&self.tasks, &self.stop);
+        let dispatcher = Dispatcher::new(self.write.clone(), self.dispatcher.clone());
+        let (wake, stop) = (self.wake.clone(), self.stop.clone());
+        self.tasks.spawn(async move { dispatcher.run(&wake, &stop).await });
+        let (write, stop) = (self.write.clone(), self.stop.clone());
+        self.tasks.spawn(async move { reconciler::run(&write, RECONCILE_EVERY, &stop).await });
+    }
+
+    /// Cancelled when the node stops: what waits for somebody else's work gives up then.
+    #[must_use]
+    pub const fn stopping(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Whether there is nothing left to do: every follower that has not stopped is at the head of the log, and no work is due.
+    /// Work comes from events and makes events, so this is only true of one instant's snapshot, and that is what it reads.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn at_rest(&self) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(
+            "select not exists (select from checkpoints where state = 'running' \
+             and position < (select coalesce(max(position), 0) from events)) \
+             and not exists (select from process_work where due_at <= now() or leased_until > now())",
+        )
+        .fetch_one(&self.write.pool)
+        .await
+    }
+
+    /// Stops the background work, then the writer: what was accepted is acknowledged first. Says whether all of it ended in time.
+    pub async fn stop(&self) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let background = tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await.is_ok();
+        self.stop_writer.cancel();
+        self.writer_tasks.close();
+        let writer = tokio::time::timeout(STOP_PATIENCE, self.writer_tasks.wait()).await.is_ok();
+        background && writer
+    }
+}
+
+fn server_keys(keys: &Path, ports: &Ports) -> Result<(Secrets, BlindIndex), StudioError> {
+    Ok((Secrets::open(keys, ports.random.as_ref())?, BlindIndex::open(keys, ports.random.as_ref())?))
+}
