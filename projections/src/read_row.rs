@@ -84,7 +84,7 @@ impl<R: ReadRow> Rows<R> {
             .map(|column| format!("{column} = excluded.{column}"))
             .collect();
         let sql = format!(
-            "insert into {table} select * from json_populate_recordset(null::{table}, $1) on conflict ({key}) do update set {}",
+            "insert into {table} select * from jsonb_populate_recordset(null::{table}, $1) on conflict ({key}) do update set {}",
             set.join(", ")
         );
         sqlx::query(&sql).bind(sqlx::types::Json(rows)).execute(connection).await?;

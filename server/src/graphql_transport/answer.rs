@@ -14,7 +14,7 @@ use super::refusal::{ErrorCode, Refusal};
 
 /// The message of every fault of ours, whatever its cause.
 const INTERNAL_MESSAGE: &str = "internal error";
-/// More errors than this of one request are not listed.
+/// More errors of a validator than this are not listed.
 const MAX_ERRORS: usize = 20;
 /// A validator's message, which may quote the document, is cut here.
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -59,7 +59,8 @@ pub(super) fn executed(
         let errors = errors.map(|error| validation_error(error, trace_id, suggestions)).collect();
         return request_error(not_run(media_type), media_type, errors);
     }
-    let errors = response.errors.into_iter().take(MAX_ERRORS).map(|error| field_error(error, trace_id)).collect();
+    // All of them: each null is owed its error.
+    let errors = response.errors.into_iter().map(|error| field_error(error, trace_id)).collect();
     let body = AnswerBody { errors, data: Some(response.data), extensions: response.extensions };
     write(StatusCode::OK, media_type, &body, response.http_headers)
 }

@@ -33,7 +33,7 @@ mod variables;
 
 use std::panic::AssertUnwindSafe;
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Executor, ObjectType, Schema, SubscriptionType};
 use axum::response::Response;
@@ -147,19 +147,17 @@ fn not_graphql(error: &ParseError) -> Refusal {
 
 /// The operation that would run.
 fn select<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'a OperationDefinition, Refusal> {
-    let refusal = |message: String| Refusal::document(ErrorCode::GraphqlValidationFailed, message);
-    match (&document.operations, name) {
-        (DocumentOperations::Single(operation), None) => Ok(&operation.node),
-        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
-            let only = operations.values().next();
-            only.map(|operation| &operation.node).ok_or_else(|| refusal("the document has no operation".to_owned()))
+    let mut operations = document.operations.iter();
+    let (selected, refusal) = match name {
+        Some(name) => {
+            let named = operations.find(|(own, _)| own.is_some_and(|own| own.as_str() == name));
+            (named, format!("unknown operation \"{}\"", shown(name)))
         }
-        (DocumentOperations::Multiple(_), None) => {
-            Err(refusal("operationName is required: there are several".to_owned()))
+        None => {
+            let only = if operations.len() == 1 { operations.next() } else { None };
+            (only, "operationName is required: there are several".to_owned())
         }
-        (DocumentOperations::Multiple(operations), Some(name)) if operations.contains_key(name) => {
-            Ok(&operations[name].node)
-        }
-        (_, Some(name)) => Err(refusal(format!("unknown operation \"{}\"", shown(name)))),
-    }
+    };
+    let refusal = || Refusal::document(ErrorCode::GraphqlValidationFailed, refusal);
+    selected.map(|(_, operation)| &operation.node).ok_or_else(refusal)
 }
