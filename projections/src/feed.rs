@@ -177,9 +177,7 @@ fn describe(error: &DecodeError) -> String {
         DecodeError::UnknownAggregate(_)
         | DecodeError::MalformedId(_)
         | DecodeError::WrongName(_)
-        | DecodeError::UnknownVersion { .. } => {
-            error.to_string()
-        }
+        | DecodeError::UnknownVersion { .. } => error.to_string(),
     }
 }
 

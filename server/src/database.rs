@@ -7,7 +7,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::config::Config;
-use crate::embedded_postgres::{APPLICATION_ROLE, DATABASE, EmbeddedError, EmbeddedOptions, EmbeddedPostgres, OWNER_ROLE};
+use crate::embedded_postgres::{
+    APPLICATION_ROLE, DATABASE, EmbeddedError, EmbeddedOptions, EmbeddedPostgres, OWNER_ROLE,
+};
 
 /// The numbered SQL files, compiled in.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
@@ -44,7 +46,8 @@ impl Database {
             let owner_url = config.owner_url.clone().unwrap_or_else(|| url.clone());
             return Ok(Self { embedded: None, url: url.clone(), owner_url });
         }
-        let options = EmbeddedOptions { folder: config.data.join("postgres"), durable: true, extra_settings: Vec::new() };
+        let options =
+            EmbeddedOptions { folder: config.data.join("postgres"), durable: true, extra_settings: Vec::new() };
         let embedded = EmbeddedPostgres::start(options).await?;
         for notice in embedded.notices() {
             tracing::info!("{notice}");

@@ -8,7 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use atelier_commands::use_cases::{AssignPlan, CreateApiKey, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile, VerifyEmail};
+use atelier_commands::use_cases::{
+    AssignPlan, CreateApiKey, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile, VerifyEmail,
+};
 use atelier_commands::{CommandContext, CommandError, RefusalCode};
 use atelier_domain::credit_ledger::{CreditLedger, GrantSource};
 use atelier_domain::policy::plan::Plan;
@@ -34,7 +36,8 @@ pub async fn ready(node: &Node, data: &Path) -> Outcome<()> {
     let file = data.join("demo.env");
     let url = &node.studio.write.public_url;
     let key = match fs::read_to_string(&file) {
-        Ok(known) => value(&known, "ATELIER_API_KEY").ok_or("demo.env has no ATELIER_API_KEY; remove the file to make a new one")?,
+        Ok(known) => value(&known, "ATELIER_API_KEY")
+            .ok_or("demo.env has no ATELIER_API_KEY; remove the file to make a new one")?,
         Err(_) => {
             say("Filling in the demo studio; this takes a few seconds, the first time only ...")?;
             make(node).await?

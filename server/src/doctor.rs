@@ -68,22 +68,28 @@ async fn look(config: &Config, database: &Database) -> Vec<Finding> {
     for (setting, wanted) in [("fsync", "on"), ("full_page_writes", "on"), ("synchronous_commit", "on")] {
         let found: Result<String, sqlx::Error> =
             sqlx::query_scalar("select current_setting($1)").bind(setting).fetch_one(&pool).await;
-        findings.push(("durability", match found {
-            Ok(value) if value == wanted => Ok(format!("{setting} is {value}")),
-            Ok(value) => Err(format!("{setting} is {value}; acknowledged commands can be lost")),
-            Err(error) => Err(error.to_string()),
-        }));
+        findings.push((
+            "durability",
+            match found {
+                Ok(value) if value == wanted => Ok(format!("{setting} is {value}")),
+                Ok(value) => Err(format!("{setting} is {value}; acknowledged commands can be lost")),
+                Err(error) => Err(error.to_string()),
+            },
+        ));
     }
     let before = SystemClock.now();
     let theirs: Result<DateTime<Utc>, _> = sqlx::query_scalar("select clock_timestamp()").fetch_one(&pool).await;
-    findings.push(("clock", match theirs {
-        Ok(theirs) => {
-            let skew = (theirs - before).num_milliseconds();
-            let said = format!("{skew} ms from the database's");
-            if skew.abs() <= 1_000 { Ok(said) } else { Err(said) }
-        }
-        Err(error) => Err(error.to_string()),
-    }));
+    findings.push((
+        "clock",
+        match theirs {
+            Ok(theirs) => {
+                let skew = (theirs - before).num_milliseconds();
+                let said = format!("{skew} ms from the database's");
+                if skew.abs() <= 1_000 { Ok(said) } else { Err(said) }
+            }
+            Err(error) => Err(error.to_string()),
+        },
+    ));
     findings.extend(log(&pool).await);
     findings.push(keys(config));
     findings
@@ -99,16 +105,22 @@ async fn log(pool: &sqlx::PgPool) -> Vec<Finding> {
     let stopped: Result<Vec<String>, _> =
         sqlx::query_scalar("select name from checkpoints where state = 'stopped'").fetch_all(pool).await;
     vec![
-        ("log", match dense {
-            Ok((count, head)) if count == head => Ok(format!("{count} events, positions dense")),
-            Ok((count, head)) => Err(format!("{count} events but the last position is {head}")),
-            Err(error) => Err(error.to_string()),
-        }),
-        ("projections", match stopped {
-            Ok(names) if names.is_empty() => Ok("none stopped".into()),
-            Ok(names) => Err(format!("stopped: {}; see atelier projections list", names.join(", "))),
-            Err(error) => Err(error.to_string()),
-        }),
+        (
+            "log",
+            match dense {
+                Ok((count, head)) if count == head => Ok(format!("{count} events, positions dense")),
+                Ok((count, head)) => Err(format!("{count} events but the last position is {head}")),
+                Err(error) => Err(error.to_string()),
+            },
+        ),
+        (
+            "projections",
+            match stopped {
+                Ok(names) if names.is_empty() => Ok("none stopped".into()),
+                Ok(names) => Err(format!("stopped: {}; see atelier projections list", names.join(", "))),
+                Err(error) => Err(error.to_string()),
+            },
+        ),
     ]
 }
 
@@ -118,9 +130,12 @@ fn keys(config: &Config) -> Finding {
         return ("keys", Ok("none yet; the first start makes them".into()));
     }
     use std::os::unix::fs::PermissionsExt;
-    ("keys", match std::fs::metadata(&folder) {
-        Ok(metadata) if metadata.permissions().mode() & 0o077 == 0 => Ok(folder.display().to_string()),
-        Ok(_) => Err(format!("{} can be read by others; make it 0700", folder.display())),
-        Err(error) => Err(format!("{}: {error}", folder.display())),
-    })
+    (
+        "keys",
+        match std::fs::metadata(&folder) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 == 0 => Ok(folder.display().to_string()),
+            Ok(_) => Err(format!("{} can be read by others; make it 0700", folder.display())),
+            Err(error) => Err(format!("{}: {error}", folder.display())),
+        },
+    )
 }

@@ -10,5 +10,6 @@ pub fn start(json: bool) {
     let filter = EnvFilter::try_from_env("ATELIER_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,hyper=warn"));
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
     // A second start in one process finds a logger already there, which is as good.
-    let _ = if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
+    let _ =
+        if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
 }

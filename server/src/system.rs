@@ -22,6 +22,7 @@ pub struct SystemRandom;
 impl RandomBytes for SystemRandom {
     #[expect(clippy::disallowed_methods, reason = "the composition root's randomness")]
     fn fill(&self, buffer: &mut [u8]) {
-        getrandom::fill(buffer).expect("the operating system gives random bytes; without them nothing can be kept secret");
+        getrandom::fill(buffer)
+            .expect("the operating system gives random bytes; without them nothing can be kept secret");
     }
 }

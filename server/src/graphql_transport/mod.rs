@@ -132,7 +132,7 @@ impl<E: Executor> Transport<E> {
         let mut request = async_graphql::Request::new(query).variables(variables);
         request.operation_name = operation_name;
         request.set_parsed_query(document);
-        Ok(if call.introspection { request } else { request.disable_introspection() })
+        Ok(request)
     }
 }
 

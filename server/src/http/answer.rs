@@ -63,7 +63,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if self.error == "invalid_api_key" {
             let challenge = (header::WWW_AUTHENTICATE, "Bearer");
-            return (self.status, [(header::CONTENT_TYPE, "application/json"), challenge], INVALID_API_KEY).into_response();
+            return (self.status, [(header::CONTENT_TYPE, "application/json"), challenge], INVALID_API_KEY)
+                .into_response();
         }
         let mut body = json!({ "success": false, "error": self.error, "message": self.message });
         if let Some(object) = body.as_object_mut() {
@@ -123,7 +124,8 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::BadCursor(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "invalid_field", "cursor is not one of this list").with("field", "cursor")
+                Self::new(StatusCode::BAD_REQUEST, "invalid_field", "cursor is not one of this list")
+                    .with("field", "cursor")
             }
             ReadError::PositionUnknown => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_field", "the position is not one of this log")

@@ -38,7 +38,8 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
 
 /// The API key a REST call comes by, with the scope it needs.
 pub async fn api_key(edge: &Edge, headers: &HeaderMap, scope: KeyScope) -> ApiResult<AuthenticatedApiKey> {
-    let key = presented(headers).and_then(|text| ApiKeySecret::parse(text).ok()).ok_or_else(ApiError::invalid_api_key)?;
+    let key =
+        presented(headers).and_then(|text| ApiKeySecret::parse(text).ok()).ok_or_else(ApiError::invalid_api_key)?;
     let digest = edge.write.secrets.api_key(&key);
     let found = api_keys::authenticate(&edge.write.pool, &key, &digest, edge.write.now()).await?;
     let found = found.ok_or_else(ApiError::invalid_api_key)?;
@@ -56,7 +57,8 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The session a GraphQL call comes by: a bearer token, or the cookie. One that does not count is nobody.
 pub async fn caller(edge: &Edge, headers: &HeaderMap) -> ApiResult<Caller> {
-    let text = if headers.contains_key(header::AUTHORIZATION) { bearer(headers) } else { cookie(headers, edge.cookie.name()) };
+    let text =
+        if headers.contains_key(header::AUTHORIZATION) { bearer(headers) } else { cookie(headers, edge.cookie.name()) };
     let Some(token) = text.and_then(|text| SessionToken::parse(text).ok()) else { return Ok(Caller::Anonymous) };
     let digest = edge.write.secrets.session(&token);
     let found = sessions::authenticate(&edge.write.pool, token.session_id(), &digest, edge.write.now()).await?;

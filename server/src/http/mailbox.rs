@@ -20,7 +20,10 @@ pub async fn list(State(edge): State<Arc<Edge>>) -> Response {
         .iter()
         .map(|mail| {
             let (file, to, subject) = (escape(&mail.file), escape(&mail.to), escape(&mail.subject));
-            format!("<li>{} <a href=\"/mailbox/{file}\">{subject}</a> to {to}</li>", mail.date.format("%Y-%m-%d %H:%M:%S"))
+            format!(
+                "<li>{} <a href=\"/mailbox/{file}\">{subject}</a> to {to}</li>",
+                mail.date.format("%Y-%m-%d %H:%M:%S")
+            )
         })
         .collect();
     let body = if rows.is_empty() { "<p>No mails yet.</p>".to_owned() } else { format!("<ul>{rows}</ul>") };
@@ -38,7 +41,11 @@ pub async fn show(State(edge): State<Arc<Edge>>, Path(file): Path<String>) -> Re
 /// A line of a mail; one that is an address can be clicked.
 fn linked(line: &str) -> String {
     let html = escape(line);
-    if line.starts_with("http://") || line.starts_with("https://") { format!("<a href=\"{html}\">{html}</a>") } else { html }
+    if line.starts_with("http://") || line.starts_with("https://") {
+        format!("<a href=\"{html}\">{html}</a>")
+    } else {
+        html
+    }
 }
 
 fn nothing() -> Response {

@@ -26,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::graphql_transport::Transport;
 
-
 /// What the handlers share.
 pub struct Edge {
     /// Where commands go.

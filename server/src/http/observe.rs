@@ -29,7 +29,8 @@ pub async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: 
     let id = presented(&request).unwrap_or_else(|| edge.write.fresh_id().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
     let mut response = next.run(request).await;
     let (status, seconds) = (response.status(), started.elapsed().as_secs_f64());

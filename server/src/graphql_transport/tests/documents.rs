@@ -41,7 +41,7 @@ async fn what_is_not_graphql_is_refused_with_its_place_and_without_its_text() {
 
 #[tokio::test]
 async fn strings_numbers_and_comments_are_read_as_the_parser_reads_them() {
-    let query = "\u{feff}mutation # {{{ \" \r\n { all(\n string: \"\"\"a \\\"\"\" \"b\" {{ # \"\"\", float: -1.5e-3, id: \"\\\" é\", boolean: true) }";
+    let query = "\u{feff}mutation # {{{ \" \r\n { all(\n string: \"\"\"a \\\"\"\" ; \"b\" {{ # \"\"\", float: -1.5e-3, id: \"\\\" é\", boolean: true) }";
     let answer = Kit::new().query(query).await;
     let text = answer.body["data"]["all"].as_str().expect("text");
     assert!(

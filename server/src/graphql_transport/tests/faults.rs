@@ -61,6 +61,17 @@ async fn r6_an_error_without_a_code_is_internal_and_its_cause_is_only_logged() {
 }
 
 #[tokio::test]
+async fn r6_every_internal_error_says_the_same() {
+    let kit = Kit::new();
+    for query in ["{ codedInternal }", "{ parses }", "{ uncoded }"] {
+        let answer = kit.query(query).await;
+        let error = &answer.body["errors"][0];
+        assert_eq!(error["message"], "internal error", "{query}");
+        assert_eq!(error["extensions"], json!({"code": "INTERNAL", "traceId": TRACE}), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_field_that_must_not_be_null_takes_the_data_along_and_the_status_stays_200() {
     let kit = Kit::new();
     for accept in [JSON, GRAPHQL] {

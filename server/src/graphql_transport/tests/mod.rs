@@ -113,6 +113,18 @@ impl Query {
         Some(Err(Error::new("connection to 10.0.0.7 refused")))
     }
 
+    async fn coded_internal(&self) -> Option<Result<i32>> {
+        Some(Err(Error::new("host 10.0.0.7").extend_with(|_, extensions| {
+            extensions.set("code", "INTERNAL");
+            extensions.set("hint", 7);
+        })))
+    }
+
+    /// A fault of ours that sounds like async-graphql's own about an argument.
+    async fn parses(&self) -> Option<Result<i32>> {
+        Some(Err(std::io::Error::other("Failed to parse \"settings\"").into()))
+    }
+
     async fn required(&self) -> Result<i32> {
         Err(Error::new("connection to 10.0.0.7 refused"))
     }

@@ -12,7 +12,8 @@ const MAX_BODY: usize = 64 * 1024;
 /// Refuses any content type but JSON.
 pub fn require_json(headers: &HeaderMap) -> ApiResult<()> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let value = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value =
+        values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);
     let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let utf8 = parts.all(|parameter| {
@@ -28,7 +29,11 @@ pub fn require_json(headers: &HeaderMap) -> ApiResult<()> {
 /// Reads the body as a JSON object whose members are all known.
 pub async fn object(body: Body, known: &[&'static str]) -> ApiResult<Map<String, Value>> {
     let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| {
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", format!("The body may have {MAX_BODY} bytes."))
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("The body may have {MAX_BODY} bytes."),
+        )
     })?;
     let malformed = |message: &str| ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message);
     let value: Value = serde_json::from_slice(&bytes).map_err(|_| malformed("The body is not valid JSON."))?;

@@ -66,7 +66,8 @@ pub async fn submit(State(edge): State<Arc<Edge>>, headers: HeaderMap, content: 
     let request = read(&key, &headers, content).await?;
     if request.idempotency_key.is_none() {
         // C13: required here, optional on /v1/generate.
-        let missing = ApiError::new(StatusCode::BAD_REQUEST, "missing_field", "The Idempotency-Key header is required.");
+        let missing =
+            ApiError::new(StatusCode::BAD_REQUEST, "missing_field", "The Idempotency-Key header is required.");
         return Err(missing.with("field", "Idempotency-Key"));
     }
     let accepted = request.run(&edge.write, &edge.write.request_context(Actor::ApiKey(key.key))).await?;
@@ -158,13 +159,15 @@ async fn done(
     match found.status {
         Status::Succeeded => {}
         Status::Cancelled => {
-            let error = ApiError::new(StatusCode::CONFLICT, "cancelled", "The generation was cancelled; nothing was charged.");
+            let error =
+                ApiError::new(StatusCode::CONFLICT, "cancelled", "The generation was cancelled; nothing was charged.");
             return Err(error.with("request_id", job::request_id(found)));
         }
         Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Failed => {
             let message = "The model did not deliver; nothing was charged.";
             let reason = found.failure.map(atelier_domain::generation::FailureReason::as_str);
-            let error = ApiError::unavailable("provider_unavailable", message).with("request_id", job::request_id(found));
+            let error =
+                ApiError::unavailable("provider_unavailable", message).with("request_id", job::request_id(found));
             return Err(error.with("reason", reason));
         }
     }

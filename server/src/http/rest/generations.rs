@@ -50,9 +50,8 @@ pub async fn list(
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> ApiResult<Json<Value>> {
     let key = auth::api_key(&edge, &headers, KeyScope::GenerationsRead).await?;
-    let wrong = || {
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "limit must be 1 to 100").with("field", "limit")
-    };
+    let wrong =
+        || ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "limit must be 1 to 100").with("field", "limit");
     let Query(paging) = paging.map_err(|_| wrong())?;
     let limit = paging.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {
@@ -67,11 +66,7 @@ pub async fn list(
 }
 
 /// One job.
-pub async fn find(
-    State(edge): State<Arc<Edge>>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> ApiResult<Json<Value>> {
+pub async fn find(State(edge): State<Arc<Edge>>, headers: HeaderMap, Path(id): Path<String>) -> ApiResult<Json<Value>> {
     let key = auth::api_key(&edge, &headers, KeyScope::GenerationsRead).await?;
     let found = own(&edge, &key, parse(&id)?, None).await?;
     Ok(Json(job::show(&edge.write, &found)))

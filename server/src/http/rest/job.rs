@@ -47,7 +47,10 @@ pub fn show(write: &WriteSide, job: &CreationView) -> Value {
                 object.insert("images".into(), images(write, job));
             }
             Status::Failed => {
-                object.insert("failure".into(), job.failure.map(atelier_domain::generation::FailureReason::as_str).into());
+                object.insert(
+                    "failure".into(),
+                    job.failure.map(atelier_domain::generation::FailureReason::as_str).into(),
+                );
             }
             Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Cancelled => {}
         }

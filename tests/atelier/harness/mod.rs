@@ -1,0 +1,7 @@
+//! What tests stand on: a private PostgreSQL with a database for each test, and a studio over it.
+
+pub mod postgres;
+pub mod studio;
+
+pub use postgres::TestDatabase;
+pub use studio::TestStudio;

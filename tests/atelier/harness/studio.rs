@@ -1,0 +1,213 @@
+//! A studio for one test: a node on a free port over the test's own database, and a client that speaks to it by HTTP alone.
+
+use std::time::Duration;
+
+use atelier_server::node::{Node, NodeOptions};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use super::TestDatabase;
+
+/// How long a drain may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A password that every rule likes.
+pub const PASSWORD: &str = "correct-horse-1";
+
+/// A running studio.
+pub struct TestStudio {
+    /// The node.
+    pub node: Node,
+    /// Its database.
+    pub database: TestDatabase,
+    /// Its data folder.
+    pub data: TempDir,
+    /// Where it listens.
+    pub url: String,
+    http: Client,
+}
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The address.
+    pub email: String,
+    /// The handle.
+    pub username: String,
+    /// The session's token.
+    pub token: String,
+}
+
+/// A REST answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, as text.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text))
+    }
+
+    async fn of(response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, text: response.text().await.expect("a body arrives") }
+    }
+}
+
+impl TestStudio {
+    /// Starts a studio over a fresh database.
+    pub async fn start() -> Self {
+        let database = TestDatabase::fresh().await;
+        let data = TempDir::new().expect("a temporary folder");
+        let node = Node::start(NodeOptions {
+            database_url: &database.url,
+            pool: database.pool.clone(),
+            data: data.path(),
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            public_url: None,
+            development: true,
+        })
+        .await
+        .expect("the node starts");
+        let url = format!("http://{}", node.address);
+        Self { node, database, data, url, http: Client::new() }
+    }
+
+    /// Stops the node, in order.
+    pub async fn stop(self) {
+        assert!(self.node.stop().await, "everything that was begun ends in time");
+    }
+
+    /// Waits until the studio has nothing left to do; every assertion about read models comes after.
+    pub async fn drain(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.node.studio.at_rest().await.expect("the database answers") {
+            assert!(Instant::now() < deadline, "the studio does not come to rest");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// One GraphQL request; the answer whole.
+    pub async fn graphql_raw(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
+        let mut request =
+            self.http.post(format!("{}/graphql", self.url)).json(&json!({ "query": query, "variables": variables }));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send().await.expect("the node answers").json().await.expect("JSON")
+    }
+
+    /// One GraphQL request that must have no top-level errors; its data.
+    pub async fn graphql(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
+        let mut answer = self.graphql_raw(token, query, variables).await;
+        assert!(answer.get("errors").is_none(), "{query}: {answer}");
+        answer["data"].take()
+    }
+
+    /// One mutation that no rule may refuse; its payload.
+    pub async fn mutate(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
+        let data = self.graphql(token, query, variables).await;
+        let payload = data.as_object().and_then(|data| data.values().next()).cloned().expect("one root field");
+        assert_eq!(payload["userErrors"], json!([]), "{query}");
+        payload
+    }
+
+    /// Signs somebody up, verifies the address by the mail's link, and signs in. The bonus has arrived.
+    pub async fn newcomer(&self, username: &str) -> Person {
+        let person = self.unverified(username).await;
+        let token = self.mailed_token(&person.email).await;
+        let verify =
+            "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } position } }";
+        self.mutate(None, verify, json!({ "token": token })).await;
+        self.drain().await;
+        person
+    }
+
+    /// Signs somebody up and in, and leaves the address unverified.
+    pub async fn unverified(&self, username: &str) -> Person {
+        let email = format!("{username}@example.com");
+        let sign_up =
+            "mutation($input: SignUpInput!) { signUp(input: $input) { userErrors { code field message } position } }";
+        let input = json!({ "input": { "email": email, "password": PASSWORD, "username": username } });
+        self.mutate(None, sign_up, input).await;
+        let sign_in = "mutation($input: SignInInput!) { signIn(input: $input) { token userErrors { code } } }";
+        let input = json!({ "input": { "email": email, "password": PASSWORD } });
+        let signed_in = self.mutate(None, sign_in, input).await;
+        let token = signed_in["token"].as_str().expect("a token").to_owned();
+        Person { email, username: username.to_owned(), token }
+    }
+
+    /// The token of the newest verification mail to an address.
+    pub async fn mailed_token(&self, address: &str) -> String {
+        self.drain().await;
+        for mail in self.node.mailbox.list(1_000).await.expect("the mailbox can be read") {
+            let text = self
+                .node
+                .mailbox
+                .read(&mail.file)
+                .await
+                .expect("a mail can be read")
+                .expect("a listed mail is there")
+                .text;
+            if let Some((_, rest)) = text.split_once("token=").filter(|_| mail.to == address) {
+                return rest.lines().next().expect("a token").trim().to_owned();
+            }
+        }
+        panic!("no verification mail to this address");
+    }
+
+    /// Makes an API key for everything.
+    pub async fn api_key(&self, person: &Person) -> (String, String) {
+        let create =
+            "mutation { createApiKey(input: {label: \"test\"}) { id secret userErrors { code message } position } }";
+        let created = self.mutate(Some(&person.token), create, json!({})).await;
+        let text = |name: &str| created[name].as_str().expect("shown once").to_owned();
+        (text("id"), text("secret"))
+    }
+
+    /// `POST /v1/...` with a key.
+    pub async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.post_with(path, key, body, &[]).await
+    }
+
+    /// `POST /v1/...` with a key and more headers.
+    pub async fn post_with(&self, path: &str, key: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.http.post(format!("{}{path}", self.url)).bearer_auth(key).json(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.expect("the node answers")).await
+    }
+
+    /// `GET /...` with a key.
+    pub async fn get(&self, path: &str, key: Option<&str>) -> Answer {
+        let mut request = self.http.get(format!("{}{path}", self.url));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        Answer::of(request.send().await.expect("the node answers")).await
+    }
+
+    /// A client for requests of another shape.
+    pub const fn client(&self) -> &Client {
+        &self.http
+    }
+
+    /// Fetches a link as it was given out: status, content type, bytes.
+    pub async fn download(&self, url: &str) -> (StatusCode, String, Vec<u8>) {
+        let response = self.http.get(url).send().await.expect("the node answers");
+        let kind =
+            response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        (response.status(), kind, response.bytes().await.expect("a body arrives").to_vec())
+    }
+}
