@@ -2,8 +2,10 @@
 
 use async_graphql::SimpleObject;
 
+use crate::api_key::ApiKey;
+use crate::credits::Transaction;
 use crate::generation::Generation;
-use crate::me::{ApiKey, Transaction};
+
 
 /// Where a page ends.
 #[derive(Debug, Clone, SimpleObject)]

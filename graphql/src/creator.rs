@@ -1,9 +1,11 @@
 //! The public side of an account: what everybody may see, and nothing else personal (A17-A20).
 
+use std::collections::BTreeMap;
+
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use atelier_domain::AccountId;
 use atelier_projections::models::profile::ProfileView;
-use atelier_projections::models::{explore, rank};
+use atelier_projections::models::{explore, profile, rank};
 
 use crate::connection::GenerationConnection;
 use crate::generation::Generation;
@@ -22,6 +24,8 @@ pub struct Creator {
     display_name: Option<String>,
     /// The biography, if there is one.
     bio: Option<String>,
+    /// The rank: Beginner, Explorer, Creator, Artist or Master (A19).
+    rank: String,
     #[graphql(skip)]
     account: AccountId,
     #[graphql(skip)]
@@ -29,27 +33,32 @@ pub struct Creator {
 }
 
 impl Creator {
-    pub(crate) fn new(profile: &ProfileView, reading: &Reading) -> Self {
+    fn new(profile: ProfileView, rank: &str, reading: &Reading) -> Self {
         Self {
             id: GlobalId::Account(profile.account).into(),
-            username: profile.username.clone(),
-            display_name: profile.display_name.clone(),
-            bio: profile.bio.clone(),
+            username: profile.username,
+            display_name: profile.display_name,
+            bio: profile.bio,
+            rank: rank.to_owned(),
             account: profile.account,
             reading: reading.clone(),
         }
     }
 }
 
+/// These creators, in two statements however many they are; those that do not exist are left out.
+pub(crate) async fn creators(reading: &Reading, accounts: &[AccountId]) -> Result<BTreeMap<AccountId, Creator>> {
+    let profiles = reading.read(async |snapshot| profile::find(snapshot, accounts).await).await?;
+    let standings = reading.read(async |snapshot| rank::find(snapshot, accounts).await).await?;
+    let creator = |profile: ProfileView| {
+        let rank = standings.get(&profile.account).map_or("", |standing| standing.current.name());
+        (profile.account, Creator::new(profile, rank, reading))
+    };
+    Ok(profiles.into_iter().map(creator).collect())
+}
+
 #[ComplexObject]
 impl Creator {
-    /// The rank: Beginner, Explorer, Creator, Artist or Master (A19).
-    async fn rank(&self) -> Result<&'static str> {
-        let account = self.account;
-        let progress = self.reading.read(async |snapshot| rank::of(snapshot, account).await).await?;
-        Ok(progress.current.name())
-    }
-
     /// What they published to Explore, newest first (A20).
     async fn published(
         &self,
@@ -62,7 +71,7 @@ impl Creator {
     }
 }
 
-/// A page of published work, with its creators fetched in one statement.
+/// A page of published work; a constant number of statements, however many items and creators it has.
 pub(crate) async fn published(
     context: &Context<'_>,
     reading: &Reading,
@@ -72,15 +81,13 @@ pub(crate) async fn published(
 ) -> Result<GenerationConnection> {
     let first = page_size(first, 20)?;
     let page = reading.read(async |snapshot| explore::page(snapshot, filter, first, after).await).await?;
-    let mut creators: Vec<AccountId> = page.items.iter().map(|(_, item)| item.creator).collect();
-    creators.sort_unstable();
-    creators.dedup();
-    let profiles =
-        reading.read(async |snapshot| atelier_projections::models::profile::find(snapshot, &creators).await).await?;
+    let mut makers: Vec<AccountId> = page.items.iter().map(|(_, item)| item.creator).collect();
+    makers.sort_unstable();
+    makers.dedup();
+    let makers = creators(reading, &makers).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for (cursor, item) in page.items {
-        let creator = profiles.iter().find(|profile| profile.account == item.creator);
-        let creator = creator.map(|profile| Creator::new(profile, reading));
+        let creator = makers.get(&item.creator).cloned();
         items.push((cursor, Generation::public_side(context, item, creator)?));
     }
     Ok(GenerationConnection::new(items, page.has_next, reading.position()))

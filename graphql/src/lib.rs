@@ -1,8 +1,10 @@
 //! The GraphQL schema: types, queries, mutations. No axum, no SQL (DESIGN 6).
 
+pub mod api_key;
 pub mod caller;
 pub mod connection;
 pub mod creator;
+pub mod credits;
 mod error;
 pub mod generation;
 pub mod global_id;

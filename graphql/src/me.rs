@@ -1,20 +1,17 @@
 //! The signed-in account: one screen, one position (A01).
 
-use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use atelier_domain::account::KeyScope;
-use atelier_domain::credit_ledger::GrantSource;
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use atelier_domain::policy::rank::RankProgress as Standing;
-use atelier_domain::{AccountId, Environment as DomainEnvironment, LedgerId};
-use atelier_projections::models::api_keys::ApiKeyView;
+use atelier_domain::{AccountId, LedgerId};
 use atelier_projections::models::profile::ProfileView;
-use atelier_projections::models::transaction_history::{TransactionKind as DomainKind, TransactionView};
 use atelier_projections::models::{api_keys, creations, credit_balance, profile, rank, sessions, transaction_history};
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::caller::signed_in;
 use crate::connection::{ApiKeyConnection, GenerationConnection, TransactionConnection};
-use crate::creator::Creator;
+use crate::creator::creators;
+use crate::credits::{Credits, Environment};
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
 use crate::reading::{Reading, page_size};
@@ -88,107 +85,6 @@ impl From<Standing> for Rank {
     }
 }
 
-/// Live or test credits and keys; the two never mix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "DomainEnvironment")]
-pub enum Environment {
-    /// Real credits.
-    Live,
-    /// The test ledger and the demo model.
-    Test,
-}
-
-/// Where a lot's credits come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "GrantSource")]
-pub enum CreditSource {
-    /// A bonus or a gift.
-    Promotional,
-    /// A plan's cycle.
-    Plan,
-    /// A bought pack.
-    Purchased,
-}
-
-/// A lot of credits.
-#[derive(SimpleObject)]
-pub struct CreditLot {
-    /// How many are left to spend.
-    remaining: i64,
-    /// How many were granted.
-    granted: i64,
-    /// Where they come from.
-    source: CreditSource,
-    /// When they expire, if ever.
-    expires_at: Option<DateTime<Utc>>,
-}
-
-/// A balance (V24).
-#[derive(SimpleObject)]
-pub struct Credits {
-    /// What can be spent now.
-    available: i64,
-    /// What running jobs hold.
-    held: i64,
-    /// What expires within a week.
-    expiring_soon: i64,
-    /// Lot by lot, soonest expiry first.
-    lots: Vec<CreditLot>,
-    /// The position of the read models it comes from.
-    position: String,
-}
-
-/// What a line of the credit history is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "DomainKind")]
-pub enum TransactionKind {
-    /// Granted.
-    Earned,
-    /// Bought.
-    Purchased,
-    /// Set aside for a running job.
-    Held,
-    /// Paid for a delivered job.
-    Spent,
-    /// Came back from a job that was not delivered.
-    Returned,
-    /// Not used in time.
-    Expired,
-}
-
-/// A line of the credit history (V26).
-#[derive(SimpleObject)]
-pub struct Transaction {
-    /// The line's id.
-    id: ID,
-    /// What it is about.
-    kind: TransactionKind,
-    /// What it adds to what can be spent; negative for what was taken.
-    amount: i64,
-    /// The generation, for held, spent and returned.
-    generation_id: Option<ID>,
-    /// The price list the amount comes from.
-    price_version: Option<u32>,
-    /// When.
-    at: DateTime<Utc>,
-    /// When the job's hold ended.
-    settled_at: Option<DateTime<Utc>>,
-}
-
-impl From<TransactionView> for Transaction {
-    fn from(view: TransactionView) -> Self {
-        Self {
-            id: ID(format!("txn_{}", view.id.simple())),
-            kind: view.kind.into(),
-            amount: view.amount.get(),
-            generation_id: view.generation_id.map(|id| GlobalId::Generation(id).into()),
-            price_version: view.price_version,
-            at: view.at,
-            settled_at: view.settled_at,
-        }
-    }
-}
-
 /// The publish switch (A24).
 #[derive(SimpleObject)]
 pub struct PublishPreference {
@@ -218,45 +114,6 @@ pub struct Session {
     started_at: DateTime<Utc>,
     /// Its absolute end.
     expires_at: DateTime<Utc>,
-}
-
-/// An API key, without its secret.
-#[derive(SimpleObject)]
-pub struct ApiKey {
-    /// The key's id.
-    pub id: ID,
-    /// What its owner calls it.
-    label: Option<String>,
-    /// The start of the key.
-    prefix: String,
-    /// The end of the key.
-    last4: String,
-    /// Live or test.
-    environment: Environment,
-    /// What it may do.
-    scopes: Vec<String>,
-    /// When it was made.
-    created_at: DateTime<Utc>,
-    /// Its end, if any.
-    expires_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
-    revoked_at: Option<DateTime<Utc>>,
-}
-
-impl From<ApiKeyView> for ApiKey {
-    fn from(view: ApiKeyView) -> Self {
-        Self {
-            id: GlobalId::ApiKey(view.key).into(),
-            label: view.label,
-            prefix: view.prefix,
-            last4: view.last4,
-            environment: view.environment.into(),
-            scopes: view.scopes.into_iter().map(|scope: KeyScope| scope.as_str().to_owned()).collect(),
-            created_at: view.created_at,
-            expires_at: view.expires_at,
-            revoked_at: view.revoked_at,
-        }
-    }
 }
 
 /// The signed-in account. All of its fields come from one snapshot.
@@ -296,19 +153,7 @@ impl Me {
         let ledger = LedgerId { account: self.account, environment: environment.into() };
         let now = context.data::<Sides>()?.write.now();
         let balance = self.reading.read(async |snapshot| credit_balance::of(snapshot, ledger, now).await).await?;
-        let lot = |lot: credit_balance::LotRow| CreditLot {
-            remaining: lot.remaining.get(),
-            granted: lot.granted.get(),
-            source: lot.source.into(),
-            expires_at: lot.expires_at,
-        };
-        Ok(Credits {
-            available: balance.available.get(),
-            held: balance.held.get(),
-            expiring_soon: balance.expiring_soon.get(),
-            lots: balance.lots.into_iter().map(lot).collect(),
-            position: self.reading.position().to_owned(),
-        })
+        Ok(Credits::new(balance, self.reading.position()))
     }
 
     /// The credit history, newest first, never cut.
@@ -343,7 +188,7 @@ impl Me {
             .reading
             .read(async |snapshot| creations::page(snapshot, account, environment, media_type, first, after).await)
             .await?;
-        let creator = self.own_profile().await?.map(|profile| Creator::new(&profile, &self.reading));
+        let creator = creators(&self.reading, &[account]).await?.remove(&account);
         let mut items = Vec::with_capacity(page.items.len());
         for (cursor, view) in page.items {
             items.push((cursor, Generation::whole(context, view, creator.clone())?));

@@ -8,7 +8,7 @@ use atelier_projections::models::{creations, explore, profile};
 use crate::Sides;
 use crate::caller::{account, signed_in};
 use crate::connection::GenerationConnection;
-use crate::creator::{Creator, published};
+use crate::creator::{Creator, creators, published};
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
 use crate::me::Me;
@@ -133,9 +133,7 @@ impl Query {
 }
 
 async fn creator(reading: &Reading, account: AccountId) -> Result<Option<Creator>> {
-    let accounts = [account];
-    let found = reading.read(async |snapshot| profile::find(snapshot, &accounts).await).await?;
-    Ok(found.first().map(|profile| Creator::new(profile, reading)))
+    Ok(creators(reading, &[account]).await?.remove(&account))
 }
 
 /// A generation as the caller may see it: whole for its owner, its public side once it is published, else not at all.

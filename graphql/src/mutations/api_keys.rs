@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::caller::{command_context, signed_in};
+use crate::credits::Environment;
 use crate::global_id::GlobalId;
-use crate::me::Environment;
 use crate::payload::{outcome, payload, unknown_id};
 
 /// The mutations of this room.

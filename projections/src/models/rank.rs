@@ -1,5 +1,6 @@
 //! The rank: how many live generations of an account succeeded, ever (A19-A22, U02, U03).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -105,11 +106,26 @@ impl Projection for RankCount {
     }
 }
 
+/// These accounts' ranks, each with the way to the next one, in one statement.
+///
+/// # Errors
+/// When the database failed.
+pub async fn find(
+    snapshot: &mut Snapshot,
+    accounts: &[AccountId],
+) -> Result<BTreeMap<AccountId, RankProgress>, ReadError> {
+    let mut rows = Rows::<Row>::load(snapshot.connection(), accounts.iter().map(ToString::to_string)).await?;
+    let standing = |account: &AccountId| {
+        let successes = rows.get_mut(&account.to_string()).map_or(0, |row| row.successes);
+        (*account, progress(successes))
+    };
+    Ok(accounts.iter().map(standing).collect())
+}
+
 /// An account's rank, with the way to the next one.
 ///
 /// # Errors
 /// When the database failed.
 pub async fn of(snapshot: &mut Snapshot, account: AccountId) -> Result<RankProgress, ReadError> {
-    let mut rows = Rows::<Row>::load(snapshot.connection(), [account.to_string()]).await?;
-    Ok(progress(rows.get_mut(&account.to_string()).map_or(0, |row| row.successes)))
+    Ok(find(snapshot, &[account]).await?.remove(&account).unwrap_or_else(|| progress(0)))
 }
