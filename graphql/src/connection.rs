@@ -6,7 +6,6 @@ use crate::api_key::ApiKey;
 use crate::credits::Transaction;
 use crate::generation::Generation;
 
-
 /// Where a page ends.
 #[derive(Debug, Clone, SimpleObject)]
 pub struct PageInfo {

@@ -65,9 +65,12 @@ impl Creator {
         context: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
-    ) -> Result<GenerationConnection> {
-        let filter = explore::ExploreFilter { creator: Some(self.account), ..Default::default() };
-        published(context, &self.reading, filter, first, after.as_deref()).await
+    ) -> Option<Result<GenerationConnection>> {
+        let answer = async {
+            let filter = explore::ExploreFilter { creator: Some(self.account), ..Default::default() };
+            published(context, &self.reading, filter, first, after.as_deref()).await
+        };
+        Some(answer.await)
     }
 }
 

@@ -130,18 +130,18 @@ impl Me {
     }
 
     /// Name, handle, biography, address, plan.
-    async fn profile(&self) -> Result<Option<Profile>> {
-        Ok(self.own_profile().await?.map(Profile::from))
+    async fn profile(&self) -> Option<Result<Profile>> {
+        self.own_profile().await.transpose().map(|profile| profile.map(Profile::from))
     }
 
     /// The rank, with the way to the next one.
-    async fn rank(&self) -> Result<Rank> {
-        self.standing().await
+    async fn rank(&self) -> Option<Result<Rank>> {
+        Some(self.standing().await)
     }
 
     /// The way to the next rank.
-    async fn progress(&self) -> Result<Rank> {
-        self.standing().await
+    async fn progress(&self) -> Option<Result<Rank>> {
+        Some(self.standing().await)
     }
 
     /// The balance.
@@ -149,11 +149,14 @@ impl Me {
         &self,
         context: &Context<'_>,
         #[graphql(default_with = "Environment::Live")] environment: Environment,
-    ) -> Result<Credits> {
-        let ledger = LedgerId { account: self.account, environment: environment.into() };
-        let now = context.data::<Sides>()?.write.now();
-        let balance = self.reading.read(async |snapshot| credit_balance::of(snapshot, ledger, now).await).await?;
-        Ok(Credits::new(balance, self.reading.position()))
+    ) -> Option<Result<Credits>> {
+        let answer = async {
+            let ledger = LedgerId { account: self.account, environment: environment.into() };
+            let now = context.data::<Sides>()?.write.now();
+            let balance = self.reading.read(async |snapshot| credit_balance::of(snapshot, ledger, now).await).await?;
+            Ok(Credits::new(balance, self.reading.position()))
+        };
+        Some(answer.await)
     }
 
     /// The credit history, newest first, never cut.
@@ -162,14 +165,19 @@ impl Me {
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
         #[graphql(default_with = "Environment::Live")] environment: Environment,
-    ) -> Result<TransactionConnection> {
-        let first = page_size(first, 20)?;
-        let ledger = LedgerId { account: self.account, environment: environment.into() };
-        let after = after.as_deref();
-        let page =
-            self.reading.read(async |snapshot| transaction_history::page(snapshot, ledger, first, after).await).await?;
-        let items = page.items.into_iter().map(|(cursor, line)| (cursor, line.into())).collect();
-        Ok(TransactionConnection::new(items, page.has_next, self.reading.position()))
+    ) -> Option<Result<TransactionConnection>> {
+        let answer = async {
+            let first = page_size(first, 20)?;
+            let ledger = LedgerId { account: self.account, environment: environment.into() };
+            let after = after.as_deref();
+            let page = self
+                .reading
+                .read(async |snapshot| transaction_history::page(snapshot, ledger, first, after).await)
+                .await?;
+            let items = page.items.into_iter().map(|(cursor, line)| (cursor, line.into())).collect();
+            Ok(TransactionConnection::new(items, page.has_next, self.reading.position()))
+        };
+        Some(answer.await)
     }
 
     /// The account's generations, newest first (A27-A29).
@@ -180,43 +188,52 @@ impl Me {
         #[graphql(desc = "How many, 1 to 100; 50 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
         #[graphql(default_with = "Environment::Live")] environment: Environment,
-    ) -> Result<GenerationConnection> {
-        let first = page_size(first, 50)?;
-        let (account, environment) = (self.account, environment.into());
-        let (media_type, after) = (media_type.map(Into::into), after.as_deref());
-        let page = self
-            .reading
-            .read(async |snapshot| creations::page(snapshot, account, environment, media_type, first, after).await)
-            .await?;
-        let creator = creators(&self.reading, &[account]).await?.remove(&account);
-        let mut items = Vec::with_capacity(page.items.len());
-        for (cursor, view) in page.items {
-            items.push((cursor, Generation::whole(context, view, creator.clone())?));
-        }
-        Ok(GenerationConnection::new(items, page.has_next, self.reading.position()))
+    ) -> Option<Result<GenerationConnection>> {
+        let answer = async {
+            let first = page_size(first, 50)?;
+            let (account, environment) = (self.account, environment.into());
+            let (media_type, after) = (media_type.map(Into::into), after.as_deref());
+            let page = self
+                .reading
+                .read(async |snapshot| creations::page(snapshot, account, environment, media_type, first, after).await)
+                .await?;
+            let creator = creators(&self.reading, &[account]).await?.remove(&account);
+            let mut items = Vec::with_capacity(page.items.len());
+            for (cursor, view) in page.items {
+                items.push((cursor, Generation::whole(context, view, creator.clone())?));
+            }
+            Ok(GenerationConnection::new(items, page.has_next, self.reading.position()))
+        };
+        Some(answer.await)
     }
 
     /// Switches.
-    async fn preferences(&self) -> Result<Option<Preferences>> {
-        Ok(self.own_profile().await?.map(|profile| {
-            let free = profile.plan.allows_private_generations();
-            let reason = (!free).then(|| "plan_required".to_owned());
-            Preferences { publish: PublishPreference { value: profile.publish || !free, locked: !free, reason } }
-        }))
+    async fn preferences(&self) -> Option<Result<Preferences>> {
+        let answer = async {
+            Ok(self.own_profile().await?.map(|profile| {
+                let free = profile.plan.allows_private_generations();
+                let reason = (!free).then(|| "plan_required".to_owned());
+                Preferences { publish: PublishPreference { value: profile.publish || !free, locked: !free, reason } }
+            }))
+        };
+        answer.await.transpose()
     }
 
     /// Where the account is signed in.
-    async fn sessions(&self, context: &Context<'_>) -> Result<Vec<Session>> {
-        let (account, current) = signed_in(context)?;
-        let now = context.data::<Sides>()?.write.now();
-        let list = self.reading.read(async |snapshot| sessions::of(snapshot, account, now).await).await?;
-        let session = |view: sessions::SessionView| Session {
-            id: GlobalId::Session(view.session_id).into(),
-            current: view.session_id == current,
-            started_at: view.started_at,
-            expires_at: view.expires_at,
+    async fn sessions(&self, context: &Context<'_>) -> Option<Result<Vec<Session>>> {
+        let answer = async {
+            let (account, current) = signed_in(context)?;
+            let now = context.data::<Sides>()?.write.now();
+            let list = self.reading.read(async |snapshot| sessions::of(snapshot, account, now).await).await?;
+            let session = |view: sessions::SessionView| Session {
+                id: GlobalId::Session(view.session_id).into(),
+                current: view.session_id == current,
+                started_at: view.started_at,
+                expires_at: view.expires_at,
+            };
+            Ok(list.into_iter().map(session).collect())
         };
-        Ok(list.into_iter().map(session).collect())
+        Some(answer.await)
     }
 
     /// The account's API keys, newest first.
@@ -224,12 +241,16 @@ impl Me {
         &self,
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
-    ) -> Result<ApiKeyConnection> {
-        let first = page_size(first, 20)?;
-        let (account, after) = (self.account, after.as_deref());
-        let page = self.reading.read(async |snapshot| api_keys::page(snapshot, account, first, after).await).await?;
-        let items = page.items.into_iter().map(|(cursor, key)| (cursor, key.into())).collect();
-        Ok(ApiKeyConnection::new(items, page.has_next, self.reading.position()))
+    ) -> Option<Result<ApiKeyConnection>> {
+        let answer = async {
+            let first = page_size(first, 20)?;
+            let (account, after) = (self.account, after.as_deref());
+            let page =
+                self.reading.read(async |snapshot| api_keys::page(snapshot, account, first, after).await).await?;
+            let items = page.items.into_iter().map(|(cursor, key)| (cursor, key.into())).collect();
+            Ok(ApiKeyConnection::new(items, page.has_next, self.reading.position()))
+        };
+        Some(answer.await)
     }
 }
 

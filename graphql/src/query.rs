@@ -55,9 +55,12 @@ impl Query {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Not older than this position, as a mutation gave it.")] min_position: Option<String>,
-    ) -> Result<Option<Me>> {
-        let Some(account) = account(context) else { return Ok(None) };
-        Ok(Some(Me { account, reading: Reading::begin(context, ALL, min_position.as_deref()).await? }))
+    ) -> Option<Result<Me>> {
+        let answer = async {
+            let Some(account) = account(context) else { return Ok(None) };
+            Ok(Some(Me { account, reading: Reading::begin(context, ALL, min_position.as_deref()).await? }))
+        };
+        answer.await.transpose()
     }
 
     /// A creator's public profile; null when there is none of this name.
@@ -66,14 +69,17 @@ impl Query {
         context: &Context<'_>,
         username: String,
         #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
-    ) -> Result<Option<Creator>> {
-        let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
-        let sides = context.data::<Sides>()?;
-        let found = profile::account_of(&sides.read, &username).await.map_err(|error| reading.fault(&error))?;
-        match found {
-            Some(account) => creator(&reading, account).await,
-            None => Ok(None),
-        }
+    ) -> Option<Result<Creator>> {
+        let answer = async {
+            let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+            let sides = context.data::<Sides>()?;
+            let found = profile::account_of(&sides.read, &username).await.map_err(|error| reading.fault(&error))?;
+            match found {
+                Some(account) => creator(&reading, account).await,
+                None => Ok(None),
+            }
+        };
+        answer.await.transpose()
     }
 
     /// What creators published, newest first.
@@ -85,11 +91,17 @@ impl Query {
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
         #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
-    ) -> Result<GenerationConnection> {
-        let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
-        let filter =
-            explore::ExploreFilter { creator: None, media_type: media_type.map(Into::into), model: model.as_deref() };
-        published(context, &reading, filter, first, after.as_deref()).await
+    ) -> Option<Result<GenerationConnection>> {
+        let answer = async {
+            let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+            let filter = explore::ExploreFilter {
+                creator: None,
+                media_type: media_type.map(Into::into),
+                model: model.as_deref(),
+            };
+            published(context, &reading, filter, first, after.as_deref()).await
+        };
+        Some(answer.await)
     }
 
     /// A generation: one's own, or a published one; null otherwise.
@@ -98,22 +110,28 @@ impl Query {
         context: &Context<'_>,
         id: ID,
         #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
-    ) -> Result<Option<Generation>> {
-        let Some(id) = GlobalId::generation(&id) else { return Ok(None) };
-        let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
-        generation(context, &reading, id).await
+    ) -> Option<Result<Generation>> {
+        let answer = async {
+            let Some(id) = GlobalId::generation(&id) else { return Ok(None) };
+            let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+            generation(context, &reading, id).await
+        };
+        answer.await.transpose()
     }
 
     /// Anything that has an id and that the caller may see; null otherwise.
-    async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
-        let reading = Reading::begin(context, PUBLIC, None).await?;
-        Ok(match GlobalId::parse(&id) {
-            Some(GlobalId::Generation(id)) => {
-                generation(context, &reading, id).await?.map(|found| Node::Generation(Box::new(found)))
-            }
-            Some(GlobalId::Account(id)) => creator(&reading, id).await?.map(|found| Node::Creator(Box::new(found))),
-            Some(GlobalId::ApiKey(_) | GlobalId::Session(_)) | None => None,
-        })
+    async fn node(&self, context: &Context<'_>, id: ID) -> Option<Result<Node>> {
+        let answer = async {
+            let reading = Reading::begin(context, PUBLIC, None).await?;
+            Ok(match GlobalId::parse(&id) {
+                Some(GlobalId::Generation(id)) => {
+                    generation(context, &reading, id).await?.map(|found| Node::Generation(Box::new(found)))
+                }
+                Some(GlobalId::Account(id)) => creator(&reading, id).await?.map(|found| Node::Creator(Box::new(found))),
+                Some(GlobalId::ApiKey(_) | GlobalId::Session(_)) | None => None,
+            })
+        };
+        answer.await.transpose()
     }
 
     /// The models on offer, cheapest first.

@@ -123,6 +123,8 @@ impl Runner {
                 Ok(Step::Moved) => batch = (batch * 2).min(self.options.batch),
                 Ok(Step::AtHead) => tokio::select! {
                     _ = head.changed() => {}
+                    // An operator, or another node, may have moved the checkpoint.
+                    () = tokio::time::sleep(self.options.rest) => {}
                     () = stop.cancelled() => {}
                 },
                 Ok(Step::Resting) => self.rest(stop).await,

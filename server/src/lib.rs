@@ -11,6 +11,7 @@ pub mod graphql_transport;
 mod http;
 mod logs;
 pub mod node;
+pub mod openapi;
 mod process_follower;
 mod projections;
 mod serve;

@@ -2,6 +2,8 @@
 
 mod architecture;
 mod as_atelier;
+mod committed_files;
 mod event_forms;
 mod harness;
 mod journey;
+mod projections;

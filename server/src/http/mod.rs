@@ -55,6 +55,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/v1/generations", post(rest::generate::submit).get(rest::generations::list))
         .route("/v1/generations/{id}", get(rest::generations::find).delete(rest::generations::delete))
         .route("/v1/generations/{id}/cancel", post(rest::generations::cancel))
+        .route("/v1/openapi.json", get(rest::catalogue::openapi))
         .route("/v1/models", get(rest::catalogue::models))
         .route("/v1/credits", get(rest::catalogue::credits))
         .route("/media/{*object}", get(media::download))

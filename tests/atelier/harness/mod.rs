@@ -1,5 +1,7 @@
 //! What tests stand on: a private PostgreSQL with a database for each test, and a studio over it.
 
+pub mod faults;
+pub mod log;
 pub mod postgres;
 pub mod studio;
 

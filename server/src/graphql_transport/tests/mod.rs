@@ -275,3 +275,10 @@ fn a_schema_that_reads_back_is_accepted_without_subscriptions_too() {
     let schema = Schema::new(Query, Mutation, EmptySubscription);
     assert!(Transport::new(schema, Limits::default()).is_ok());
 }
+
+#[test]
+fn the_studios_own_schema_reads_back() {
+    let inputs = super::input_schema::InputSchema::read(&atelier_graphql::sdl()).expect("our schema reads back");
+    let ty = |text| async_graphql::parser::types::Type::new(text).expect("a type");
+    assert!(inputs.knows(&ty("[String!]")) && !inputs.knows(&ty("Mutation")));
+}

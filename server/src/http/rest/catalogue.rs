@@ -51,3 +51,8 @@ pub async fn credits(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> ApiRe
         "expiring_soon": balance.expiring_soon.get(),
     })))
 }
+
+/// What this API takes and gives, for machines. Open to everybody: it tells nothing that the documentation does not.
+pub async fn openapi() -> Json<Value> {
+    Json(crate::openapi::document())
+}

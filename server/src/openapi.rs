@@ -1,0 +1,189 @@
+//! The OpenAPI document of the REST API: generated from the same catalogue and bounds that the handlers use, and committed.
+
+use atelier_domain::account::KeyScope;
+use atelier_domain::policy::catalogue;
+use serde_json::{Value, json};
+
+/// The document.
+#[must_use]
+pub fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "atelier",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Generate images with an API key. Every error has success:false, error, message; further members are additive.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" }
+        },
+        "security": [{ "bearer": [] }, { "header": [] }],
+        "paths": paths(),
+        "components": {
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer", "description": "Authorization: Bearer atl_..." },
+                "header": { "type": "apiKey", "in": "header", "name": "x-api-key" }
+            },
+            "schemas": schemas()
+        }
+    })
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn answer(description: &str, schema: &str) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": reference(schema) } } })
+}
+
+fn id() -> Value {
+    json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^gen_[0-9a-f]{32}$" } })
+}
+
+fn idempotency_key(required: bool) -> Value {
+    json!({
+        "name": "Idempotency-Key", "in": "header", "required": required,
+        "description": "A repeat with the same key and body is the same job, paid once.",
+        "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,200}$" }
+    })
+}
+
+/// An operation: what it does, the scope it needs, its parameters and its answer; the errors are everybody's.
+fn operation(summary: &str, scope: KeyScope, parameters: Value, status: &str, success: Value) -> Value {
+    let mut responses = json!({
+        "401": answer("The API key is missing, malformed, unknown, revoked or expired.", "Error"),
+        "403": answer("The key lacks the scope, or the plan does not allow it.", "Error"),
+        "503": answer("Temporarily unavailable; Retry-After says when to try again.", "Error")
+    });
+    responses[status] = success;
+    json!({
+        "summary": summary,
+        "description": format!("Needs the scope `{}`.", scope.as_str()),
+        "parameters": parameters,
+        "responses": responses
+    })
+}
+
+fn with_body(mut operation: Value) -> Value {
+    operation["requestBody"] =
+        json!({ "required": true, "content": { "application/json": { "schema": reference("GenerationRequest") } } });
+    let errors = [
+        ("400", "A field is missing, malformed, out of range or unknown; `field` names it."),
+        ("402", "Not enough credits: `required` and `available`; or dearer than max_credits."),
+        ("409", "The idempotency key was used for another request, or the job was cancelled."),
+        ("413", "The body is too large."),
+        ("415", "Content-Type is not application/json."),
+        ("422", "The model is not in the catalogue."),
+    ];
+    for (status, description) in errors {
+        operation["responses"][status] = answer(description, "Error");
+    }
+    operation
+}
+
+fn one(mut operation: Value) -> Value {
+    operation["responses"]["404"] = answer("There is no such generation of this account.", "Error");
+    operation
+}
+
+fn paths() -> Value {
+    let wait = json!({
+        "name": "Prefer", "in": "header", "description": "wait=0 to wait=60 seconds; 30 when not given.",
+        "schema": { "type": "string", "pattern": "^wait=([0-9]|[1-5][0-9]|60)$" }
+    });
+    let dry_run = json!({ "name": "dry_run", "in": "query", "description": "Price the request; write nothing.", "schema": { "type": "boolean" } });
+    let mut generate = with_body(operation(
+        "Generate and wait for the result",
+        KeyScope::Generate,
+        json!([idempotency_key(false), wait, dry_run]),
+        "200",
+        answer("Delivered and paid.", "GenerationResult"),
+    ));
+    generate["responses"]["202"] = answer("Accepted and still at work; look at status_url.", "Accepted");
+    let submit = with_body(operation(
+        "Generate without waiting",
+        KeyScope::Generate,
+        json!([idempotency_key(true)]),
+        "202",
+        answer("Accepted.", "Accepted"),
+    ));
+    let paging = json!([
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 100, "default": 20 } },
+        { "name": "cursor", "in": "query", "schema": { "type": "string" } }
+    ]);
+    let list = operation("List the account's generations", KeyScope::GenerationsRead, paging, "200", answer("A page.", "GenerationPage"));
+    let shown = || answer("The generation.", "Generation");
+    let find = one(operation("Look at a generation", KeyScope::GenerationsRead, json!([id()]), "200", shown()));
+    let mut cancel = one(operation("Withdraw a generation before delivery", KeyScope::GenerationsWrite, json!([id()]), "200", shown()));
+    cancel["responses"]["409"] = answer("It has ended.", "Error");
+    let mut delete = one(operation("Remove a finished generation", KeyScope::GenerationsWrite, json!([id()]), "200", answer("Removed.", "Removed")));
+    delete["responses"]["409"] = answer("It is still at work.", "Error");
+    let models = operation("The models on offer", KeyScope::ModelsRead, json!([]), "200", answer("The catalogue.", "Models"));
+    let credits = operation("The balance of the key's ledger", KeyScope::AccountRead, json!([]), "200", answer("The balance.", "Credits"));
+    json!({
+        "/v1/generate": { "post": generate },
+        "/v1/generations": { "post": submit, "get": list },
+        "/v1/generations/{id}": { "get": find, "delete": delete },
+        "/v1/generations/{id}/cancel": { "post": cancel },
+        "/v1/models": { "get": models },
+        "/v1/credits": { "get": credits }
+    })
+}
+
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn schemas() -> Value {
+    let (integer, string, yes) = (json!({ "type": "integer" }), json!({ "type": "string" }), json!({ "const": true }));
+    let side = json!({
+        "type": "integer", "minimum": catalogue::MIN_SIDE, "maximum": catalogue::MAX_SIDE, "default": catalogue::DEFAULT_SIDE
+    });
+    let models: Vec<&str> = catalogue::MODELS.iter().map(|model| model.id).collect();
+    let image = object(&["url", "content_type", "width", "height"], json!({
+        "url": { "type": "string", "format": "uri", "description": "Works for an hour; ask again for a fresh one." },
+        "content_type": string, "width": integer, "height": integer
+    }));
+    let mut request = object(&["prompt", "model"], json!({
+        "prompt": { "type": "string", "minLength": 1, "maxLength": 4000 },
+        "model": { "type": "string", "enum": models },
+        "width": side, "height": side,
+        "num_images": { "type": "integer", "minimum": 1, "maximum": catalogue::MAX_IMAGES, "default": 1 },
+        "seed": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
+        "max_credits": { "type": "integer", "minimum": 0, "description": "Refuse if dearer." },
+        "publish": { "type": "boolean", "description": "false keeps it out of Explore and needs a premium plan." }
+    }));
+    request["additionalProperties"] = json!(false);
+    let status = json!({ "type": "string", "enum": ["queued", "running", "succeeded", "failed", "cancelled"] });
+    let page_items = json!({ "type": "array", "items": reference("Generation") });
+    json!({
+        "GenerationRequest": request,
+        "Image": image,
+        "GenerationResult": object(&["success", "images", "request_id", "credits_used"], json!({
+            "success": yes, "images": { "type": "array", "items": reference("Image") }, "request_id": string,
+            "credits_used": integer, "seed": integer
+        })),
+        "Accepted": object(&["success", "request_id", "status", "status_url", "cancel_url", "credits_reserved"], json!({
+            "success": yes, "request_id": string, "status": status, "status_url": string, "cancel_url": string, "credits_reserved": integer
+        })),
+        "Generation": object(&["success", "request_id", "status", "model", "width", "height", "credits_reserved"], json!({
+            "success": yes, "request_id": string, "status": status, "model": string, "prompt": { "type": ["string", "null"] },
+            "width": integer, "height": integer, "num_images": integer, "seed": integer, "credits_reserved": integer,
+            "credits_used": { "type": ["integer", "null"] }, "created_at": { "type": "string", "format": "date-time" },
+            "ended_at": { "type": ["string", "null"], "format": "date-time" }, "failure": string,
+            "images": { "type": "array", "items": reference("Image") }
+        })),
+        "GenerationPage": object(&["success", "generations"], json!({
+            "success": yes, "generations": page_items, "next_cursor": { "type": ["string", "null"] }
+        })),
+        "Removed": object(&["success", "request_id"], json!({ "success": yes, "request_id": string })),
+        "Models": object(&["success", "models"], json!({ "success": yes, "models": { "type": "array", "items": { "type": "object" } } })),
+        "Credits": object(&["success", "environment", "available", "held"], json!({
+            "success": yes, "environment": { "type": "string", "enum": ["live", "test"] }, "available": integer, "held": integer,
+            "expiring_soon": integer
+        })),
+        "Error": object(&["success", "error", "message"], json!({
+            "success": { "const": false }, "error": string, "message": string, "field": string, "required": integer,
+            "available": integer, "retryable": { "type": "boolean" }
+        }))
+    })
+}

@@ -1,0 +1,231 @@
+//! The read side's promises: rebuilt equals live, exactly once behind the fence, poison stops and shows (DESIGN 5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use atelier_domain::Envelope;
+use atelier_projections::models::all;
+use atelier_projections::{Feed, Projection, Runner, RunnerOptions};
+use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::harness::{TestDatabase, TestStudio};
+
+/// Every row of every table of a projection, as text, in key order.
+async fn dump(pool: &PgPool, tables: &[&str]) -> String {
+    let mut text = String::new();
+    for table in tables {
+        let sql = format!("select coalesce(string_agg(t::text, E'\\n' order by t::text), '') from {table} t");
+        text += &format!("{table}\n{}\n", sqlx::query_scalar::<_, String>(&sql).fetch_one(pool).await.expect("a dump"));
+    }
+    text
+}
+
+async fn dump_all(pool: &PgPool) -> Vec<(&'static str, String)> {
+    let mut dumps = Vec::new();
+    for projection in all() {
+        dumps.push((projection.name(), dump(pool, projection.tables()).await));
+    }
+    dumps
+}
+
+/// Waits until these followers are at the head.
+async fn at_head(pool: &PgPool, names: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let behind = "select count(*) from checkpoints where name = any($1) and position < (select max(position) from events)";
+    while sqlx::query_scalar::<_, i64>(behind).bind(names).fetch_one(pool).await.expect("checkpoints") > 0 {
+        assert!(Instant::now() < deadline, "the followers do not reach the head");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A little of everything: delivered, refused, cancelled, deleted, private, two accounts, keys, sessions.
+async fn live(studio: &TestStudio) {
+    let (ada, ben) = (studio.newcomer("ada").await, studio.newcomer("ben").await);
+    let (_, key) = studio.api_key(&ada).await;
+    let small = |prompt: &str| json!({ "prompt": prompt, "model": "z-image-turbo", "width": 64, "height": 64 });
+    let first = studio.post("/v1/generate", &key, &small("one")).await.json()["request_id"].clone();
+    studio.post("/v1/generate", &key, &small("two")).await;
+    let queued = studio.post_with("/v1/generate", &key, &small("three"), &[("prefer", "wait=0")]).await.json();
+    let path = format!("/v1/generations/{}/cancel", queued["request_id"].as_str().expect("an id"));
+    studio.post(&path, &key, &json!({})).await;
+    studio.post("/v1/generate", &key, &json!({ "prompt": "dear", "model": "nano-banana-pro" })).await;
+    let delete = "mutation($id: ID!) { deleteGeneration(input: {id: $id}) { userErrors { code } } }";
+    studio.mutate(Some(&ada.token), delete, json!({ "id": first })).await;
+    let update = "mutation { updateProfile(input: {displayName: \"Ada L.\", bio: \"Hello\"}) { userErrors { code } } }";
+    studio.mutate(Some(&ada.token), update, json!({})).await;
+    studio.mutate(Some(&ben.token), "mutation { signOut { userErrors { code } } }", json!({})).await;
+    studio.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l19_g5_rebuilt_from_zero_equals_live_at_any_batch_size() {
+    let studio = TestStudio::start().await;
+    live(&studio).await;
+    let pool = studio.database.pool.clone();
+    let followed = dump_all(&pool).await;
+    assert!(followed.iter().all(|(_, rows)| rows.contains('(')), "every read model has rows: {followed:?}");
+
+    // On the running node.
+    for projection in all() {
+        studio.node.studio.runner.rebuild(projection.name()).await.expect("a rebuild starts");
+    }
+    studio.drain().await;
+    assert_eq!(dump_all(&pool).await, followed);
+
+    // And by runners of their own, one event at a time, seven, and all at once.
+    let TestStudio { node, database, data, .. } = studio;
+    assert!(node.stop().await);
+    let names: Vec<&str> = all().iter().map(|projection| projection.name()).collect();
+    for batch in [1, 7, 1_000] {
+        let options = RunnerOptions { batch, ..RunnerOptions::default() };
+        let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), all(), options));
+        for name in &names {
+            runner.rebuild(name).await.expect("a rebuild starts");
+        }
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        runner.start(&tasks, &stop);
+        at_head(&pool, &names).await;
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(dump_all(&pool).await, followed, "batches of {batch}");
+    }
+    drop((database, data));
+}
+
+/// Counts events into a row, without any care of its own about being called twice.
+struct Counter;
+
+#[async_trait]
+impl Projection for Counter {
+    fn name(&self) -> &'static str {
+        "Counter"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["counted"]
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+        for event in events {
+            sqlx::query("insert into counted (position) values ($1)").bind(event.position).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A database with `count` events, and a table without any key that the application may write.
+async fn counted(count: i64) -> TestDatabase {
+    let database = TestDatabase::fresh().await;
+    let mut owner = PgConnection::connect(&database.owner_url).await.expect("the owner connects");
+    owner.execute("create table counted (position bigint); grant select, insert, delete on counted to atelier_app").await.expect("a table");
+    owner.close().await.expect("the owner leaves");
+    append(&database.pool, 1, count, r#"{"EmailVerified":{}}"#).await;
+    database
+}
+
+/// Appends events straight through the append function: verified accounts, each its own stream.
+async fn append(pool: &PgPool, first: i64, count: i64, payload: &str) {
+    let metadata = r#"{"actor":"operator","correlation_id":"00000000-0000-0000-0000-000000000001","causation_id":"00000000-0000-0000-0000-000000000001"}"#;
+    sqlx::query(
+        "select append_events(array_agg(n::int), array_agg('Account'::text), array_agg('00000000-0000-0000-0000-' || lpad(n::text, 12, '0')), \
+         array_agg(1::bigint), array_agg('EmailVerified'::text), array_agg('1'::text), array_agg($3::text), array_agg($4::text), array_agg(gen_random_uuid()), \
+         array_agg(now()), '{}', '{}', '{}', '{}', '{}') from generate_series($1, $1 + $2 - 1) n",
+    )
+    .bind(first)
+    .bind(count)
+    .bind(payload)
+    .bind(metadata)
+    .execute(pool)
+    .await
+    .expect("events are appended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d5_the_fence_folds_each_event_once_on_three_runners_with_one_killed() {
+    let database = counted(400).await;
+    let runners: Vec<_> = (0..3)
+        .map(|_| {
+            let options = RunnerOptions { batch: 7, rest: Duration::from_millis(1) };
+            let runner = Runner::new(database.pool.clone(), Feed::new(database.pool.clone()), vec![Arc::new(Counter)], options);
+            (Arc::new(runner), TaskTracker::new(), CancellationToken::new())
+        })
+        .collect();
+    for (runner, tasks, stop) in &runners {
+        runner.register().await.expect("a checkpoint");
+        runner.clone().start(tasks, stop);
+    }
+    append(&database.pool, 401, 200, r#"{"EmailVerified":{}}"#).await;
+    runners[0].2.cancel();
+    append(&database.pool, 601, 200, r#"{"EmailVerified":{}}"#).await;
+    at_head(&database.pool, &["Counter"]).await;
+    for (_, tasks, stop) in &runners {
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+    let row = sqlx::query("select count(*), count(distinct position), max(position) from counted").fetch_one(&database.pool).await;
+    let row = row.expect("a count");
+    assert_eq!((row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<i64, _>(2)), (800, 800, 800));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d5_a_poison_event_stops_the_follower_shows_where_and_skips_nothing() {
+    let database = counted(5).await;
+    append(&database.pool, 6, 1, r#"{"NoSuchEvent":{}}"#).await;
+    append(&database.pool, 7, 5, r#"{"EmailVerified":{}}"#).await;
+    let options = RunnerOptions { batch: 100, rest: Duration::from_millis(5) };
+    let runner = Arc::new(Runner::new(database.pool.clone(), Feed::new(database.pool.clone()), vec![Arc::new(Counter)], options));
+    runner.register().await.expect("a checkpoint");
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    runner.clone().start(&tasks, &stop);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let stopped = async || {
+        let sql = "select position, failed_position, error from checkpoints where name = 'Counter' and state = 'stopped'";
+        sqlx::query_as::<_, (i64, i64, String)>(sql).fetch_optional(&database.pool).await.expect("a checkpoint")
+    };
+    let (position, failed, error) = loop {
+        if let Some(found) = stopped().await {
+            break found;
+        }
+        assert!(Instant::now() < deadline, "the follower does not stop");
+        sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!((position, failed), (5, 6));
+    assert!(error.contains("malformed payload of EmailVerified"), "{error}");
+    let rows: i64 = sqlx::query_scalar("select count(*) from counted").fetch_one(&database.pool).await.expect("a count");
+    assert_eq!(rows, 5, "nothing behind the poison was folded");
+    assert!(runner.retry("Counter").await.expect("a retry"), "an operator can let it try again");
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_read_model_shows_in_health_and_the_others_go_on() {
+    let studio = TestStudio::start().await;
+    append(&studio.database.pool, 1, 1, r#"{"NoSuchEvent":{}}"#).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let health = studio.get("/health/ready", None).await;
+        assert_eq!(health.status.as_u16(), 200);
+        let body = health.json();
+        if body["status"] == json!("degraded") {
+            let stopped = body["stopped_projections"].as_array().expect("a list");
+            assert!(stopped.iter().any(|one| one["projection"] == json!("Profile") && one["failed_position"] == json!(1)));
+            break;
+        }
+        assert!(Instant::now() < deadline, "a stopped follower does not show");
+        sleep(Duration::from_millis(5)).await;
+    }
+    studio.stop().await;
+}
