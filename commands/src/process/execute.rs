@@ -59,9 +59,7 @@ pub(super) async fn execute(
         }
         Work::TimeOutGeneration { generation, .. } => fail(write, context, generation, FailureReason::Timeout).await,
         Work::GrantSignUpBonus { account, lot } => sign_up_bonus(write, context, account, lot).await,
-        Work::DeleteMedia { account, generation } => {
-            Ok(write.ports.media.delete_generation(account, generation).await?)
-        }
+        Work::DeleteMedia { generation } => delete_media(write, generation).await,
         Work::SendVerificationMail { account } => mails::verification(write, account, id).await,
         Work::SendAlreadyRegisteredMail { account } => mails::already_registered(write, account, id).await,
     }
@@ -120,6 +118,12 @@ async fn fail(
     let job: Generation = load(write, &generation.to_string()).await?;
     let Some(terms) = job.terms() else { return Ok(()) };
     generation_command(write, context, terms.account_id, generation, || GenerationCommand::Fail { reason }).await
+}
+
+async fn delete_media(write: &WriteSide, generation: GenerationId) -> Result<(), WorkError> {
+    let job: Generation = load(write, &generation.to_string()).await?;
+    let Some(terms) = job.terms() else { return Ok(()) };
+    Ok(write.ports.media.delete_generation(terms.account_id, generation).await?)
 }
 
 async fn sign_up_bonus(

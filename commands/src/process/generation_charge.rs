@@ -65,26 +65,135 @@ impl ProcessManager for GenerationCharge {
 
 fn job(state: Option<Held>, generation: GenerationId, what: &GenerationEvent, event: &Envelope) -> Reaction<Held> {
     let ledger = state.as_ref().and_then(Held::ledger);
-    let void = || ledger.map(|ledger| Work::VoidHold { ledger, generation }).into_iter().collect();
     match what {
         GenerationEvent::GenerationRequested { terms, .. } => {
             let ledger = LedgerId { account: terms.account_id, environment: terms.environment };
             let deadline = Work::TimeOutGeneration { generation, at: event.decided_at + JOB_DEADLINE };
             Reaction { state: Some(Held::of(ledger)), work: vec![Work::RenderGeneration { generation }, deadline] }
         }
+        // An end is the last thing to remember: the state goes with it.
         GenerationEvent::GenerationSucceeded { price, .. } => {
             let capture = ledger.map(|ledger| Work::CaptureHold { ledger, generation, amount: *price });
-            Reaction { state, work: capture.into_iter().collect() }
+            Reaction { state: None, work: capture.into_iter().collect() }
         }
         GenerationEvent::GenerationFailed { .. }
         | GenerationEvent::GenerationCancelled {}
-        | GenerationEvent::GenerationAbandoned {} => Reaction { state, work: void() },
-        GenerationEvent::GenerationDeleted {} => {
-            let delete = ledger.map(|ledger| Work::DeleteMedia { account: ledger.account, generation });
-            Reaction { state: None, work: delete.into_iter().collect() }
+        | GenerationEvent::GenerationAbandoned {} => {
+            let void = ledger.map(|ledger| Work::VoidHold { ledger, generation });
+            Reaction { state: None, work: void.into_iter().collect() }
         }
+        GenerationEvent::GenerationDeleted {} => Reaction { state, work: vec![Work::DeleteMedia { generation }] },
         GenerationEvent::GenerationStarted { .. } | GenerationEvent::GenerationPublished {} => {
             Reaction { state, work: Vec::new() }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_domain::credit_ledger::CreditLedgerEvent;
+    use atelier_domain::generation::{FailureReason, RequestTerms};
+    use atelier_domain::policy::catalogue::MediaType;
+    use atelier_domain::{AccountId, Actor, Credits, Environment, EventId, EventMetadata, HoldId, Personal, Sealed};
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const JOB: GenerationId = GenerationId(Uuid::from_u128(7));
+    const OWNER: AccountId = AccountId(Uuid::from_u128(1));
+
+    fn at(event: LogEvent) -> Envelope {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let id = Uuid::from_u128(99);
+        let metadata = EventMetadata { actor: Actor::Operator, correlation_id: id, causation_id: id };
+        let (decided_at, recorded_at) = (now, now);
+        Envelope { position: 1, event_id: EventId(id), sequence: 1, decided_at, recorded_at, metadata, event }
+    }
+
+    fn placed() -> Envelope {
+        let (amount, entries) = (Credits::new(100), Vec::new());
+        let held = CreditLedgerEvent::HoldPlaced {
+            hold_id: HoldId(JOB.0),
+            generation_id: JOB,
+            amount,
+            price_version: 1,
+            entries,
+        };
+        at(LogEvent::CreditLedger(LedgerId::live(OWNER), held))
+    }
+
+    fn job_event(event: GenerationEvent) -> Envelope {
+        at(LogEvent::Generation(JOB, event))
+    }
+
+    fn requested() -> Envelope {
+        let terms = RequestTerms {
+            account_id: OWNER,
+            environment: Environment::Live,
+            api_key_id: None,
+            model: "z-image-turbo".into(),
+            media_type: MediaType::Image,
+            width: 64,
+            height: 64,
+            num_images: 1,
+            seed: 1,
+            unit_price: Credits::new(100),
+            price: Credits::new(100),
+            price_version: 1,
+            publish: true,
+        };
+        job_event(GenerationEvent::GenerationRequested {
+            terms,
+            prompt: Personal::Sealed(Sealed::from_text("p1.sealed".into())),
+        })
+    }
+
+    /// Feeds events in order and returns all the work asked for, with the state at the end.
+    fn follow(events: &[Envelope]) -> (Option<Held>, Vec<Work>) {
+        events.iter().fold((None, Vec::new()), |(state, mut work), event| {
+            assert_eq!(GenerationCharge::instance(event), Some(JOB.to_string()));
+            let reaction = GenerationCharge::react(state, event);
+            work.extend(reaction.work);
+            (reaction.state, work)
+        })
+    }
+
+    #[test]
+    fn l22_a_delivered_job_is_captured_at_the_price_of_what_was_delivered() {
+        let succeeded = GenerationEvent::GenerationSucceeded { outputs: Vec::new(), price: Credits::new(100) };
+        let (state, work) = follow(&[placed(), requested(), job_event(succeeded)]);
+        let capture = Work::CaptureHold { ledger: LedgerId::live(OWNER), generation: JOB, amount: Credits::new(100) };
+        assert_eq!((state, work.last()), (None, Some(&capture)), "an end leaves nothing to remember");
+        assert!(work.contains(&Work::RenderGeneration { generation: JOB }));
+    }
+
+    #[test]
+    fn l10_every_other_end_voids_the_hold() {
+        let ends = [
+            GenerationEvent::GenerationFailed { reason: FailureReason::Timeout },
+            GenerationEvent::GenerationCancelled {},
+        ];
+        for end in ends {
+            let (state, work) = follow(&[placed(), requested(), job_event(end)]);
+            let void = Work::VoidHold { ledger: LedgerId::live(OWNER), generation: JOB };
+            assert_eq!((state, work.last()), (None, Some(&void)));
+        }
+    }
+
+    #[test]
+    fn d4_a_hold_without_a_job_is_looked_at_later_and_voided_once_its_id_is_closed() {
+        let (state, work) = follow(&[placed()]);
+        assert!(state.is_some());
+        assert!(matches!(work[..], [Work::AbandonIfNotRequested { generation: JOB, account: OWNER, .. }]));
+        let (_, work) = follow(&[placed(), job_event(GenerationEvent::GenerationAbandoned {})]);
+        assert_eq!(work.last(), Some(&Work::VoidHold { ledger: LedgerId::live(OWNER), generation: JOB }));
+    }
+
+    #[test]
+    fn u14_a_requested_job_has_a_deadline() {
+        let (_, work) = follow(&[placed(), requested()]);
+        let deadline = requested().decided_at + JOB_DEADLINE;
+        assert!(work.contains(&Work::TimeOutGeneration { generation: JOB, at: deadline }));
     }
 }

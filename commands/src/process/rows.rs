@@ -1,6 +1,6 @@
 //! The rows of process managers: state and work, written in the transaction that moves the checkpoint, so exactly once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atelier_domain::Envelope;
@@ -23,6 +23,7 @@ pub async fn react<M: ProcessManager>(
         return Ok(());
     }
     let mut states = load::<M>(connection, &concerned).await?;
+    let known: BTreeSet<String> = states.keys().cloned().collect();
     let mut work = Vec::new();
     for (event, instance) in &concerned {
         let slot = states.entry(instance.clone()).or_default();
@@ -32,6 +33,8 @@ pub async fn react<M: ProcessManager>(
             work.push((format!("{}:{}:{n}", M::NAME, event.event_id), item));
         }
     }
+    // What was not there before and is not there now needs no statement.
+    states.retain(|instance, state| state.is_some() || known.contains(instance));
     save::<M>(connection, states).await?;
     for (id, item) in work {
         insert(connection, &id, &item).await?;

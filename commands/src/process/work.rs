@@ -74,8 +74,6 @@ pub enum Work {
     },
     /// Remove a deleted job's files (A31).
     DeleteMedia {
-        /// Whose they are.
-        account: AccountId,
         /// The job.
         generation: GenerationId,
     },

@@ -147,7 +147,8 @@ impl RequestGeneration {
         };
         match write.path.execute::<CreditLedger>(&target, context, key.as_ref(), hold).await.map_err(to_use_case)? {
             Executed::Done { position, .. } => {
-                let accepted = self.accept(write, context, &priced, generation, publish).await?;
+                let accepted = self.accept(write, context, &priced, generation, publish).await;
+                let accepted = accepted.map_err(|error| error.map(Refusal::from))?;
                 Ok(Accepted { position: accepted.max(position), generation, price: priced.price, repeated: false })
             }
             Executed::Repeat { result, position } => self.resume(write, context, &priced, &result, position).await,
@@ -180,7 +181,7 @@ impl RequestGeneration {
         priced: &Priced,
         generation: GenerationId,
         publish: bool,
-    ) -> Result<Position, UseCaseError> {
+    ) -> Result<Position, CommandError<GenerationError>> {
         let mut random = [0_u8; 4];
         write.ports.random.fill(&mut random);
         let terms = RequestTerms {
@@ -201,8 +202,7 @@ impl RequestGeneration {
         let request = GenerationRequest { terms, prompt: priced.prompt.clone() };
         let target = Target { id: generation.to_string(), subject: self.account };
         let command = |_| GenerationCommand::Request(Box::new(request.clone()));
-        let executed = write.path.execute::<Generation>(&target, context, None, command).await;
-        Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
+        Ok(write.path.execute::<Generation>(&target, context, None, command).await?.position())
     }
 
     /// A repeat: takes the missing step if the first request died before it, and answers with the job as it now is.
@@ -218,14 +218,15 @@ impl RequestGeneration {
             result.parse().map_err(|_| CommandError::Internal("a stored idempotency result is not an id".into()))?;
         let job = write.path.load::<Generation>(&generation.to_string()).await.map_err(|e| e.map(Refusal::from))?;
         let accepted = match job.state.status() {
-            Status::New => match self.accept(write, context, priced, generation, self.publishes(write).await?).await {
-                Ok(position) => position,
-                // The first request, or its abandonment, came in between; the job is as it now is.
-                Err(CommandError::Refused(refusal)) if refusal.message == GenerationError::AlreadyUsed.to_string() => {
-                    job.position
+            Status::New => {
+                let publish = self.publishes(write).await?;
+                match self.accept(write, context, priced, generation, publish).await {
+                    Ok(position) => position,
+                    // The first request, or its abandonment, came in between; the job is as it now is.
+                    Err(CommandError::Refused(GenerationError::AlreadyUsed)) => job.position,
+                    Err(error) => return Err(error.map(Refusal::from)),
                 }
-                Err(error) => return Err(error),
-            },
+            }
             Status::Abandoned => {
                 return Err(Refusal::new(
                     RefusalCode::AlreadyEnded,
