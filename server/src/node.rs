@@ -17,6 +17,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::graphql_transport::{Limits, SchemaUnreadable, Transport};
 use crate::http::{Edge, router};
@@ -74,6 +75,7 @@ pub struct Node {
     pub address: SocketAddr,
     stop_http: CancellationToken,
     http: JoinHandle<()>,
+    begun: TaskTracker,
 }
 
 /// The one recorder of the process.
@@ -129,6 +131,7 @@ impl Node {
         .await?;
         studio.start();
         let sides = Sides { write: studio.write.clone(), read: studio.read.clone() };
+        let begun = TaskTracker::new();
         let edge = Arc::new(Edge {
             write: studio.write.clone(),
             read: studio.read.clone(),
@@ -138,6 +141,7 @@ impl Node {
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
             metrics: metrics(),
             stopping: studio.stopping().clone(),
+            begun: begun.clone(),
         });
         let stop_http = CancellationToken::new();
         let stopped = stop_http.clone();
@@ -147,7 +151,7 @@ impl Node {
                 tracing::error!(%error, "the listener ended");
             }
         });
-        Ok(Self { studio, mailbox, address, stop_http, http })
+        Ok(Self { studio, mailbox, address, stop_http, http, begun })
     }
 
     /// Takes no new requests, answers the open ones, ends the background work, then the writer. Says whether all of it ended in time.
@@ -156,6 +160,8 @@ impl Node {
         // Those who wait for a job are told at once that they wait no longer.
         self.studio.stopping().cancel();
         let http = tokio::time::timeout(DRAIN, self.http).await.is_ok();
-        self.studio.stop().await && http
+        self.begun.close();
+        let begun = tokio::time::timeout(DRAIN, self.begun.wait()).await.is_ok();
+        self.studio.stop().await && http && begun
     }
 }

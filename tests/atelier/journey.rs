@@ -1,8 +1,11 @@
 //! The journey of a paid generation, by HTTP alone: from sign-up to the Explore feed and back.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
+use tokio::time::Instant;
 
 use crate::harness::TestStudio;
 use crate::harness::studio::Person;
@@ -136,5 +139,41 @@ async fn u11_too_few_credits_is_402_with_required_and_available() {
         json!({ "available": 500, "held": 0 }),
         "a refusal takes nothing"
     );
+    studio.stop().await;
+}
+
+/// A client that hangs up between the hold and the job: what was begun is finished all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_connection_does_not_cut_a_command_in_two() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let studio = TestStudio::start().await;
+    let person = studio.newcomer("cleo").await;
+    let (_, key) = studio.api_key(&person).await;
+    // The log's own lock, held here, stops the command in the middle of its first append.
+    let mut holder = sqlx::PgConnection::connect(&studio.database.superuser_url).await.expect("a session");
+    holder.execute("select pg_advisory_lock(4713951028541)").await.expect("the lock");
+    let body = r#"{"prompt": "x", "model": "z-image-turbo", "width": 64, "height": 64}"#;
+    let request = format!(
+        "POST /v1/generate HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut socket = tokio::net::TcpStream::connect(studio.node.address).await.expect("the node listens");
+    socket.write_all(request.as_bytes()).await.expect("the request leaves");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut holder).await.expect("a count") == 0 {
+        assert!(Instant::now() < deadline, "the command does not reach its append");
+    }
+    socket.shutdown().await.expect("the client hangs up");
+    let mut nothing = Vec::new();
+    socket.read_to_end(&mut nothing).await.expect("the node lets the connection go");
+    assert!(nothing.is_empty(), "no answer was sent");
+    holder.close().await.expect("the lock is released");
+    while me(&studio, &person).await["credits"] != json!({ "available": 400, "held": 0 }) {
+        assert!(Instant::now() < deadline, "{}", me(&studio, &person).await["credits"]);
+        studio.drain().await;
+    }
+    assert_eq!(me(&studio, &person).await["rank"]["count"], json!(1), "it was delivered");
     studio.stop().await;
 }

@@ -53,7 +53,8 @@ impl ApiError {
         answer
     }
 
-    fn internal(cause: &str) -> Self {
+    /// A fault on our side; the cause is logged, never sent.
+    pub fn internal(cause: &str) -> Self {
         tracing::error!(%cause, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
     }

@@ -17,9 +17,12 @@ pub async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> ApiResu
     let caller = auth::caller(&edge, request.headers()).await?;
     let trace_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let introspection = edge.development || caller != atelier_graphql::Caller::Anonymous;
-    let call = Call { trace_id: &trace_id, introspection };
-    let cookie = edge.cookie;
-    Ok(edge.graphql.handle(request, call, move |request| request.data(caller).data(cookie)).await)
+    let (cookie, node) = (edge.cookie, edge.clone());
+    edge.finish(async move {
+        let call = Call { trace_id: &trace_id, introspection };
+        node.graphql.handle(request, call, move |request| request.data(caller).data(cookie)).await
+    })
+    .await
 }
 
 /// The schema as text.

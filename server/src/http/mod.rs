@@ -23,6 +23,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::graphql_transport::Transport;
 
@@ -44,6 +45,21 @@ pub struct Edge {
     pub metrics: PrometheusHandle,
     /// Cancelled when the node stops: waiting requests answer with what they have.
     pub stopping: CancellationToken,
+    /// What was begun for a client goes on when that client has gone: a command is not cut in two by a closed connection.
+    pub begun: TaskTracker,
+}
+
+impl Edge {
+    /// Carries something out to its end, whether or not the client still waits.
+    ///
+    /// # Errors
+    /// When it panicked; the cause is logged by the panic itself.
+    pub async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, answer::ApiError> {
+        self.begun.spawn(work).await.map_err(|_| answer::ApiError::internal("a request panicked"))
+    }
 }
 
 /// The routes.

@@ -42,15 +42,21 @@ pub async fn page_of_link(link: Result<Query<Token>, QueryRejection>) -> Respons
 /// The button.
 pub async fn submit(State(edge): State<Arc<Edge>>, form: Result<Form<Token>, FormRejection>) -> Response {
     let Ok(Form(Token { token })) = form else { return refused("This form is incomplete.") };
-    let context = edge.write.request_context(Actor::Anonymous);
-    match (VerifyEmail { token }).run(&edge.write, &context).await {
+    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));
+    let verified = edge.finish(async move { (VerifyEmail { token }).run(&write, &context).await }).await;
+    let Ok(verified) = verified else { return not_now() };
+    match verified {
         Ok(_) => page(StatusCode::OK, "Your address is verified", "<p>You can go on in the app.</p>"),
         Err(CommandError::Refused(refusal)) => refused(&refusal.message),
         Err(error) => {
             tracing::error!(%error, "a verification failed");
-            page(StatusCode::SERVICE_UNAVAILABLE, "Not now", "<p>Something went wrong on our side. Try again.</p>")
+            not_now()
         }
     }
+}
+
+fn not_now() -> Response {
+    page(StatusCode::SERVICE_UNAVAILABLE, "Not now", "<p>Something went wrong on our side. Try again.</p>")
 }
 
 fn refused(message: &str) -> Response {

@@ -52,7 +52,7 @@ pub async fn generate(
         let price = request.price()?.price;
         return Ok(Json(json!({ "success": true, "dry_run": true, "credits": price.get() })).into_response());
     }
-    let accepted = request.run(&edge.write, &edge.write.request_context(Actor::ApiKey(key.key))).await?;
+    let accepted = accept(&edge, &key, request).await?;
     let deadline = Instant::now() + wait;
     match settled(&edge, &key, &accepted, deadline).await? {
         Some((found, position)) => done(&edge, &key, &accepted, &found, &position).await,
@@ -70,8 +70,13 @@ pub async fn submit(State(edge): State<Arc<Edge>>, headers: HeaderMap, content: 
             ApiError::new(StatusCode::BAD_REQUEST, "missing_field", "The Idempotency-Key header is required.");
         return Err(missing.with("field", "Idempotency-Key"));
     }
-    let accepted = request.run(&edge.write, &edge.write.request_context(Actor::ApiKey(key.key))).await?;
+    let accepted = accept(&edge, &key, request).await?;
     Ok(waiting(&edge, &accepted))
+}
+
+async fn accept(edge: &Edge, key: &AuthenticatedApiKey, request: RequestGeneration) -> ApiResult<Accepted> {
+    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::ApiKey(key.key)));
+    Ok(edge.finish(async move { request.run(&write, &context).await }).await??)
 }
 
 async fn read(key: &AuthenticatedApiKey, headers: &HeaderMap, content: Body) -> ApiResult<RequestGeneration> {

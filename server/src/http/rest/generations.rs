@@ -82,7 +82,9 @@ pub async fn cancel(
     let generation = parse(&id)?;
     let context = edge.write.request_context(Actor::ApiKey(key.key));
     own(&edge, &key, generation, None).await?;
-    let position = CancelGeneration { account: key.account, generation }.run(&edge.write, &context).await?;
+    let (write, account) = (edge.write.clone(), key.account);
+    let cancel = async move { CancelGeneration { account, generation }.run(&write, &context).await };
+    let position = edge.finish(cancel).await??;
     let found = own(&edge, &key, generation, Some(&edge.read.token(position.0))).await?;
     Ok(Json(job::show(&edge.write, &found)))
 }
@@ -97,6 +99,7 @@ pub async fn delete(
     let generation = parse(&id)?;
     own(&edge, &key, generation, None).await?;
     let context = edge.write.request_context(Actor::ApiKey(key.key));
-    DeleteGeneration { account: key.account, generation }.run(&edge.write, &context).await?;
+    let (write, account) = (edge.write.clone(), key.account);
+    edge.finish(async move { DeleteGeneration { account, generation }.run(&write, &context).await }).await??;
     Ok(Json(json!({ "success": true, "request_id": id })))
 }
