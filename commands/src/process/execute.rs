@@ -9,23 +9,13 @@ use atelier_vault::Opened;
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 
+use super::work::WorkError;
 use super::{Work, mails};
 use crate::command_path::{CommandContext, CommandError, Target};
 use crate::ports::{GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
 use crate::use_cases::GrantCredits;
 use crate::write_side::WriteSide;
-
-/// Why a piece of work has to be tried again. A rule's refusal is not here: it is an answer, and ends the work.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WorkError {
-    /// The command path did not accept it.
-    #[error("command: {0}")]
-    Command(String),
-    /// The outside world did not.
-    #[error("gateway: {0}")]
-    Gateway(#[from] GatewayError),
-}
 
 fn try_again<E: std::fmt::Display>(error: &CommandError<E>) -> WorkError {
     WorkError::Command(match error {

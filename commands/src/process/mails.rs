@@ -6,7 +6,7 @@ use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 use atelier_vault::{MailToken, Opened};
 use chrono::TimeDelta;
 
-use super::execute::WorkError;
+use super::work::WorkError;
 use crate::event_store::StreamId;
 use crate::ports::Mail;
 use crate::write_side::WriteSide;

@@ -4,6 +4,8 @@ use atelier_domain::{AccountId, GenerationId, LedgerId, LotId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::ports::GatewayError;
+
 fn ledger_as_text<S: Serializer>(ledger: &LedgerId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(ledger)
 }
@@ -146,4 +148,15 @@ impl Work {
             | Self::SendAlreadyRegisteredMail { .. } => None,
         }
     }
+}
+
+/// Why a piece of work has to be tried again. A rule's refusal is not here: it is an answer, and ends the work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkError {
+    /// The command path did not accept it.
+    #[error("command: {0}")]
+    Command(String),
+    /// The outside world did not.
+    #[error("gateway: {0}")]
+    Gateway(#[from] GatewayError),
 }
