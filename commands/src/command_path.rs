@@ -92,8 +92,8 @@ pub enum CommandError<E> {
     /// The account's key is gone: it was erased.
     #[error("the account was erased")]
     Erased,
-    /// A fault that a person must look at; the cause is logged, never sent.
-    #[error("internal error")]
+    /// A fault that a person must look at; the cause is for logs, the edges never send it.
+    #[error("internal error: {0}")]
     Internal(String),
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use atelier_domain::Actor;
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
-use atelier_vault::credential_rows::{api_keys, sessions};
+use atelier_domain::{AccountId, Actor, ApiKeyId, SessionId};
+use atelier_vault::credential_rows::{api_keys, mail_tokens, sessions};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
+use crate::command_path::CommandContext;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -51,40 +52,81 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     let context = write.request_context(Actor::Process("Reconciler".into()));
     let mut done = Reconciled::default();
     for (session, account) in sessions::pending_before(&write.pool, before, ROUND).await? {
-        let state =
-            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
-        if state.has_session(&session) {
-            sessions::activate(&write.pool, session).await?;
-            done.activated += 1;
-        } else {
-            sessions::remove(&write.pool, session).await?;
-            done.removed += 1;
-        }
+        count(&mut done, pending_session(write, session, account).await);
     }
     for (session, account) in sessions::revoked_before(&write.pool, before, ROUND).await? {
-        let end = |_| AccountCommand::EndSession { session_id: session, reason: SessionEnd::Revoked };
-        let ended = write.path.execute::<Account>(&account_target(account), &context, None, end).await;
-        ended.map_err(|error| error.map(Refusal::from))?;
-        sessions::remove(&write.pool, session).await?;
-        done.ended += 1;
+        count(&mut done, ended_session(write, &context, session, account).await);
     }
     for (key, account) in api_keys::pending_before(&write.pool, before, ROUND).await? {
-        let state =
-            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state;
-        if state.has_api_key(&key) {
-            api_keys::activate(&write.pool, key).await?;
-            done.activated += 1;
-        } else {
-            api_keys::remove(&write.pool, key).await?;
-            done.removed += 1;
-        }
+        count(&mut done, pending_key(write, key, account).await);
     }
     for (key, account) in api_keys::revoked_before(&write.pool, before, ROUND).await? {
-        let revoke = |_| AccountCommand::RevokeApiKey { key_id: key };
-        let ended = write.path.execute::<Account>(&account_target(account), &context, None, revoke).await;
-        ended.map_err(|error| error.map(Refusal::from))?;
-        api_keys::remove(&write.pool, key).await?;
-        done.ended += 1;
+        count(&mut done, ended_key(write, &context, key, account).await);
     }
+    mail_tokens::remove_expired(&write.pool, write.now(), ROUND).await?;
     Ok(done)
+}
+
+enum End {
+    Activated,
+    Removed,
+    Ended,
+}
+
+/// One row's end; a row that fails waits for the next round and does not hold the others up.
+fn count(done: &mut Reconciled, end: Result<End, UseCaseError>) {
+    match end {
+        Ok(End::Activated) => done.activated += 1,
+        Ok(End::Removed) => done.removed += 1,
+        Ok(End::Ended) => done.ended += 1,
+        Err(error) => tracing::warn!(%error, "a credential row could not be reconciled"),
+    }
+}
+
+async fn state(write: &WriteSide, account: AccountId) -> Result<Account, UseCaseError> {
+    Ok(write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?.state)
+}
+
+async fn pending_session(write: &WriteSide, session: SessionId, account: AccountId) -> Result<End, UseCaseError> {
+    if state(write, account).await?.has_session(&session) {
+        sessions::activate(&write.pool, session).await?;
+        return Ok(End::Activated);
+    }
+    sessions::remove(&write.pool, session).await?;
+    Ok(End::Removed)
+}
+
+async fn pending_key(write: &WriteSide, key: ApiKeyId, account: AccountId) -> Result<End, UseCaseError> {
+    if state(write, account).await?.has_api_key(&key) {
+        api_keys::activate(&write.pool, key).await?;
+        return Ok(End::Activated);
+    }
+    api_keys::remove(&write.pool, key).await?;
+    Ok(End::Removed)
+}
+
+async fn ended_session(
+    write: &WriteSide,
+    context: &CommandContext,
+    session: SessionId,
+    account: AccountId,
+) -> Result<End, UseCaseError> {
+    let end = |_| AccountCommand::EndSession { session_id: session, reason: SessionEnd::Revoked };
+    let ended = write.path.execute::<Account>(&account_target(account), context, None, end).await;
+    ended.map_err(|error| error.map(Refusal::from))?;
+    sessions::remove(&write.pool, session).await?;
+    Ok(End::Ended)
+}
+
+async fn ended_key(
+    write: &WriteSide,
+    context: &CommandContext,
+    key: ApiKeyId,
+    account: AccountId,
+) -> Result<End, UseCaseError> {
+    let revoke = |_| AccountCommand::RevokeApiKey { key_id: key };
+    let ended = write.path.execute::<Account>(&account_target(account), context, None, revoke).await;
+    ended.map_err(|error| error.map(Refusal::from))?;
+    api_keys::remove(&write.pool, key).await?;
+    Ok(End::Ended)
 }

@@ -1,5 +1,6 @@
 //! Outputs in an object store: a local folder today, any other `object_store` backend behind the same adapter (DESIGN 7).
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ impl MediaFolder {
     /// When the folder cannot be made or read.
     pub fn open(root: &FilePath) -> Result<Self, GatewayError> {
         std::fs::create_dir_all(root)
+            // Private pictures are nobody else's on this machine either.
+            .and_then(|()| std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)))
             .map_err(|error| GatewayError(format!("the media folder cannot be made: {error}")))?;
         let store = LocalFileSystem::new_with_prefix(root).map_err(unavailable)?.with_fsync(true);
         Ok(Self { store: Arc::new(store), root: Some(root.to_path_buf()) })

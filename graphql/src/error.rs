@@ -18,6 +18,11 @@ pub(crate) fn bad_input(message: &str) -> Error {
     coded("BAD_INPUT", message)
 }
 
+/// A query that reads for too long.
+pub(crate) fn too_long() -> Error {
+    coded("TOO_LONG", "The query takes too long; ask for less at once.")
+}
+
 /// A read that failed, as the client sees it; the cause is logged, never sent.
 pub(crate) fn read_fault(models: &ReadModels, error: &ReadError) -> Error {
     match error {

@@ -5,7 +5,6 @@ use atelier_domain::AccountId;
 use atelier_domain::policy::catalogue;
 use atelier_projections::models::{creations, explore, profile};
 
-use crate::Sides;
 use crate::caller::{account, signed_in};
 use crate::connection::GenerationConnection;
 use crate::creator::{Creator, creators, published};
@@ -72,8 +71,7 @@ impl Query {
     ) -> Option<Result<Creator>> {
         let answer = async {
             let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
-            let sides = context.data::<Sides>()?;
-            let found = profile::account_of(&sides.read, &username).await.map_err(|error| reading.fault(&error))?;
+            let found = reading.read(async |snapshot| profile::account_of(snapshot, &username).await).await?;
             match found {
                 Some(account) => creator(&reading, account).await,
                 None => Ok(None),

@@ -7,7 +7,7 @@ use atelier_projections::{ReadError, ReadModels, Snapshot, models};
 use tokio::sync::Mutex;
 
 use crate::Sides;
-use crate::error::{bad_input, read_fault};
+use crate::error::{bad_input, read_fault, too_long};
 
 /// A snapshot that the fields of one root field share; they read one after the other.
 #[derive(Clone)]
@@ -54,6 +54,9 @@ impl Reading {
     /// Reads from the snapshot.
     pub(crate) async fn read<T>(&self, read: impl AsyncFnOnce(&mut Snapshot) -> Result<T, ReadError>) -> Result<T> {
         let mut snapshot = self.snapshot.lock().await;
+        if snapshot.exhausted() {
+            return Err(too_long());
+        }
         read(&mut snapshot).await.map_err(|error| self.fault(&error))
     }
 

@@ -15,6 +15,9 @@ const KEPT: usize = 8_192;
 /// How often the head is looked at without being told: polling is the truth, notifications only save time.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How the error of an event begins that this program does not understand; a newer one may.
+pub(crate) const UNDECODABLE: &str = "cannot be decoded: ";
+
 /// Events in order, and what stands behind them if it cannot be understood.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -123,6 +126,7 @@ impl Feed {
             match decode(&row)? {
                 Ok(envelope) => batch.events.push(Arc::new(envelope)),
                 Err(error) => {
+                    let error = format!("{UNDECODABLE}{error}");
                     batch.poison = Some(Poison { position: row.try_get("position")?, error });
                     break;
                 }

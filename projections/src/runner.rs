@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::feed::{Feed, Poison, position_as_f64};
+use crate::feed::{Feed, Poison, UNDECODABLE, position_as_f64};
 
 /// What follows the log: a read model, or a process manager hung on by the composition root.
 #[async_trait]
@@ -83,6 +83,11 @@ impl Runner {
         Self { pool, feed, projections, options, progress: Arc::new(progress) }
     }
 
+    /// The names and versions of what this runner follows for.
+    pub fn followers(&self) -> impl Iterator<Item = (&'static str, i32)> + '_ {
+        self.projections.iter().map(|projection| (projection.name(), projection.version()))
+    }
+
     /// Where each projection is, for those who wait for one.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
@@ -95,9 +100,15 @@ impl Runner {
     /// When the database failed.
     pub async fn register(&self) -> Result<(), sqlx::Error> {
         for projection in &self.projections {
-            sqlx::query("insert into checkpoints (name, version) values ($1, $2) on conflict do nothing")
+            // A follower without tables asks for work: over an old log it starts where its last version is, or at the head, because
+            // asking for all of history's work again would be wrong (DESIGN 4).
+            let start = "insert into checkpoints (name, version, position) values ($1, $2, case when $3 then \
+                 coalesce((select max(position) from checkpoints where name = $1), (select max(position) from events), 0) else 0 end) \
+                 on conflict do nothing";
+            sqlx::query(start)
                 .bind(projection.name())
                 .bind(projection.version())
+                .bind(projection.tables().is_empty())
                 .execute(&self.pool)
                 .await?;
         }
@@ -167,7 +178,7 @@ impl Runner {
         let (position, running) = self.checkpoint(projection).await?;
         self.report(projection, position);
         if !running {
-            return Ok(Step::Resting);
+            return self.try_stopped(projection, position).await;
         }
         let batch = self.feed.after(position, batch).await?;
         let Some(last) = batch.events.last() else {
@@ -205,6 +216,26 @@ impl Runner {
         metrics::counter!("atelier_projection_events_total", "projection" => projection.name())
             .increment(batch.events.len() as u64);
         Ok(Step::Moved)
+    }
+
+    /// A stop at an event that another release could not decode ends when a node comes that can: an old node must not hold a new
+    /// one up. Any other stop waits for an operator.
+    async fn try_stopped(&self, projection: &dyn Projection, position: i64) -> Result<Step, sqlx::Error> {
+        let Some(next) = self.feed.after(position, 1).await?.events.first().map(|event| event.position) else {
+            return Ok(Step::Resting);
+        };
+        let resumed = sqlx::query(
+            "update checkpoints set state = 'running', error = null, failed_position = null \
+             where name = $1 and version = $2 and position = $3 and state = 'stopped' and failed_position = $4 and error like $5",
+        )
+        .bind(projection.name())
+        .bind(projection.version())
+        .bind(position)
+        .bind(next)
+        .bind(format!("{UNDECODABLE}%"))
+        .execute(&self.pool)
+        .await?;
+        Ok(if resumed.rows_affected() == 1 { Step::Moved } else { Step::Resting })
     }
 
     fn report(&self, projection: &dyn Projection, position: i64) {

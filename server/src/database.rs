@@ -64,6 +64,18 @@ impl Database {
         migrate(&self.owner_url).await
     }
 
+    /// Takes over the work a killed node was at. Only of a private database, whose folder's lock says that no other node lives;
+    /// in a shared one the leases run out by themselves.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn take_over_work(&self, pool: &PgPool) -> Result<(), DatabaseError> {
+        if self.embedded.is_some() {
+            sqlx::query("update process_work set leased_until = null where leased_until > now()").execute(pool).await?;
+        }
+        Ok(())
+    }
+
     /// The application's pool.
     ///
     /// # Errors

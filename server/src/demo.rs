@@ -8,13 +8,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use atelier_commands::command_path::Target;
 use atelier_commands::use_cases::{
     AssignPlan, CreateApiKey, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile, VerifyEmail,
 };
 use atelier_commands::{CommandContext, CommandError, RefusalCode};
+use atelier_domain::account::{Account, AccountCommand, Status};
 use atelier_domain::credit_ledger::{CreditLedger, GrantSource};
 use atelier_domain::policy::plan::Plan;
+use atelier_domain::text::{Email, Username};
 use atelier_domain::{AccountId, Actor, Credits, Environment, LedgerId, LotId};
+use atelier_vault::credential_rows::claims::{self, Claim};
+use atelier_vault::credential_rows::passwords;
+use atelier_vault::{IndexKind, KeyStoreError};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -120,17 +126,42 @@ async fn sign_up(node: &Node, context: &CommandContext, creator: &Creator) -> Ou
         SignUp { email: creator.email(), password: PASSWORD.to_owned(), username: creator.username.to_owned() };
     match sign_up.run(write, context).await {
         Ok(_) => {}
-        // An earlier start came this far.
-        Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::UsernameTaken => {}
+        // An earlier start came this far, or almost.
+        Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::UsernameTaken => {
+            finish_sign_up(node, context, creator).await?;
+        }
         Err(error) => return Err(error.into()),
     }
     let account = sign_in(node, context, creator).await?;
-    let opened = write.path.load::<atelier_domain::account::Account>(&account.to_string()).await?;
+    let opened = write.path.load::<Account>(&account.to_string()).await?;
     if !opened.state.email_verified() {
         let token = token_from_mailbox(node, &creator.email()).await?;
         VerifyEmail { token }.run(write, context).await?;
     }
     Ok(account)
+}
+
+/// Opens the account of a sign-up that a killed start had begun: its names are claimed, and nobody else could have them for the
+/// next ten minutes. An account that is open, be it a stranger's, is left alone.
+async fn finish_sign_up(node: &Node, context: &CommandContext, creator: &Creator) -> Outcome<()> {
+    let write = &node.studio.write;
+    let (email, username) = (Email::parse(&creator.email())?, Username::parse(creator.username)?);
+    let index = |kind, text: &str| write.blind_index.digest(kind, text);
+    let by_username = claims::find(&write.pool, &index(IndexKind::Username, username.as_ref())).await?;
+    let by_email = claims::find(&write.pool, &index(IndexKind::Email, &email.folded())).await?;
+    let Some(Claim { account, .. }) = by_username.filter(|claim| Some(*claim) == by_email) else { return Ok(()) };
+    if write.path.load::<Account>(&account.to_string()).await?.state.status() != Status::New {
+        return Ok(());
+    }
+    passwords::set(&write.pool, account, &write.passwords.hash(PASSWORD).await?, write.now()).await?;
+    match write.vault.store().create(account).await {
+        Ok(()) | Err(KeyStoreError::AlreadyExists) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let target = Target { id: account.to_string(), subject: account };
+    let open = |_| AccountCommand::Open { email: email.clone(), username: username.clone() };
+    write.path.execute::<Account>(&target, context, None, open).await?;
+    Ok(())
 }
 
 /// Signs in to learn the account's id, as a person would, and out again.
@@ -198,15 +229,29 @@ async fn paint(node: &Node, context: &CommandContext, account: AccountId, creato
             publish: None,
             idempotency_key: Some(format!("demo-{}-{number}", creator.username)),
         };
-        request.run(&node.studio.write, context).await?;
+        match request.clone().run(&node.studio.write, context).await {
+            Ok(_) => {}
+            // A start was killed between hold and job, and the id was closed since: the picture is asked for under another key.
+            Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::AlreadyEnded => {
+                let again = format!("demo-{}-{number}-again", creator.username);
+                let request = RequestGeneration { idempotency_key: Some(again), ..request };
+                request.run(&node.studio.write, context).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }
 
-/// Waits until the studio has nothing left to do: every follower at the head, no work due, and the head unchanged.
+/// Waits until the studio has nothing left to do, for as long as it gets on: a slow machine may take its time.
 async fn settle(node: &Node) -> Outcome<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let store = node.studio.write.path.store();
+    let (mut head, mut deadline) = (store.head().await?, Instant::now() + PATIENCE);
     while !node.studio.at_rest().await? {
+        let now = store.head().await?;
+        if now != head {
+            (head, deadline) = (now, Instant::now() + PATIENCE);
+        }
         if Instant::now() >= deadline {
             return Err("the demo studio's background work did not end in time".into());
         }

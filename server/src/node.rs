@@ -27,6 +27,9 @@ use crate::system::{SystemClock, SystemRandom};
 /// How long open connections may go on after the stop; a waiting `/v1/generate` answers at once.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How often the counters are tidied.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -131,7 +134,7 @@ impl Node {
         .await?;
         studio.start();
         let sides = Sides { write: studio.write.clone(), read: studio.read.clone() };
-        let begun = TaskTracker::new();
+        let (begun, stop_http) = (TaskTracker::new(), CancellationToken::new());
         let edge = Arc::new(Edge {
             write: studio.write.clone(),
             read: studio.read.clone(),
@@ -140,11 +143,17 @@ impl Node {
             development: options.development,
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
             metrics: metrics(),
-            stopping: studio.stopping().clone(),
+            stopping: stop_http.clone(),
             begun: begun.clone(),
         });
-        let stop_http = CancellationToken::new();
         let stopped = stop_http.clone();
+        let (upkeep, until) = (metrics(), stop_http.clone());
+        begun.spawn(async move {
+            // Without this the samples of histograms pile up between two scrapes.
+            while tokio::time::timeout(UPKEEP, until.cancelled()).await.is_err() {
+                upkeep.run_upkeep();
+            }
+        });
         let http = tokio::spawn(async move {
             let served = axum::serve(listener, router(edge)).with_graceful_shutdown(stopped.cancelled_owned());
             if let Err(error) = served.await {
@@ -154,11 +163,9 @@ impl Node {
         Ok(Self { studio, mailbox, address, stop_http, http, begun })
     }
 
-    /// Takes no new requests, answers the open ones, ends the background work, then the writer. Says whether all of it ended in time.
+    /// Takes no new requests, tells those who wait for a job that they wait no longer, answers the open ones, ends the background work, then the writer. Says whether all of it ended in time.
     pub async fn stop(self) -> bool {
         self.stop_http.cancel();
-        // Those who wait for a job are told at once that they wait no longer.
-        self.studio.stopping().cancel();
         let http = tokio::time::timeout(DRAIN, self.http).await.is_ok();
         self.begun.close();
         let begun = tokio::time::timeout(DRAIN, self.begun.wait()).await.is_ok();

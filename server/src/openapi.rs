@@ -110,15 +110,40 @@ fn paths() -> Value {
         { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 100, "default": 20 } },
         { "name": "cursor", "in": "query", "schema": { "type": "string" } }
     ]);
-    let list = operation("List the account's generations", KeyScope::GenerationsRead, paging, "200", answer("A page.", "GenerationPage"));
+    let list = operation(
+        "List the account's generations",
+        KeyScope::GenerationsRead,
+        paging,
+        "200",
+        answer("A page.", "GenerationPage"),
+    );
     let shown = || answer("The generation.", "Generation");
     let find = one(operation("Look at a generation", KeyScope::GenerationsRead, json!([id()]), "200", shown()));
-    let mut cancel = one(operation("Withdraw a generation before delivery", KeyScope::GenerationsWrite, json!([id()]), "200", shown()));
+    let mut cancel = one(operation(
+        "Withdraw a generation before delivery",
+        KeyScope::GenerationsWrite,
+        json!([id()]),
+        "200",
+        shown(),
+    ));
     cancel["responses"]["409"] = answer("It has ended.", "Error");
-    let mut delete = one(operation("Remove a finished generation", KeyScope::GenerationsWrite, json!([id()]), "200", answer("Removed.", "Removed")));
+    let mut delete = one(operation(
+        "Remove a finished generation",
+        KeyScope::GenerationsWrite,
+        json!([id()]),
+        "200",
+        answer("Removed.", "Removed"),
+    ));
     delete["responses"]["409"] = answer("It is still at work.", "Error");
-    let models = operation("The models on offer", KeyScope::ModelsRead, json!([]), "200", answer("The catalogue.", "Models"));
-    let credits = operation("The balance of the key's ledger", KeyScope::AccountRead, json!([]), "200", answer("The balance.", "Credits"));
+    let models =
+        operation("The models on offer", KeyScope::ModelsRead, json!([]), "200", answer("The catalogue.", "Models"));
+    let credits = operation(
+        "The balance of the key's ledger",
+        KeyScope::AccountRead,
+        json!([]),
+        "200",
+        answer("The balance.", "Credits"),
+    );
     json!({
         "/v1/generate": { "post": generate },
         "/v1/generations": { "post": submit, "get": list },
@@ -139,19 +164,25 @@ fn schemas() -> Value {
         "type": "integer", "minimum": catalogue::MIN_SIDE, "maximum": catalogue::MAX_SIDE, "default": catalogue::DEFAULT_SIDE
     });
     let models: Vec<&str> = catalogue::MODELS.iter().map(|model| model.id).collect();
-    let image = object(&["url", "content_type", "width", "height"], json!({
-        "url": { "type": "string", "format": "uri", "description": "Works for an hour; ask again for a fresh one." },
-        "content_type": string, "width": integer, "height": integer
-    }));
-    let mut request = object(&["prompt", "model"], json!({
-        "prompt": { "type": "string", "minLength": 1, "maxLength": 4000 },
-        "model": { "type": "string", "enum": models },
-        "width": side, "height": side,
-        "num_images": { "type": "integer", "minimum": 1, "maximum": catalogue::MAX_IMAGES, "default": 1 },
-        "seed": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
-        "max_credits": { "type": "integer", "minimum": 0, "description": "Refuse if dearer." },
-        "publish": { "type": "boolean", "description": "false keeps it out of Explore and needs a premium plan." }
-    }));
+    let image = object(
+        &["url", "content_type", "width", "height"],
+        json!({
+            "url": { "type": "string", "format": "uri", "description": "Works for an hour; ask again for a fresh one." },
+            "content_type": string, "width": integer, "height": integer
+        }),
+    );
+    let mut request = object(
+        &["prompt", "model"],
+        json!({
+            "prompt": { "type": "string", "minLength": 1, "maxLength": 4000 },
+            "model": { "type": "string", "enum": models },
+            "width": side, "height": side,
+            "num_images": { "type": "integer", "minimum": 1, "maximum": catalogue::MAX_IMAGES, "default": 1 },
+            "seed": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
+            "max_credits": { "type": "integer", "minimum": 0, "description": "Refuse if dearer." },
+            "publish": { "type": "boolean", "description": "false keeps it out of Explore and needs a premium plan." }
+        }),
+    );
     request["additionalProperties"] = json!(false);
     let status = json!({ "type": "string", "enum": ["queued", "running", "succeeded", "failed", "cancelled"] });
     let page_items = json!({ "type": "array", "items": reference("Generation") });

@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use tokio::signal::unix::{SignalKind, signal};
+use sqlx::PgPool;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, ServeConfig};
 use crate::database::Database;
@@ -21,34 +22,49 @@ pub async fn serve(config: &Config, serve: &ServeConfig) -> Result<(), Box<dyn E
     let run = async {
         database.migrate().await?;
         let pool = database.pool(config.pool).await?;
-        let node = Node::start(NodeOptions {
-            database_url: &database.url,
-            pool,
-            data: &config.data,
-            listen: serve.listen,
-            public_url: serve.public_url.clone().map(|url| url.trim_end_matches('/').to_owned()),
-            development: serve.development(),
-        })
-        .await?;
-        tracing::info!(address = %node.address, "listening");
-        let ready = async {
-            if serve.demo {
-                demo::ready(&node, &config.data).await?;
-            }
-            std::future::pending::<Result<(), Box<dyn Error>>>().await
-        };
-        let ended = tokio::select! {
-            ended = ready => ended,
-            _ = interrupt.recv() => Ok(()),
-            _ = terminate.recv() => Ok(()),
-        };
-        tracing::info!("stopping");
-        if !node.stop().await {
-            tracing::warn!("some work did not end in time; it goes on at the next start");
-        }
-        ended
+        let ran = node(config, serve, &database, &pool, &mut interrupt, &mut terminate).await;
+        // Nobody is left who would use it; a private PostgreSQL that stops under an open pool makes it complain.
+        pool.close().await;
+        ran
     };
     let ran = run.await;
     database.stop().await?;
     ran
+}
+
+async fn node(
+    config: &Config,
+    serve: &ServeConfig,
+    database: &Database,
+    pool: &PgPool,
+    interrupt: &mut Signal,
+    terminate: &mut Signal,
+) -> Result<(), Box<dyn Error>> {
+    database.take_over_work(pool).await?;
+    let node = Node::start(NodeOptions {
+        database_url: &database.url,
+        pool: pool.clone(),
+        data: &config.data,
+        listen: serve.listen,
+        public_url: serve.public_url.clone().map(|url| url.trim_end_matches('/').to_owned()),
+        development: serve.development(),
+    })
+    .await?;
+    tracing::info!(address = %node.address, "listening");
+    let ready = async {
+        if serve.demo {
+            demo::ready(&node, &config.data).await?;
+        }
+        std::future::pending::<Result<(), Box<dyn Error>>>().await
+    };
+    let ended = tokio::select! {
+        ended = ready => ended,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    tracing::info!("stopping");
+    if !node.stop().await {
+        tracing::warn!("some work did not end in time; it goes on at the next start");
+    }
+    ended
 }

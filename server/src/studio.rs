@@ -141,11 +141,14 @@ impl Studio {
     /// # Errors
     /// When the database failed.
     pub async fn at_rest(&self) -> Result<bool, sqlx::Error> {
+        let (names, versions): (Vec<&str>, Vec<i32>) = self.runner.followers().unzip();
         sqlx::query_scalar(
-            "select not exists (select from checkpoints where state = 'running' \
-             and position < (select coalesce(max(position), 0) from events)) \
+            "select not exists (select from unnest($1::text[], $2::int[]) as f (name, version) join checkpoints c using (name, version) \
+             where c.state = 'running' and c.position < (select coalesce(max(position), 0) from events)) \
              and not exists (select from process_work where due_at <= now() or leased_until > now())",
         )
+        .bind(names)
+        .bind(versions)
         .fetch_one(&self.write.pool)
         .await
     }

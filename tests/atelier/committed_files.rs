@@ -31,7 +31,8 @@ fn committed_files_the_openapi_document() {
 #[test]
 fn a18_committed_files_the_public_profile_has_no_other_field() {
     let sdl = atelier_graphql::sdl();
-    let creator = sdl.split("type Creator implements Node {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the type");
+    let creator =
+        sdl.split("type Creator implements Node {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the type");
     // Descriptions stand between triple quotes, a line each.
     let outside = creator.split("\"\"\"").step_by(2);
     let fields: Vec<&str> = outside

@@ -161,7 +161,8 @@ async fn a_closed_connection_does_not_cut_a_command_in_two() {
     let mut socket = tokio::net::TcpStream::connect(studio.node.address).await.expect("the node listens");
     socket.write_all(request.as_bytes()).await.expect("the request leaves");
     let deadline = Instant::now() + Duration::from_secs(30);
-    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'";
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'";
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut holder).await.expect("a count") == 0 {
         assert!(Instant::now() < deadline, "the command does not reach its append");
     }

@@ -2,8 +2,15 @@
 
 mod architecture;
 mod as_atelier;
+mod canary;
 mod committed_files;
+mod credentials;
 mod event_forms;
+mod graphql;
 mod harness;
 mod journey;
+mod log;
+mod processes;
 mod projections;
+mod rest;
+mod running;

@@ -93,7 +93,7 @@ pub enum AppendError {
     /// The key was used before for another request (L07).
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// The queue is full: try again later. Nothing was written.
+    /// The queue is full, or the log cannot be reached: try again later. Nothing was written.
     #[error("the log is overloaded")]
     Overloaded,
     /// The log did not answer in time: the append may or may not be durable.

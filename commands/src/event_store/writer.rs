@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, sleep};
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio::time::{Instant, sleep_until};
+use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::{Client, Error, NoTls, Statement};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,13 +21,21 @@ pub struct WriterOptions {
     pub queue_bytes: usize,
     /// The most appends of one commit.
     pub batch_items: usize,
+    /// How long one call may stay unanswered before it is sent again on a new connection.
+    pub attempt: Duration,
     /// How long a batch whose answer was lost is sent again before its outcome is reported as unknown.
     pub deadline: Duration,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { queue_items: 8_192, queue_bytes: 64 << 20, batch_items: 512, deadline: Duration::from_secs(15) }
+        Self {
+            queue_items: 8_192,
+            queue_bytes: 64 << 20,
+            batch_items: 512,
+            attempt: Duration::from_secs(3),
+            deadline: Duration::from_secs(15),
+        }
     }
 }
 
@@ -78,14 +87,15 @@ impl WriterTask {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>, stop: CancellationToken) {
         let mut batch = Vec::new();
         loop {
-            // What was accepted is answered: after the stop the queue is closed and emptied, not dropped.
+            // What was accepted is answered: after the stop the queue is closed and emptied, not dropped. The stop is looked
+            // at first: a queue that never runs dry would hide it.
             let received = tokio::select! {
                 biased;
-                received = queue.recv_many(&mut batch, self.options.batch_items) => received,
                 () = stop.cancelled(), if !queue.is_closed() => {
                     queue.close();
                     continue;
                 }
+                received = queue.recv_many(&mut batch, self.options.batch_items) => received,
             };
             if received == 0 {
                 return;
@@ -93,28 +103,36 @@ impl WriterTask {
             metrics::histogram!("atelier_append_batch_size")
                 .record(f64::from(u32::try_from(received).unwrap_or(u32::MAX)));
             let started = Instant::now();
-            self.write(std::mem::take(&mut batch)).await;
+            let answered = self.write(std::mem::take(&mut batch)).await;
             metrics::histogram!("atelier_append_seconds").record(started.elapsed().as_secs_f64());
+            // The log was silent for a whole deadline: what waits behind was never sent, so it is told so now instead of
+            // waiting for one deadline after another.
+            while !answered && let Ok(job) = queue.try_recv() {
+                let _ = job.answer.send(Err(AppendError::Overloaded));
+            }
         }
     }
 
-    async fn write(&mut self, jobs: Vec<Job>) {
+    /// Writes a batch and answers it; says whether the log answered in time.
+    async fn write(&mut self, jobs: Vec<Job>) -> bool {
         let verdicts = {
             let appends: Vec<&Append> = jobs.iter().map(|job| &job.append).collect();
             self.verdicts(&appends).await
         };
+        let silent = |verdict| matches!(verdict, &Err(AppendError::OutcomeUnknown | AppendError::Overloaded));
+        let answered = !verdicts.iter().any(silent);
         for (job, verdict) in jobs.into_iter().zip(verdicts) {
             // A caller that no longer waits has left; its append stands all the same.
             let _ = job.answer.send(verdict);
         }
+        answered
     }
 
     async fn verdicts(&mut self, appends: &[&Append]) -> Vec<Verdict> {
-        match self.send_until_answered(appends).await {
+        let deadline = Instant::now() + self.options.deadline;
+        match self.send_until_answered(appends, deadline).await {
             Ok(verdicts) => verdicts,
-            Err(Refusal::Unanswered) => vec![Err(AppendError::OutcomeUnknown); appends.len()],
-            Err(Refusal::Database(message)) if appends.len() == 1 => vec![Err(AppendError::Rejected(message))],
-            Err(Refusal::Database(_)) => {
+            Err(AppendError::Rejected(_)) if appends.len() > 1 => {
                 // Something in the batch is poisonous: each append is sent alone, so that only that one fails. What was
                 // decided on top of a failed one in the same stream fails with it.
                 let mut verdicts: Vec<Verdict> = Vec::with_capacity(appends.len());
@@ -125,83 +143,114 @@ impl WriterTask {
                     verdicts.push(if stands_on_failure {
                         Err(AppendError::Conflict)
                     } else {
-                        match self.send_until_answered(std::slice::from_ref(append)).await {
-                            Ok(mut one) => one.pop().unwrap_or(Err(AppendError::OutcomeUnknown)),
-                            Err(Refusal::Unanswered) => Err(AppendError::OutcomeUnknown),
-                            Err(Refusal::Database(message)) => Err(AppendError::Rejected(message)),
-                        }
+                        let one = self.send_until_answered(std::slice::from_ref(append), deadline).await;
+                        one.and_then(|mut one| one.pop().unwrap_or(Err(AppendError::OutcomeUnknown)))
                     });
                 }
                 verdicts
             }
+            Err(error) => vec![Err(error); appends.len()],
         }
     }
 
     /// Sends the same batch, with the same event ids, until the database answers or the deadline passes: an append that an
-    /// unanswered call had already written comes back as ours (property 8).
-    async fn send_until_answered(&mut self, appends: &[&Append]) -> Result<Vec<Verdict>, Refusal> {
-        let deadline = Instant::now() + self.options.deadline;
+    /// unanswered call had already written comes back as ours (property 8). An error is that of every append of the batch.
+    async fn send_until_answered(
+        &mut self,
+        appends: &[&Append],
+        deadline: Instant,
+    ) -> Result<Vec<Verdict>, AppendError> {
         let mut pause = Duration::from_millis(5);
-        loop {
-            let attempt = tokio::time::timeout_at(deadline, self.send_once(appends)).await;
-            match attempt {
+        let mut unknown = false;
+        while Instant::now() < deadline {
+            // A silent connection must not use the deadline up: after a while the batch goes out again on a new one.
+            let patience = deadline.min(Instant::now() + self.options.attempt);
+            match tokio::time::timeout_at(patience, self.send_once(appends)).await {
                 Ok(Ok(verdicts)) => return Ok(verdicts),
-                Ok(Err(error)) => match error.as_db_error() {
-                    Some(refusal) if !passes_by_itself(refusal.code()) => {
-                        // The code alone: a message may quote a value.
-                        return Err(Refusal::Database(format!("SQLSTATE {}", refusal.code().code())));
-                    }
-                    _ => {
-                        tracing::warn!(
-                            code = error.code().map(|c| c.code()),
-                            "the append was not answered; sending it again"
-                        );
-                        self.connection = None;
-                    }
-                },
-                Err(_elapsed) => self.connection = None,
+                // The code alone: a message may quote a value.
+                Ok(Err(Failure::Refused(code))) => return Err(AppendError::Rejected(format!("SQLSTATE {code}"))),
+                Ok(Err(Failure::NotWritten(error))) => again(&error),
+                Ok(Err(Failure::Unanswered(error))) => {
+                    again(&error);
+                    unknown = true;
+                }
+                // Without a connection it was still being made.
+                Err(_elapsed) => unknown |= self.connection.is_some(),
             }
-            if Instant::now() + pause >= deadline {
-                metrics::counter!("atelier_append_outcome_unknown_total").increment(1);
-                return Err(Refusal::Unanswered);
-            }
-            sleep(pause).await;
+            self.connection = None;
+            sleep_until(deadline.min(Instant::now() + pause)).await;
             pause = (pause * 2).min(Duration::from_millis(500));
         }
+        if !unknown {
+            return Err(AppendError::Overloaded);
+        }
+        metrics::counter!("atelier_append_outcome_unknown_total").increment(1);
+        Err(AppendError::OutcomeUnknown)
     }
 
-    async fn send_once(&mut self, appends: &[&Append]) -> Result<Vec<Verdict>, tokio_postgres::Error> {
-        if self.connection.as_ref().is_none_or(|(client, _)| client.is_closed()) {
-            self.connection = Some(connect(&self.config).await?);
+    async fn send_once(&mut self, appends: &[&Append]) -> Result<Vec<Verdict>, Failure> {
+        self.connection.take_if(|(client, _)| client.is_closed());
+        if self.connection.is_none() {
+            // Whatever the database says while connecting, it says before it has heard of the batch.
+            self.connection = Some(connect(&self.config).await.map_err(Failure::NotWritten)?);
         }
         let (client, call) = self.connection.as_ref().expect("the connection was made just now");
-        batch::send(client, call, appends).await
+        batch::send(client, call, appends).await.map_err(Failure::of_call)
     }
 }
 
-enum Refusal {
-    /// The database answered with an error that sending again will not cure.
-    Database(String),
-    /// The deadline passed without an answer.
-    Unanswered,
+/// Why an attempt brought no verdicts.
+enum Failure {
+    /// The database refused the batch for what is in it (its SQLSTATE): it would refuse it again. Nothing was written.
+    Refused(String),
+    /// The database could not take it at this moment. Nothing was written by this attempt.
+    NotWritten(Error),
+    /// It was sent and not answered: it may be durable.
+    Unanswered(Error),
+}
+
+impl Failure {
+    fn of_call(error: Error) -> Self {
+        match error.as_db_error() {
+            // An error rolls the call back. What is graver ends the session, perhaps after the commit.
+            Some(answer) if answer.parsed_severity() == Some(Severity::Error) => {
+                if passes_by_itself(answer.code()) {
+                    Self::NotWritten(error)
+                } else {
+                    Self::Refused(answer.code().code().to_owned())
+                }
+            }
+            _ => Self::Unanswered(error),
+        }
+    }
+}
+
+fn again(error: &Error) {
+    tracing::warn!(code = error.code().map(|c| c.code()), "the append was not answered; sending it again");
 }
 
 /// Errors that say something about the server's moment, not about the batch: shutting down, starting, too many connections,
-/// out of disk or memory, killed by an operator, a lock or serialisation failure.
-fn passes_by_itself(code: &tokio_postgres::error::SqlState) -> bool {
+/// out of disk or memory, read-only after a failover, killed by an operator, a lock or serialisation failure.
+fn passes_by_itself(code: &SqlState) -> bool {
     let code = code.code();
-    ["08", "40", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) || code == "55P03"
+    ["08", "25", "40", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) || code == "55P03"
 }
 
-async fn connect(config: &tokio_postgres::Config) -> Result<(Client, Statement), tokio_postgres::Error> {
+async fn connect(config: &tokio_postgres::Config) -> Result<(Client, Statement), Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(code = error.code().map(|c| c.code()), "the append connection ended");
         }
     });
-    // Durability is not left to a server's or a role's default (DESIGN 3, property 3).
-    client.batch_execute("set synchronous_commit = on; set application_name = 'atelier-append'").await?;
+    // Neither durability (DESIGN 3, property 3) nor the fresh snapshot behind the lock (property 1) is left to a server's or a
+    // role's default.
+    client
+        .batch_execute(
+            "set synchronous_commit = on; set default_transaction_isolation = 'read committed'; \
+             set application_name = 'atelier-append'",
+        )
+        .await?;
     let call = batch::prepare(&client).await?;
     Ok((client, call))
 }

@@ -112,13 +112,31 @@ impl Dispatcher {
         .bind(self.options.lease.as_secs_f64())
         .fetch_all(&self.write.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let sqlx::types::Json(work) = row.try_get::<sqlx::types::Json<Work>, _>(1)?;
-                Ok(Leased { id: row.try_get(0)?, work, attempts: row.try_get(2)? })
-            })
-            .collect()
+        let mut leased = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (id, payload, attempts): (String, serde_json::Value, i32) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            match serde_json::from_value(payload) {
+                Ok(work) => leased.push(Leased { id, work, attempts }),
+                // Of another release: it must not hold up its neighbours.
+                Err(_) => postpone(&self.write, &id, 300.0, "this release does not know this kind of work").await?,
+            }
+        }
+        Ok(leased)
     }
+}
+
+async fn postpone(write: &WriteSide, id: &str, seconds: f64, error: &str) -> Result<(), sqlx::Error> {
+    metrics::counter!("atelier_process_work_retries_total").increment(1);
+    sqlx::query(
+        "update process_work set leased_until = null, due_at = now() + make_interval(secs => $2), last_error = $3 where id = $1",
+    )
+    .bind(id)
+    .bind(seconds)
+    .bind(error)
+    .execute(&write.pool)
+    .await
+    .map(drop)
 }
 
 /// The id of a piece of work, as a UUID: its causation, and the same at every delivery.
@@ -136,21 +154,13 @@ async fn carry_out(write: &WriteSide, piece: Leased) {
     let recorded = match done {
         Ok(()) => {
             metrics::counter!("atelier_process_work_done_total", "lane" => lane).increment(1);
-            sqlx::query("delete from process_work where id = $1").bind(&id).execute(&write.pool).await
+            sqlx::query("delete from process_work where id = $1").bind(&id).execute(&write.pool).await.map(drop)
         }
         Err(error) => {
-            metrics::counter!("atelier_process_work_retries_total", "lane" => lane).increment(1);
             tracing::warn!(work = %id, attempts, %error, "work will be tried again");
             // 1 s, 2 s, 4 s ... up to five minutes, by the database's clock.
             let pause = 2_f64.powi((attempts - 1).clamp(0, 9)).min(300.0);
-            sqlx::query(
-                "update process_work set leased_until = null, due_at = now() + make_interval(secs => $2), last_error = $3 where id = $1",
-            )
-            .bind(&id)
-            .bind(pause)
-            .bind(error.to_string())
-            .execute(&write.pool)
-            .await
+            postpone(write, &id, pause, &error.to_string()).await
         }
     };
     if let Err(error) = recorded {

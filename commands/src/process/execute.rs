@@ -1,7 +1,7 @@
 //! Carrying out one piece of work. Each is safe to do twice: the aggregates recognise a repeat.
 
 use atelier_domain::account::{Account, Status as AccountStatus};
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, GrantSource};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantSource};
 use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, Output, Status};
 use atelier_domain::policy::sign_up_bonus;
 use atelier_domain::{AccountId, Credits, GenerationId, LedgerId, LotId};
@@ -41,6 +41,8 @@ pub(super) async fn execute(
             })
             .await
         }
+        // Due by the database's clock, decided by this node's: a node that is behind comes back.
+        Work::ExpireLot { at, .. } if write.now() < at => Err(WorkError::Command("not yet".into())),
         Work::ExpireLot { ledger, lot, .. } => {
             ledger_command(write, context, ledger, |now| CreditLedgerCommand::ExpireLot { lot_id: lot, now }).await
         }
@@ -63,7 +65,13 @@ async fn capture(
     amount: Credits,
 ) -> Result<(), WorkError> {
     let command = |now| CreditLedgerCommand::CaptureHold { hold_id: generation.into(), amount, now };
-    ledger_command(write, context, ledger, command).await
+    let target = Target { id: ledger.to_string(), subject: ledger.account };
+    match write.path.execute::<CreditLedger>(&target, context, None, command).await {
+        // Ended already: a repeat.
+        Ok(_) | Err(CommandError::Refused(CreditLedgerError::HoldNotOpen)) => Ok(()),
+        // Anything else would leave the hold open and the work delivered for nothing: it stays on the list, and shows.
+        Err(error) => Err(try_again(&error)),
+    }
 }
 
 async fn ledger_command(

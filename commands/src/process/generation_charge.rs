@@ -79,8 +79,9 @@ fn job(state: Option<Held>, generation: GenerationId, what: &GenerationEvent, ev
         GenerationEvent::GenerationFailed { .. }
         | GenerationEvent::GenerationCancelled {}
         | GenerationEvent::GenerationAbandoned {} => {
+            // What an attempt may have stored before the end came goes as well.
             let void = ledger.map(|ledger| Work::VoidHold { ledger, generation });
-            Reaction { state: None, work: void.into_iter().collect() }
+            Reaction { state: None, work: [Work::DeleteMedia { generation }].into_iter().chain(void).collect() }
         }
         GenerationEvent::GenerationDeleted {} => Reaction { state, work: vec![Work::DeleteMedia { generation }] },
         GenerationEvent::GenerationStarted { .. } | GenerationEvent::GenerationPublished {} => {

@@ -11,11 +11,11 @@ use atelier_domain::generation::{
 use atelier_domain::policy::catalogue::{self, Model};
 use atelier_domain::text::Prompt;
 use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, LedgerId, LotId};
-use chrono::{DateTime, Days, NaiveTime, Utc};
+use chrono::{Days, NaiveTime};
 use uuid::Uuid;
 
 use super::GrantCredits;
-use crate::command_path::{CommandContext, CommandError, Executed, Target};
+use crate::command_path::{CommandContext, CommandError, Executed, Loaded, Target};
 use crate::event_store::{IdempotencyKey, Position};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::WriteSide;
@@ -75,6 +75,10 @@ pub struct Accepted {
     pub position: Position,
     /// Whether an earlier request with the same key had made it.
     pub repeated: bool,
+    /// Where the job is now.
+    pub status: Status,
+    /// Whether its owner has removed it since.
+    pub deleted: bool,
 }
 
 impl RequestGeneration {
@@ -147,9 +151,8 @@ impl RequestGeneration {
         };
         match write.path.execute::<CreditLedger>(&target, context, key.as_ref(), hold).await.map_err(to_use_case)? {
             Executed::Done { position, .. } => {
-                let accepted = self.accept(write, context, &priced, generation, publish).await;
-                let accepted = accepted.map_err(|error| error.map(Refusal::from))?;
-                Ok(Accepted { position: accepted.max(position), generation, price: priced.price, repeated: false })
+                let job = self.accept_or_find(write, context, &priced, generation, publish).await?;
+                Ok(accepted(generation, &job, position, false, priced.price))
             }
             Executed::Repeat { result, position } => self.resume(write, context, &priced, &result, position).await,
         }
@@ -181,9 +184,10 @@ impl RequestGeneration {
         priced: &Priced,
         generation: GenerationId,
         publish: bool,
-    ) -> Result<Position, CommandError<GenerationError>> {
-        let mut random = [0_u8; 4];
-        write.ports.random.fill(&mut random);
+    ) -> Result<(), CommandError<GenerationError>> {
+        // Chosen by the job's random id, so that two copies of one request ask for the same.
+        let [.., a, b, c, d] = *generation.0.as_bytes();
+        let chosen = u64::from(u32::from_be_bytes([a, b, c, d]));
         let terms = RequestTerms {
             account_id: self.account,
             environment: self.environment,
@@ -193,7 +197,7 @@ impl RequestGeneration {
             width: priced.width,
             height: priced.height,
             num_images: priced.num_images,
-            seed: self.seed.unwrap_or_else(|| u64::from(u32::from_le_bytes(random))),
+            seed: self.seed.unwrap_or(chosen),
             unit_price: priced.model.price,
             price: priced.price,
             price_version: catalogue::PRICE_VERSION,
@@ -202,7 +206,26 @@ impl RequestGeneration {
         let request = GenerationRequest { terms, prompt: priced.prompt.clone() };
         let target = Target { id: generation.to_string(), subject: self.account };
         let command = |_| GenerationCommand::Request(Box::new(request.clone()));
-        Ok(write.path.execute::<Generation>(&target, context, None, command).await?.position())
+        write.path.execute::<Generation>(&target, context, None, command).await.map(drop)
+    }
+
+    /// Second step, whoever takes it first: between hold and job a twin with the same key, or the abandonment of the id, may have
+    /// been faster. A twin's job is as it now is; an abandoned one's credits come back.
+    async fn accept_or_find(
+        &self,
+        write: &WriteSide,
+        context: &CommandContext,
+        priced: &Priced,
+        generation: GenerationId,
+        publish: bool,
+    ) -> Result<Loaded<Generation>, UseCaseError> {
+        match self.accept(write, context, priced, generation, publish).await {
+            Ok(()) | Err(CommandError::Refused(GenerationError::AlreadyUsed)) => {
+                let found = job(write, generation).await?;
+                if found.state.status() == Status::Abandoned { Err(not_completed()) } else { Ok(found) }
+            }
+            Err(error) => Err(error.map(Refusal::from)),
+        }
     }
 
     /// A repeat: takes the missing step if the first request died before it, and answers with the job as it now is.
@@ -216,27 +239,29 @@ impl RequestGeneration {
     ) -> Result<Accepted, UseCaseError> {
         let generation: GenerationId =
             result.parse().map_err(|_| CommandError::Internal("a stored idempotency result is not an id".into()))?;
-        let job = write.path.load::<Generation>(&generation.to_string()).await.map_err(|e| e.map(Refusal::from))?;
-        let accepted = match job.state.status() {
-            Status::New => {
-                let publish = self.publishes(write).await?;
-                match self.accept(write, context, priced, generation, publish).await {
-                    Ok(position) => position,
-                    // The first request, or its abandonment, came in between; the job is as it now is.
-                    Err(CommandError::Refused(GenerationError::AlreadyUsed)) => job.position,
-                    Err(error) => return Err(error.map(Refusal::from)),
-                }
-            }
-            Status::Abandoned => {
-                return Err(Refusal::new(
-                    RefusalCode::AlreadyEnded,
-                    "The first request did not complete; use a new key.",
-                )
-                .into());
-            }
-            Status::Queued | Status::Running | Status::Succeeded | Status::Failed | Status::Cancelled => job.position,
-        };
-        Ok(Accepted { generation, price: priced.price, position: accepted.max(position), repeated: true })
+        let mut found = job(write, generation).await?;
+        if found.state.status() == Status::New {
+            self.same_price(write, generation, priced.price).await?;
+            let publish = self.publishes(write).await?;
+            found = self.accept_or_find(write, context, priced, generation, publish).await?;
+        }
+        if found.state.status() == Status::Abandoned {
+            return Err(not_completed());
+        }
+        Ok(accepted(generation, &found, position, true, priced.price))
+    }
+
+    /// A hold of another price list is not a hold for this request: the job would be delivered and could not be paid (U47).
+    async fn same_price(
+        &self,
+        write: &WriteSide,
+        generation: GenerationId,
+        price: Credits,
+    ) -> Result<(), UseCaseError> {
+        let ledger = LedgerId { account: self.account, environment: self.environment };
+        let loaded = write.path.load::<CreditLedger>(&ledger.to_string()).await.map_err(to_use_case)?;
+        let held = loaded.state.hold(&generation.into()).is_some_and(|hold| hold.amount() == price);
+        if held { Ok(()) } else { Err(not_completed()) }
     }
 
     /// The client's key with the request's meaning beside it: what a repeat must match (L04, L07).
@@ -270,22 +295,54 @@ impl RequestGeneration {
     }
 }
 
+async fn job(write: &WriteSide, generation: GenerationId) -> Result<Loaded<Generation>, UseCaseError> {
+    write.path.load::<Generation>(&generation.to_string()).await.map_err(|error| error.map(Refusal::from))
+}
+
+/// The answer for a job as it now is.
+fn accepted(
+    generation: GenerationId,
+    job: &Loaded<Generation>,
+    position: Position,
+    repeated: bool,
+    priced: Credits,
+) -> Accepted {
+    Accepted {
+        generation,
+        // What was agreed then, whatever it costs today.
+        price: job.state.terms().map_or(priced, |terms| terms.price),
+        position: job.position.max(position),
+        repeated,
+        status: job.state.status(),
+        deleted: job.state.deleted(),
+    }
+}
+
+fn not_completed() -> UseCaseError {
+    Refusal::new(RefusalCode::AlreadyEnded, "The request did not complete, and nothing was charged; use a new key.")
+        .into()
+}
+
 fn to_use_case(error: CommandError<atelier_domain::credit_ledger::CreditLedgerError>) -> UseCaseError {
     error.map(Refusal::from)
 }
 
-/// Opens today's lot of the test ledger; a no-op when it is open.
+/// Opens today's lot of the test ledger; a no-op when it is open. The amount is part of the lot's id, so that a release with
+/// another amount opens another lot.
 async fn refill_test_ledger(write: &WriteSide, context: &CommandContext, ledger: LedgerId) -> Result<(), UseCaseError> {
-    let today = write.now().date_naive();
-    let lot = LotId(Uuid::new_v5(&ledger.account.0, format!("test credits {today}").as_bytes()));
-    let tomorrow: Option<DateTime<Utc>> =
-        today.checked_add_days(Days::new(1)).map(|day| day.and_time(NaiveTime::MIN).and_utc());
-    let grant = GrantCredits {
-        ledger,
-        lot,
-        source: GrantSource::Promotional,
-        amount: TEST_CREDITS_A_DAY,
-        expires_at: tomorrow,
-    };
-    grant.run(write, context).await.map(|_| ())
+    let mut day = write.now().date_naive();
+    for _ in 0..2 {
+        let lot = format!("test credits {day} {TEST_CREDITS_A_DAY}");
+        let lot = LotId(Uuid::new_v5(&ledger.account.0, lot.as_bytes()));
+        let Some(next) = day.checked_add_days(Days::new(1)) else { break };
+        let (amount, expires_at) = (TEST_CREDITS_A_DAY, Some(next.and_time(NaiveTime::MIN).and_utc()));
+        let grant = GrantCredits { ledger, lot, source: GrantSource::Promotional, amount, expires_at };
+        match grant.run(write, context).await {
+            Ok(_) => return Ok(()),
+            // The ledger's own clock is past midnight already.
+            Err(CommandError::Refused(_)) => day = next,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -11,7 +11,6 @@ use atelier_vault::credential_rows::passwords;
 
 use super::account_claims::{self, Claims};
 use crate::command_path::{CommandContext, CommandError};
-use crate::event_store::Position;
 use crate::process::{Work, enqueue};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
@@ -28,15 +27,15 @@ pub struct SignUp {
 }
 
 impl SignUp {
-    /// Runs the use case; the answer is the position to read from, whether or not the address was new.
+    /// Runs the use case. The answer is the same whether or not the address was new; so it has no position, which would tell.
     ///
     /// # Errors
     /// `invalid_field` naming the field; `username_taken`.
-    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(), UseCaseError> {
         let email = in_field("email", Email::parse(&self.email))?;
         let username = in_field("username", Username::parse(&self.username))?;
         in_field("password", check_password(&self.password))?;
-        // Hashed before anything is known about the address, so that both answers take the same work.
+        // Hashed before anything is known about the address, so that the dear part of the work is the same for both.
         let phc = write.passwords.hash(&self.password).await.map_err(busy)?;
         let account = AccountId(write.fresh_id());
         match account_claims::claim(write, context, account, &email, &username).await? {
@@ -50,14 +49,15 @@ impl SignUp {
                     let work = Work::SendAlreadyRegisteredMail { account: owner };
                     enqueue(&write.pool, &format!("signUp:{}:0", context.correlation_id), &work).await?;
                 }
-                return write.path.store().head().await.map_err(|_| CommandError::Unavailable);
+                return Ok(());
             }
         }
         passwords::set(&write.pool, account, &phc, write.now()).await?;
         write.vault.store().create(account).await.map_err(|error| CommandError::Internal(error.to_string()))?;
         let command = |_| AccountCommand::Open { email: email.clone(), username: username.clone() };
         let executed = write.path.execute::<Account>(&account_target(account), context, None, command).await;
-        Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
+        executed.map_err(|error| error.map(Refusal::from))?;
+        Ok(())
     }
 }
 

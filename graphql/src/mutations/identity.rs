@@ -99,7 +99,7 @@ impl IdentityMutation {
         let sides = context.data::<Sides>()?;
         let use_case = SignUp { email: input.email, password: input.password, username: input.username };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => SignUpPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok(()) => SignUpPayload::default(),
             Err(error) => SignUpPayload::refused(error),
         })
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
-use crate::snapshot::{ReadError, ReadModels, Snapshot};
+use crate::snapshot::{ReadError, Snapshot};
 
 /// The projection.
 pub struct Profile;
@@ -169,8 +169,8 @@ pub async fn find(snapshot: &mut Snapshot, accounts: &[AccountId]) -> Result<Vec
 ///
 /// # Errors
 /// When the database failed.
-pub async fn account_of(models: &ReadModels, username: &str) -> Result<Option<AccountId>, ReadError> {
+pub async fn account_of(snapshot: &mut Snapshot, username: &str) -> Result<Option<AccountId>, ReadError> {
     let folded = username.to_ascii_lowercase();
-    let digest = models.blind_index.digest(IndexKind::Username, &folded);
-    Ok(claims::find(models.pool(), &digest).await?.map(|claim| claim.account))
+    let digest = snapshot.models.blind_index.digest(IndexKind::Username, &folded);
+    Ok(claims::find(&mut *snapshot.connection(), &digest).await?.map(|claim| claim.account))
 }

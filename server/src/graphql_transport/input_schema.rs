@@ -1,4 +1,4 @@
-//! The input types of the schema, read from its text, so that a value can be checked before anything runs.
+//! What the schema takes, read from its text, so that a request can be checked before anything runs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,10 +11,14 @@ use uuid::Uuid;
 
 use super::refusal::shown;
 
-/// Every type a variable may have.
+/// The argument by which a field takes the size of its page.
+pub(super) const PAGE_SIZE: &str = "first";
+
+/// Every type a variable may have, and the fields that answer by the page.
 #[derive(Debug)]
 pub(super) struct InputSchema {
     kinds: HashMap<String, InputKind>,
+    paged: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -78,15 +82,22 @@ impl InputSchema {
         ];
         let mut kinds: HashMap<_, _> =
             built_in.into_iter().map(|(name, scalar)| (name.to_owned(), InputKind::Scalar(scalar))).collect();
+        let mut paged = HashSet::new();
         for definition in parse_schema(sdl)?.definitions {
             if let TypeSystemDefinition::Type(definition) = definition {
+                paged.extend(paged_fields(&definition.node.kind));
                 let name = definition.node.name.node.to_string();
                 if let Some(kind) = InputKind::of(definition.node) {
                     kinds.insert(name, kind);
                 }
             }
         }
-        Ok(Self { kinds })
+        Ok(Self { kinds, paged })
+    }
+
+    /// Whether a field of this name takes the size of its page, in any type of the schema.
+    pub(super) fn is_paged(&self, field: &str) -> bool {
+        self.paged.contains(field)
     }
 
     /// Whether a variable may have this type.
@@ -159,6 +170,18 @@ impl InputKind {
             TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union(_) => None,
         }
     }
+}
+
+fn paged_fields(kind: &TypeKind) -> impl Iterator<Item = String> {
+    let fields = match kind {
+        TypeKind::Object(body) => body.fields.as_slice(),
+        TypeKind::Interface(body) => body.fields.as_slice(),
+        TypeKind::Scalar | TypeKind::Union(_) | TypeKind::Enum(_) | TypeKind::InputObject(_) => &[],
+    };
+    let paged = fields.iter().map(|field| &field.node);
+    paged
+        .filter(|field| field.arguments.iter().any(|argument| argument.node.name.node == PAGE_SIZE))
+        .map(|field| field.name.node.to_string())
 }
 
 fn fields(body: InputObjectType) -> HashMap<String, InputField> {

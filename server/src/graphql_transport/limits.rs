@@ -25,10 +25,18 @@ pub struct Limits {
     pub root_fields: usize,
     /// Directives, fragments expanded.
     pub directives: usize,
+    /// Fields, fragments expanded, each once per item of every page it stands in: pages within pages multiply.
+    pub cost: usize,
+    /// Items that a page without `first` counts as, at least the largest default of a field.
+    pub page_default: usize,
+    /// Items of the largest page a field allows; a page that asks for more counts as this, its resolver refuses it.
+    pub page_most: usize,
 }
 
 impl Default for Limits {
     /// Room for every screen of the web app and for the introspection query of GraphiQL (15 deep), not for much more.
+    ///
+    /// A full page with every field of a generation costs about 3,400, a full page within a full page more than 10,000.
     fn default() -> Self {
         Self {
             body_bytes: 256 * 1024,
@@ -41,6 +49,9 @@ impl Default for Limits {
             aliases: 30,
             root_fields: 10,
             directives: 20,
+            cost: 5_000,
+            page_default: 50,
+            page_most: 100,
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | no JSON, a batch, unknown or wrong members | `BAD_REQUEST` | 400 | the same |
 //! | the operation is a subscription | `BAD_REQUEST` | 400 | the same |
 //! | no GraphQL | `GRAPHQL_PARSE_FAILED` | 400 | 200 |
-//! | over one of [`Limits`] | `LIMIT_EXCEEDED` | 400 | 200 |
+//! | over one of [`Limits`], pages within pages multiplied | `LIMIT_EXCEEDED` | 400 | 200 |
 //! | does not fit the schema; unknown operation; introspection while off | `GRAPHQL_VALIDATION_FAILED` | 400 | 200 |
 //! | a variable is unknown, missing, or not of its type | `BAD_INPUT` | 400 | 200 |
 //! | a field failed (`data` is there, perhaps null) | the resolver's, `BAD_INPUT` or `INTERNAL` | 200 | 200 |
@@ -126,9 +126,11 @@ impl<E: Executor> Transport<E> {
         if operation.ty == OperationType::Subscription {
             return Err(Refusal::bad_request("subscriptions are not served over HTTP POST"));
         }
-        measure::check(&document, &self.limits, call.introspection)?;
         variables::check_declared(&document, &self.inputs)?;
+        // Before the limits, because the size of a page may be a variable.
         let variables = variables::coerce(operation, variables, &self.inputs)?;
+        let bounds = measure::Bounds { schema: &self.inputs, limits: &self.limits, variables: &variables };
+        measure::check(&document, bounds, call.introspection)?;
         let mut request = async_graphql::Request::new(query).variables(variables);
         request.operation_name = operation_name;
         request.set_parsed_query(document);

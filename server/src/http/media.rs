@@ -5,6 +5,7 @@ use std::sync::Arc;
 use atelier_commands::media_link;
 use atelier_domain::GenerationId;
 use atelier_projections::models::creations;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,14 +24,16 @@ pub struct Link {
 /// Serves one file.
 pub async fn download(
     State(edge): State<Arc<Edge>>,
-    Path(object): Path<String>,
-    Query(link): Query<Link>,
+    object: Result<Path<String>, PathRejection>,
+    link: Result<Query<Link>, QueryRejection>,
 ) -> ApiResult<Response> {
+    let invalid = || ApiError::new(StatusCode::FORBIDDEN, "invalid_link", "This link is not valid any more.");
+    let (Ok(Path(object)), Ok(Query(link))) = (object, link) else { return Err(invalid()) };
     let signed = link.expires.zip(link.signature);
     let ours = signed.is_some_and(|(expires, signature)| media_link::verify(&edge.write, &object, expires, &signature));
     let generation = object.split('/').nth(1).and_then(|id| id.parse::<GenerationId>().ok());
     let (true, Some(generation)) = (ours, generation) else {
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "invalid_link", "This link is not valid any more."));
+        return Err(invalid());
     };
     let mut snapshot = edge.read.snapshot(&[creations::NAME], None).await?;
     let gone = || ApiError::new(StatusCode::GONE, "gone", "This was deleted.");

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
@@ -28,14 +28,24 @@ fn presented(request: &Request) -> Option<String> {
 pub async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let id = presented(&request).unwrap_or_else(|| edge.write.fresh_id().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let method = request.method().clone();
+    // A client may make methods up; a label must not.
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    };
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
     let mut response = next.run(request).await;
     let (status, seconds) = (response.status(), started.elapsed().as_secs_f64());
-    tracing::info!(request_id = %id, %method, route, status = status.as_u16(), ms = (seconds * 1_000.0).round(), "request");
-    let labels = [("method", method.to_string()), ("route", route), ("status", status.as_u16().to_string())];
+    tracing::info!(request_id = %id, method, route, status = status.as_u16(), ms = (seconds * 1_000.0).round(), "request");
+    let labels = [("method", method.to_owned()), ("route", route), ("status", status.as_u16().to_string())];
     metrics::counter!("atelier_http_requests_total", &labels).increment(1);
     metrics::histogram!("atelier_http_request_seconds", &labels[..2]).record(seconds);
     if let Ok(value) = HeaderValue::from_str(&id) {

@@ -58,7 +58,8 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text))
     }
 
-    async fn of(response: Response) -> Self {
+    /// What came back.
+    pub async fn of(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, text: response.text().await.expect("a body arrives") }
     }

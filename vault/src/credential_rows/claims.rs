@@ -82,14 +82,14 @@ pub async fn claim_pair(
 ///
 /// # Errors
 /// When the database failed.
-pub async fn find(pool: &PgPool, index: &IndexDigest) -> Result<Option<Claim>, RowError> {
+pub async fn find(executor: impl sqlx::PgExecutor<'_>, index: &IndexDigest) -> Result<Option<Claim>, RowError> {
     let row: Option<(Uuid, DateTime<Utc>)> = sqlx::query_as(
         "SELECT account_id, claimed_at FROM credentials.claims WHERE kind = $1 AND key_version = $2 AND digest = $3",
     )
     .bind(index.kind.as_str())
     .bind(index.key_version)
     .bind(&index.digest[..])
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(row.map(|(account, claimed_at)| Claim { account: AccountId(account), claimed_at }))
 }

@@ -51,6 +51,31 @@ pub async fn insert(
     Ok(())
 }
 
+/// Whether a token of this purpose was made for the account after an instant.
+///
+/// # Errors
+/// When the database failed.
+pub async fn made_since(
+    pool: &PgPool,
+    account: AccountId,
+    purpose: MailPurpose,
+    instant: DateTime<Utc>,
+) -> Result<bool, RowError> {
+    let statement = "SELECT EXISTS (SELECT FROM credentials.mail_tokens WHERE account_id = $1 AND purpose = $2 AND created_at > $3)";
+    let query = sqlx::query_scalar(statement).bind(account.0).bind(purpose.as_str()).bind(instant);
+    Ok(query.fetch_one(pool).await?)
+}
+
+/// Removes up to `limit` tokens that no longer count, and says how many.
+///
+/// # Errors
+/// When the database failed.
+pub async fn remove_expired(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, RowError> {
+    let statement = "DELETE FROM credentials.mail_tokens WHERE token_digest IN
+         (SELECT token_digest FROM credentials.mail_tokens WHERE expires_at < $1 LIMIT $2)";
+    Ok(sqlx::query(statement).bind(now).bind(limit).execute(pool).await?.rows_affected())
+}
+
 /// Uses a token up and says whose it was; of many tries at once exactly one gets an answer.
 ///
 /// # Errors

@@ -130,7 +130,7 @@ async fn subscriptions_are_refused() {
 }
 
 /// What GraphiQL asks, by shape: types nested nine times, through three fragments.
-fn introspection_query() -> String {
+pub(super) fn introspection_query() -> String {
     let of_type = "ofType { kind name ".repeat(9) + &"}".repeat(9);
     format!(
         "query IntrospectionQuery {{ __schema {{ queryType {{ name }} mutationType {{ name }} subscriptionType {{ name }} \

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::{Answer, JSON, Kit, Limits, post};
 
-fn assert_over(answer: &Answer, message: &str) {
+pub(super) fn assert_over(answer: &Answer, message: &str) {
     answer.assert_refused(StatusCode::BAD_REQUEST, "LIMIT_EXCEEDED");
     assert_eq!(answer.message(), message);
 }
 
 /// Asks both on a schema with the default limits: the first is answered without error, the second is over.
-async fn assert_edge(under: &str, over: &str, message: &str) {
+pub(super) async fn assert_edge(under: &str, over: &str, message: &str) {
     let kit = Kit::new();
     let answer = kit.query(under).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::OK, "none"), "{}", answer.body);

@@ -1,5 +1,6 @@
 //! A small schema behind the transport, whose counter tells whether a refused request had a side effect.
 
+mod cost;
 mod documents;
 mod faults;
 mod http;
@@ -73,6 +74,12 @@ struct Node {
 impl Node {
     async fn child(&self) -> Self {
         Self { name: "child".to_owned() }
+    }
+
+    /// A page, by its argument; it is short whatever is asked for.
+    async fn children(&self, first: Option<i32>) -> Vec<Self> {
+        let count = usize::try_from(first.unwrap_or(1).clamp(0, 1)).unwrap_or_default();
+        (0..count).map(|_| Self { name: "child".to_owned() }).collect()
     }
 
     async fn echo(&self, number: i32) -> i32 {

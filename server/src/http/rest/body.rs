@@ -1,5 +1,7 @@
 //! Reading a JSON body: the right content type, bounded, and every wrong field named (B08, REQUIREMENTS 3.4).
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
@@ -8,6 +10,9 @@ use crate::http::answer::{ApiError, ApiResult};
 
 /// The most bytes of a body: a prompt of 4,000 characters fits many times over.
 const MAX_BODY: usize = 64 * 1024;
+
+/// How long the body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Refuses any content type but JSON.
 pub fn require_json(headers: &HeaderMap) -> ApiResult<()> {
@@ -28,7 +33,11 @@ pub fn require_json(headers: &HeaderMap) -> ApiResult<()> {
 
 /// Reads the body as a JSON object whose members are all known.
 pub async fn object(body: Body, known: &[&'static str]) -> ApiResult<Map<String, Value>> {
-    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| {
+    let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BODY)).await;
+    let read = read.map_err(|_| {
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+    })?;
+    let bytes = read.map_err(|_| {
         ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",

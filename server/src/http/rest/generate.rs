@@ -13,6 +13,7 @@ use atelier_projections::models::credit_balance;
 use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
 use axum::Json;
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -41,11 +42,15 @@ pub struct Options {
 /// Requests a generation and waits for it.
 pub async fn generate(
     State(edge): State<Arc<Edge>>,
-    Query(options): Query<Options>,
+    options: Result<Query<Options>, QueryRejection>,
     headers: HeaderMap,
     content: Body,
 ) -> ApiResult<Response> {
     let key = auth::api_key(&edge, &headers, KeyScope::Generate).await?;
+    let Query(options) = options.map_err(|_| {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "dry_run must be true or false.")
+            .with("field", "dry_run")
+    })?;
     let wait = wait(&headers)?;
     let request = read(&key, &headers, content).await?;
     if options.dry_run {
@@ -53,6 +58,9 @@ pub async fn generate(
         return Ok(Json(json!({ "success": true, "dry_run": true, "credits": price.get() })).into_response());
     }
     let accepted = accept(&edge, &key, request).await?;
+    if accepted.deleted {
+        return Err(gone(&accepted));
+    }
     let deadline = Instant::now() + wait;
     match settled(&edge, &key, &accepted, deadline).await? {
         Some((found, position)) => done(&edge, &key, &accepted, &found, &position).await,
@@ -71,6 +79,9 @@ pub async fn submit(State(edge): State<Arc<Edge>>, headers: HeaderMap, content: 
         return Err(missing.with("field", "Idempotency-Key"));
     }
     let accepted = accept(&edge, &key, request).await?;
+    if accepted.deleted {
+        return Err(gone(&accepted));
+    }
     Ok(waiting(&edge, &accepted))
 }
 
@@ -131,7 +142,8 @@ async fn settled(
     accepted: &Accepted,
     deadline: Instant,
 ) -> ApiResult<Option<(CreationView, String)>> {
-    let models = [creations::NAME, credit_balance::NAME];
+    // Settled in this one model means that its position includes the capture; the balance is read at that position below.
+    let models = [creations::NAME];
     loop {
         let look = deadline.min(Instant::now() + LOOK);
         let change = edge.read.changed(&models, look);
@@ -169,11 +181,11 @@ async fn done(
             return Err(error.with("request_id", job::request_id(found)));
         }
         Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Failed => {
-            let message = "The model did not deliver; nothing was charged.";
+            let message = "The model did not deliver; nothing was charged. Ask again, with a new Idempotency-Key.";
             let reason = found.failure.map(atelier_domain::generation::FailureReason::as_str);
-            let error =
-                ApiError::unavailable("provider_unavailable", message).with("request_id", job::request_id(found));
-            return Err(error.with("reason", reason));
+            // Not marked as retryable: the same key would show the same failed job again.
+            let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", message);
+            return Err(error.with("request_id", job::request_id(found)).with("reason", reason));
         }
     }
     let mut snapshot = edge.read.snapshot(&[credit_balance::NAME], Some(position)).await?;
@@ -196,6 +208,12 @@ async fn done(
     Ok(response)
 }
 
+/// The repeat of a request whose job was removed since.
+fn gone(accepted: &Accepted) -> ApiError {
+    let id = GlobalId::Generation(accepted.generation).text();
+    ApiError::new(StatusCode::GONE, "gone", "This generation was deleted.").with("request_id", id)
+}
+
 /// 202: accepted, at work; where to look, and how to withdraw (REQUIREMENTS 3.4.2).
 fn waiting(edge: &Edge, accepted: &Accepted) -> Response {
     let id = GlobalId::Generation(accepted.generation).text();
@@ -203,7 +221,7 @@ fn waiting(edge: &Edge, accepted: &Accepted) -> Response {
     let body = json!({
         "success": true,
         "request_id": id,
-        "status": Status::Queued.as_str(),
+        "status": accepted.status.as_str(),
         "status_url": status_url,
         "cancel_url": format!("{status_url}/cancel"),
         "credits_reserved": accepted.price.get(),

@@ -9,7 +9,7 @@ use atelier_graphql::global_id::GlobalId;
 use atelier_projections::models::creations::{self, CreationView};
 use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -20,20 +20,31 @@ use crate::http::answer::{ApiError, ApiResult};
 use crate::http::{Edge, auth};
 
 /// A key's own job, not older than a position; another account's or environment's is reported as missing.
-pub async fn own(
+async fn own(
     edge: &Edge,
     key: &AuthenticatedApiKey,
     id: GenerationId,
     min_position: Option<&str>,
 ) -> ApiResult<CreationView> {
-    let mut snapshot = edge.read.snapshot(&[creations::NAME], min_position).await?;
-    let found = creations::find(&mut snapshot, id).await?;
-    let own = found.filter(|job| job.account == key.account && job.environment == key.environment);
-    own.ok_or_else(ApiError::not_found)
+    let look = async |min_position: Option<&str>| {
+        let mut snapshot = edge.read.snapshot(&[creations::NAME], min_position).await?;
+        let found = creations::find(&mut snapshot, id).await?;
+        Ok::<_, ApiError>(found.filter(|job| job.account == key.account && job.environment == key.environment))
+    };
+    if let Some(found) = look(min_position).await? {
+        return Ok(found);
+    }
+    // A client may follow the link of its 202 before the read models are there: nothing is missing that the log has.
+    let head = edge.write.path.store().head().await.map_err(|error| {
+        tracing::error!(%error, "the head of the log could not be read");
+        ApiError::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
+    })?;
+    look(Some(&edge.read.token(head.0))).await?.ok_or_else(ApiError::not_found)
 }
 
-fn parse(id: &str) -> ApiResult<GenerationId> {
-    GlobalId::generation(id).ok_or_else(ApiError::not_found)
+/// The job that a path names; looked at after the key, so that the answer tells nothing to those without one.
+fn parse(id: Result<Path<String>, PathRejection>) -> ApiResult<GenerationId> {
+    id.ok().and_then(|Path(id)| GlobalId::generation(&id)).ok_or_else(ApiError::not_found)
 }
 
 /// What a list takes.
@@ -66,9 +77,13 @@ pub async fn list(
 }
 
 /// One job.
-pub async fn find(State(edge): State<Arc<Edge>>, headers: HeaderMap, Path(id): Path<String>) -> ApiResult<Json<Value>> {
+pub async fn find(
+    State(edge): State<Arc<Edge>>,
+    headers: HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+) -> ApiResult<Json<Value>> {
     let key = auth::api_key(&edge, &headers, KeyScope::GenerationsRead).await?;
-    let found = own(&edge, &key, parse(&id)?, None).await?;
+    let found = own(&edge, &key, parse(id)?, None).await?;
     Ok(Json(job::show(&edge.write, &found)))
 }
 
@@ -76,10 +91,10 @@ pub async fn find(State(edge): State<Arc<Edge>>, headers: HeaderMap, Path(id): P
 pub async fn cancel(
     State(edge): State<Arc<Edge>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> ApiResult<Json<Value>> {
     let key = auth::api_key(&edge, &headers, KeyScope::GenerationsWrite).await?;
-    let generation = parse(&id)?;
+    let generation = parse(id)?;
     let context = edge.write.request_context(Actor::ApiKey(key.key));
     own(&edge, &key, generation, None).await?;
     let (write, account) = (edge.write.clone(), key.account);
@@ -93,13 +108,18 @@ pub async fn cancel(
 pub async fn delete(
     State(edge): State<Arc<Edge>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> ApiResult<Json<Value>> {
     let key = auth::api_key(&edge, &headers, KeyScope::GenerationsWrite).await?;
-    let generation = parse(&id)?;
+    let generation = parse(id)?;
     own(&edge, &key, generation, None).await?;
     let context = edge.write.request_context(Actor::ApiKey(key.key));
     let (write, account) = (edge.write.clone(), key.account);
-    edge.finish(async move { DeleteGeneration { account, generation }.run(&write, &context).await }).await??;
-    Ok(Json(json!({ "success": true, "request_id": id })))
+    let delete = async move { DeleteGeneration { account, generation }.run(&write, &context).await };
+    let position = edge.finish(delete).await??;
+    // Gone for the very next call. Were the read models late, it would be done all the same.
+    if let Err(error) = edge.read.snapshot(&[creations::NAME], Some(&edge.read.token(position.0))).await {
+        tracing::debug!(%error, "a deletion is not in the read models yet");
+    }
+    Ok(Json(json!({ "success": true, "request_id": GlobalId::Generation(generation).text() })))
 }

@@ -1,0 +1,109 @@
+//! Deadlines: a job not ended in time fails and is never charged, whatever comes in late (U14, L10, L22).
+
+use atelier_commands::CommandError;
+use atelier_commands::process::{Work, enqueue};
+use atelier_domain::generation::{GenerationCommand, GenerationError, Output};
+use serde_json::json;
+
+use super::Scene;
+
+fn late_delivery() -> GenerationCommand {
+    let object = "late.png".to_owned();
+    let output = Output { object, media_type: "image/png".to_owned(), width: 64, height: 64, bytes: 1 };
+    GenerationCommand::Succeed { attempt: 1, outputs: vec![output] }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u14_a_queued_job_past_its_deadline_fails_and_costs_nothing() {
+    let scene = Scene::set().await;
+    scene.studio.hold_renders().await;
+    let job = scene.request().await;
+    scene.studio.drain().await;
+    assert_eq!((scene.shown(job).await["status"].clone(), scene.balance().await), (json!("queued"), (400, 100)));
+    scene.studio.fire_timers("time_out_generation").await;
+    scene.studio.drain().await;
+    let shown = scene.shown(job).await;
+    assert_eq!(
+        (&shown["status"], &shown["failure"], &shown["credits_used"]),
+        (&json!("failed"), &json!("timeout"), &json!(0))
+    );
+    assert_eq!((scene.balance().await, scene.ledger().await), ((500, 0), vec!["HoldPlaced", "HoldVoided"]));
+    // The worker comes at last, and has nothing to do.
+    scene.studio.release_renders().await;
+    scene.studio.drain().await;
+    assert_eq!(scene.story(job).await, ["GenerationRequested", "GenerationFailed"]);
+    assert_eq!((scene.balance().await, scene.ledger().await), ((500, 0), vec!["HoldPlaced", "HoldVoided"]));
+    let explore = scene.studio.graphql(None, "{ explore { edges { node { id } } } me { id } }", json!({})).await;
+    assert_eq!(explore["explore"]["edges"], json!([]));
+    scene.studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u14_a_result_that_comes_after_the_deadline_is_dropped_and_never_charged() {
+    let scene = Scene::set().await;
+    scene.studio.hold_renders().await;
+    let job = scene.request().await;
+    scene.command(job, GenerationCommand::Start).await.expect("a worker takes it");
+    scene.studio.drain().await;
+    scene.studio.fire_timers("time_out_generation").await;
+    scene.studio.drain().await;
+    let late = scene.command(job, late_delivery()).await;
+    assert!(matches!(late, Err(CommandError::Refused(GenerationError::AlreadyEnded))), "{late:?}");
+    scene.studio.release_renders().await;
+    scene.studio.drain().await;
+    assert_eq!(scene.story(job).await, ["GenerationRequested", "GenerationStarted", "GenerationFailed"]);
+    assert_eq!((scene.balance().await, scene.ledger().await), ((500, 0), vec!["HoldPlaced", "HoldVoided"]));
+    scene.studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u14_the_timers_of_a_delivered_job_change_nothing() {
+    let scene = Scene::set().await;
+    let job = scene.request().await;
+    scene.studio.drain().await;
+    let (story, ledger) = (scene.story(job).await, scene.ledger().await);
+    assert_eq!(story, ["GenerationRequested", "GenerationStarted", "GenerationSucceeded", "GenerationPublished"]);
+    for timer in ["abandon_if_not_requested", "time_out_generation"] {
+        scene.studio.fire_timers(timer).await;
+        scene.studio.drain().await;
+    }
+    assert_eq!((scene.story(job).await, scene.ledger().await), (story, ledger));
+    assert_eq!(scene.balance().await, (400, 0));
+    scene.studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l13_an_expiry_that_is_called_for_too_early_takes_nothing() {
+    let scene = Scene::set().await;
+    scene.studio.fire_timers("expire_lot").await;
+    scene.studio.drain().await;
+    assert_eq!((scene.balance().await, scene.studio.events_named("LotExpired").await), ((500, 0), 0));
+    scene.studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_for_what_is_not_there_ends_quietly() {
+    let scene = Scene::set().await;
+    let (generation, account) =
+        (atelier_domain::GenerationId(scene.studio.node.studio.write.fresh_id()), scene.account);
+    let ledger = atelier_domain::LedgerId::live(account);
+    let at = scene.studio.node.studio.write.now();
+    let pieces = [
+        Work::RenderGeneration { generation },
+        Work::TimeOutGeneration { generation, at },
+        Work::VoidHold { ledger, generation },
+        Work::CaptureHold { ledger, generation, amount: atelier_domain::Credits::new(100) },
+        Work::DeleteMedia { generation },
+    ];
+    let head = scene.studio.head().await;
+    for (number, work) in pieces.iter().enumerate() {
+        enqueue(&scene.studio.database.pool, &format!("test:nothing:{number}"), work).await.expect("work is enqueued");
+    }
+    scene.studio.drain().await;
+    let left: i64 = sqlx::query_scalar("select count(*) from process_work where id like 'test:%'")
+        .fetch_one(&scene.studio.database.pool)
+        .await
+        .expect("the work list answers");
+    assert_eq!((left, scene.studio.head().await), (0, head), "a refusal is an answer");
+    scene.studio.stop().await;
+}

@@ -1,0 +1,149 @@
+//! Idempotency-Key: the same request is the same job, paid once; another request is a conflict; a refusal uses no key up (L04-L07).
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::{balance, picture};
+use crate::harness::TestStudio;
+
+async fn with_key(name: &str, studio: &TestStudio) -> String {
+    let person = studio.newcomer(name).await;
+    studio.api_key(&person).await.1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l04_l07_a_repeat_is_the_same_job_and_another_body_is_a_conflict() {
+    let studio = TestStudio::start().await;
+    let key = with_key("ada", &studio).await;
+    let header = [("idempotency-key", "order-1")];
+    let first = studio.post_with("/v1/generate", &key, &picture(), &header).await;
+    assert_eq!(first.status.as_u16(), 200);
+    assert!(!first.headers.contains_key("idempotency-hit"));
+    studio.drain().await;
+    let head = studio.head().await;
+    let mut said_in_full = picture();
+    (said_in_full["num_images"], said_in_full["seed"]) = (json!(1), json!(null));
+    for body in [picture(), said_in_full] {
+        let again = studio.post_with("/v1/generate", &key, &body, &header).await;
+        assert_eq!(
+            (again.status.as_u16(), &again.headers["idempotency-hit"]),
+            (200, &"true".parse().expect("a value"))
+        );
+        let (again, first) = (again.json(), first.json());
+        for member in ["request_id", "credits_used", "seed"] {
+            assert_eq!(again[member], first[member], "{member}");
+        }
+    }
+    let mut other = picture();
+    for (field, value) in
+        [("prompt", json!("A calm ocean at dusk")), ("width", json!(65)), ("seed", json!(1)), ("publish", json!(true))]
+    {
+        other[field] = value;
+        let conflict = studio.post_with("/v1/generate", &key, &other, &header).await;
+        assert_eq!(
+            (conflict.status.as_u16(), &conflict.json()["error"]),
+            (409, &json!("idempotency_conflict")),
+            "{field}"
+        );
+    }
+    studio.drain().await;
+    assert_eq!(studio.head().await, head, "nothing was written");
+    assert_eq!((studio.events_named("HoldPlaced").await, balance(&studio, &key).await), (1, (400, 0)));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l07_a_refused_request_does_not_use_its_key_up() {
+    let studio = TestStudio::start().await;
+    let key = with_key("ada", &studio).await;
+    let refused = [
+        (json!({ "prompt": "x", "model": "nano-banana-pro" }), 402),
+        (json!({ "prompt": "x", "model": "z-image-turbo", "max_credits": 1 }), 402),
+        (json!({ "prompt": "x", "model": "z-image-turbo", "width": 63 }), 400),
+        (json!({ "prompt": "", "model": "z-image-turbo" }), 400),
+        (json!({ "prompt": "x", "model": "nobody's" }), 422),
+        (json!({ "prompt": "x", "model": "z-image-turbo", "publish": false }), 403),
+    ];
+    for (number, (body, status)) in refused.iter().enumerate() {
+        let name = format!("key-{number}");
+        let header = [("idempotency-key", name.as_str())];
+        let answer = studio.post_with("/v1/generate", &key, body, &header).await;
+        assert_eq!(answer.status.as_u16(), *status, "{body}");
+        if number < 4 {
+            let answer = studio.post_with("/v1/generate", &key, &picture(), &header).await;
+            assert_eq!(answer.status.as_u16(), 200, "the key of {body} is free: {}", answer.text);
+            assert!(!answer.headers.contains_key("idempotency-hit"));
+        }
+    }
+    assert_eq!(balance(&studio, &key).await, (100, 0));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l05_sixteen_copies_at_once_are_one_job_paid_once() {
+    let studio = TestStudio::start().await;
+    let key = with_key("ada", &studio).await;
+    // Each round is another throw of the dice: who holds first, who resumes whom.
+    for round in 1..=5 {
+        let name = format!("round-{round}");
+        let header = [("idempotency-key", name.as_str())];
+        let body = picture();
+        let copies = (0..16).map(|_| studio.post_with("/v1/generate", &key, &body, &header));
+        let answers = join_all(copies).await;
+        for answer in &answers {
+            assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+        }
+        let ids: BTreeSet<String> = answers.iter().map(|answer| answer.json()["request_id"].to_string()).collect();
+        let seeds: BTreeSet<String> = answers.iter().map(|answer| answer.json()["seed"].to_string()).collect();
+        assert_eq!((ids.len(), seeds.len()), (1, 1), "one job");
+        let hits = answers.iter().filter(|answer| answer.headers.contains_key("idempotency-hit")).count();
+        assert_eq!(hits, 15, "one of them made it");
+        studio.drain().await;
+        assert_eq!(balance(&studio, &key).await, (500 - 100 * round, 0), "paid once");
+        for name in ["HoldPlaced", "GenerationRequested", "GenerationSucceeded", "HoldCaptured"] {
+            assert_eq!(studio.events_named(name).await, round, "{name}");
+        }
+    }
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_two_accounts_never_meet() {
+    let studio = TestStudio::start().await;
+    let (ada, ben) = (with_key("ada", &studio).await, with_key("ben", &studio).await);
+    let header = [("idempotency-key", "the-same")];
+    let first = studio.post_with("/v1/generate", &ada, &picture(), &header).await;
+    let mut other = picture();
+    other["prompt"] = json!("Another one");
+    let second = studio.post_with("/v1/generate", &ben, &other, &header).await;
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200), "{}", second.text);
+    assert!(first.json()["request_id"] != second.json()["request_id"]);
+    assert!(!second.headers.contains_key("idempotency-hit"));
+    assert_eq!((balance(&studio, &ada).await, balance(&studio, &ben).await), ((400, 0), (400, 0)));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_key_is_refused_and_a_long_one_is_not() {
+    let studio = TestStudio::start().await;
+    let key = with_key("ada", &studio).await;
+    let (longest, too_long) = ("k".repeat(200), "k".repeat(201));
+    for wrong in ["", "two words", "slash/", "quote\"", "schlüssel", &too_long] {
+        for path in ["/v1/generate", "/v1/generations"] {
+            let answer = studio.post_with(path, &key, &picture(), &[("idempotency-key", wrong)]).await;
+            let said = answer.json();
+            assert_eq!((answer.status.as_u16(), &said["error"]), (400, &json!("invalid_field")), "{wrong}");
+            assert!(said["field"].as_str().is_some_and(|field| field.to_lowercase().contains("idempotency")), "{said}");
+        }
+    }
+    let twice = [("idempotency-key", "a"), ("idempotency-key", "a")];
+    assert_eq!(studio.post_with("/v1/generate", &key, &picture(), &twice).await.status.as_u16(), 400, "given twice");
+    assert_eq!(studio.events_named("HoldPlaced").await, 0);
+    for right in ["a", "A.b_c:d-9", &longest] {
+        let answer = studio.post_with("/v1/generate", &key, &picture(), &[("idempotency-key", right)]).await;
+        assert_eq!(answer.status.as_u16(), 200, "{right}");
+    }
+    studio.stop().await;
+}
