@@ -56,10 +56,11 @@ create trigger events_append_only before update or delete or truncate on events
 --   ours       an earlier, unanswered call of the same append had already written it
 --   repeat     its idempotency key was used with the same fingerprint; stored_result is the first answer
 --   other_body its idempotency key was used with another fingerprint
---   conflict   another append took its place in the stream, or stands under it in this batch and failed
+--   conflict   another append took its place in the stream, what it was decided on is not there, or an append beneath it in
+--              this batch failed
 -- The lock comes first; only then, in fresh statement snapshots, is the last position read. So positions are dense and
 -- in commit order, whatever the number of writers (property 1). The common case is two set-based inserts; only when a
--- unique key objects is the batch gone through append by append.
+-- unique key objects, or what an append was decided on is missing, is the batch gone through append by append.
 create function append_events(
     appends integer[], aggregate_types text[], aggregate_ids text[], sequences bigint[],
     event_types text[], event_versions text[], payloads text[], metadatas text[],
@@ -76,12 +77,15 @@ declare
     head     bigint;
     head_at  timestamptz;
     stamp    timestamptz;
-    one      integer;
+    one      record;
+    k        integer;
     found_at bigint;
     failed   text[] := '{}';
     stream   text;
     kept     record;
 begin
+    -- Whatever the caller's session says: an acknowledged append is durable.
+    perform set_config('synchronous_commit', 'on', true);
     perform pg_advisory_xact_lock(4713951028541);
     select e.position, e.recorded_at into head, head_at from events e order by e.position desc limit 1;
     head := coalesce(head, 0);
@@ -92,6 +96,12 @@ begin
                head + u.place, u.event_id, u.decided_at, stamp
         from unnest(aggregate_types, aggregate_ids, sequences, event_types, event_versions, payloads, metadatas, event_ids, decided_ats)
              with ordinality as u (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, event_id, decided_at, place);
+        if exists (select from unnest(aggregate_types, aggregate_ids, sequences) as u (aggregate_type, aggregate_id, sequence)
+                   where u.sequence > 1 and not exists (
+                       select from events e where e.aggregate_type = u.aggregate_type and e.aggregate_id = u.aggregate_id
+                       and e.sequence = u.sequence - 1)) then
+            raise unique_violation;
+        end if;
         if cardinality(keys) > 0 then
             insert into idempotency_keys
             select k.account_id, k.key, k.fingerprint, k.result, head + last.place, stamp
@@ -106,34 +116,38 @@ begin
     exception when unique_violation then
         null;
     end;
-    for one in select distinct u.append from unnest(appends) as u (append) order by 1 loop
-        stream := aggregate_types[array_position(appends, one)] || ' ' || aggregate_ids[array_position(appends, one)];
-        stored_result := null;
+    for one in select u.append, min(u.place)::integer as first, max(u.place)::integer as last
+               from unnest(appends) with ordinality as u (append, place) group by u.append order by u.append loop
+        stream := aggregate_types[one.first] || ' ' || aggregate_ids[one.first];
+        k := array_position(key_appends, one.append);
+        append := one.append; last_position := null; stored_result := null;
         begin
-            if stream = any (failed) then
+            if stream = any (failed)
+               -- What it was decided on must be there: a unique key finds what is too many, not what is missing.
+               or sequences[one.first] > 1 and not exists (
+                   select from events e where e.aggregate_type = aggregate_types[one.first] and e.aggregate_id = aggregate_ids[one.first]
+                   and e.sequence = sequences[one.first] - 1) then
                 raise unique_violation;
             end if;
             insert into events
             select u.aggregate_type, u.aggregate_id, u.sequence, u.event_type, u.event_version, u.payload::json, u.metadata::json,
-                   head + row_number() over (order by u.place), u.event_id, u.decided_at, stamp
-            from unnest(appends, aggregate_types, aggregate_ids, sequences, event_types, event_versions, payloads, metadatas, event_ids, decided_ats)
-                 with ordinality as u (append, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, event_id, decided_at, place)
-            where u.append = one;
-            get diagnostics found_at = row_count;
-            insert into idempotency_keys
-            select k.account_id, k.key, k.fingerprint, k.result, head + found_at, stamp
-            from unnest(key_appends, key_accounts, keys, fingerprints, results) as k (append, account_id, key, fingerprint, result)
-            where k.append = one;
-            head := head + found_at;
-            append := one; verdict := 'written'; last_position := head;
+                   head + u.place, u.event_id, u.decided_at, stamp
+            from unnest(aggregate_types[one.first:one.last], aggregate_ids[one.first:one.last], sequences[one.first:one.last],
+                        event_types[one.first:one.last], event_versions[one.first:one.last], payloads[one.first:one.last],
+                        metadatas[one.first:one.last], event_ids[one.first:one.last], decided_ats[one.first:one.last])
+                 with ordinality as u (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, event_id, decided_at, place);
+            if k is not null then
+                insert into idempotency_keys
+                values (key_accounts[k], keys[k], fingerprints[k], results[k], head + one.last - one.first + 1, stamp);
+            end if;
+            head := head + one.last - one.first + 1;
+            verdict := 'written'; last_position := head;
         exception when unique_violation then
-            append := one; last_position := null;
-            select max(e.position) into found_at
-            from unnest(appends, aggregate_types, aggregate_ids, sequences, event_ids) as u (append, aggregate_type, aggregate_id, sequence, event_id)
-            join events e using (aggregate_type, aggregate_id, sequence, event_id) where u.append = one;
-            select s.fingerprint = k.fingerprint as same, s.result, s.position into kept
-            from unnest(key_appends, key_accounts, keys, fingerprints) as k (append, account_id, key, fingerprint)
-            join idempotency_keys s using (account_id, key) where k.append = one;
+            select e.position into found_at from events e
+            where e.aggregate_type = aggregate_types[one.last] and e.aggregate_id = aggregate_ids[one.last]
+              and e.sequence = sequences[one.last] and e.event_id = event_ids[one.last];
+            select s.fingerprint = fingerprints[k] as same, s.result, s.position into kept
+            from idempotency_keys s where s.account_id = key_accounts[k] and s.key = keys[k];
             if found_at is not null then
                 verdict := 'ours'; last_position := found_at;
             elsif kept.same then

@@ -10,7 +10,9 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use uuid::Uuid;
 
-use crate::event_store::{Append, AppendError, Appended, EventStore, IdempotencyKey, NewEvent, Position, StreamId};
+use crate::event_store::{
+    Append, AppendError, Appended, EventStore, IdempotencyKey, NewEvent, Position, StoredEvent, StreamId,
+};
 use crate::ports::{Clock, fresh_id};
 
 /// How often a command is decided again after somebody else's append, before it is a typed conflict.
@@ -171,9 +173,7 @@ impl CommandPath {
         })?;
         let mut loaded = Loaded { state: A::default(), sequence: 0, position: Position(0), decided_at: None };
         for stored in events {
-            let event: A::Event = serde_json::from_str(&stored.payload).map_err(|error| {
-                CommandError::Internal(format!("{} at {:?}: {error}", stored.event_type, stored.position))
-            })?;
+            let event: A::Event = decode(&stored)?;
             loaded.state.apply(event);
             loaded.sequence = stored.sequence;
             loaded.position = stored.position;
@@ -295,6 +295,15 @@ impl CommandPath {
         }
         Ok(stored)
     }
+}
+
+/// An event of the stream, if this program knows this version of it: one of a newer release must not be guessed at.
+fn decode<E: DomainEvent, R>(stored: &StoredEvent) -> Result<E, CommandError<R>> {
+    let unknown =
+        |what: &str| CommandError::Internal(format!("{} at {:?}: {what}", stored.event_type, stored.position));
+    let event: E = serde_json::from_str(&stored.payload).map_err(|error| unknown(&error.to_string()))?;
+    let same = event.event_type() == stored.event_type && event.event_version() == stored.event_version;
+    if same { Ok(event) } else { Err(unknown(&format!("unknown version {}", stored.event_version))) }
 }
 
 fn stream<A: Aggregate>(id: &str) -> StreamId {

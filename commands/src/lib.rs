@@ -2,6 +2,7 @@
 
 pub mod command_path;
 pub mod event_store;
+mod idempotency;
 pub mod media_link;
 pub mod ports;
 pub mod process;

@@ -1,25 +1,71 @@
 //! What every event carries beside its payload (DESIGN 3, property 7).
 
+use std::fmt;
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
 use crate::{AccountId, ApiKeyId, EventId, LogEvent};
 
-/// Who caused an event. Random ids only, nothing personal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Who caused an event. Random ids only, nothing personal. Stored as text, as every value of the metadata is: the stock
+/// repository's readers expect a map of strings.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// Nobody signed in: sign-up, sign-in.
     Anonymous,
-    /// The account itself, by a session.
+    /// The account itself, by a session: `account:<id>`.
     Account(AccountId),
-    /// The account, by one of its API keys.
+    /// The account, by one of its API keys: `api_key:<id>`.
     ApiKey(ApiKeyId),
-    /// A process manager, by its name.
+    /// A process manager, by its name: `process:<name>`.
     Process(String),
     /// The operator's command line or the demo studio.
     Operator,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Account(id) => write!(f, "account:{id}"),
+            Self::ApiKey(id) => write!(f, "api_key:{id}"),
+            Self::Process(name) => write!(f, "process:{name}"),
+            Self::Operator => f.write_str("operator"),
+        }
+    }
+}
+
+/// The text names no kind of actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an actor")]
+pub struct UnknownActor;
+
+impl FromStr for Actor {
+    type Err = UnknownActor;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "anonymous" => Ok(Self::Anonymous),
+            None if text == "operator" => Ok(Self::Operator),
+            Some(("account", id)) => id.parse().map(Self::Account).map_err(|_| UnknownActor),
+            Some(("api_key", id)) => id.parse().map(Self::ApiKey).map_err(|_| UnknownActor),
+            Some(("process", name)) => Ok(Self::Process(name.to_owned())),
+            None | Some(_) => Err(UnknownActor),
+        }
+    }
+}
+
+impl Serialize for Actor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
 }
 
 /// The metadata stored beside an event's payload.

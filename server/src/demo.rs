@@ -114,10 +114,11 @@ async fn make(node: &Node) -> Outcome<String> {
         environment: Environment::Live,
         scopes: None,
         expires_at: None,
+        idempotency_key: None,
     };
     let created = key.run(&node.studio.write, &context).await?;
     settle(node).await?;
-    Ok(created.secret.expose().to_owned())
+    Ok(created.secret.ok_or("a new API key has its secret")?.expose().to_owned())
 }
 
 async fn sign_up(node: &Node, context: &CommandContext, creator: &Creator) -> Outcome<AccountId> {

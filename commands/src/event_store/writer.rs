@@ -230,10 +230,12 @@ fn again(error: &Error) {
 }
 
 /// Errors that say something about the server's moment, not about the batch: shutting down, starting, too many connections,
-/// out of disk or memory, read-only after a failover, killed by an operator, a lock or serialisation failure.
+/// out of disk or memory, read-only after a failover, killed by an operator, a lock or serialisation failure,
+/// a full notification queue.
 fn passes_by_itself(code: &SqlState) -> bool {
     let code = code.code();
-    ["08", "25", "40", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) || code == "55P03"
+    ["08", "25", "40", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class))
+        || matches!(code, "55P03" | "54000")
 }
 
 async fn connect(config: &tokio_postgres::Config) -> Result<(Client, Statement), Error> {

@@ -10,8 +10,9 @@ use atelier_vault::ApiKeySecret;
 use atelier_vault::credential_rows::api_keys::{self, NewApiKey};
 use chrono::{DateTime, Utc};
 
-use crate::command_path::CommandContext;
+use crate::command_path::{CommandContext, CommandError, Executed};
 use crate::event_store::Position;
+use crate::idempotency;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
 
@@ -28,6 +29,8 @@ pub struct CreateApiKey {
     pub scopes: Option<Vec<String>>,
     /// Its end, if any (B13).
     pub expires_at: Option<DateTime<Utc>>,
+    /// A repeat with the same key and the same input is the same API key, without its secret.
+    pub idempotency_key: Option<String>,
 }
 
 /// A new key, with its secret for the one time it is shown.
@@ -35,8 +38,8 @@ pub struct CreateApiKey {
 pub struct CreatedApiKey {
     /// The key's id.
     pub key: ApiKeyId,
-    /// The key itself.
-    pub secret: ApiKeySecret,
+    /// The key itself; `None` for a repeat, because it is not kept.
+    pub secret: Option<ApiKeySecret>,
     /// The position to read from.
     pub position: Position,
 }
@@ -50,6 +53,14 @@ impl CreateApiKey {
         let label = in_field("label", KeyLabel::parse(&self.label))?;
         let scopes = self.scopes()?;
         let key = ApiKeyId(write.fresh_id());
+        let meaning = serde_json::json!(["createApiKey", label.as_ref(), self.environment, scopes, self.expires_at]);
+        let sent = self.idempotency_key.as_deref();
+        let idempotency = idempotency::key(write, self.account, sent, &meaning, key.to_string())?;
+        let repeat =
+            write.path.repeat::<Account>(idempotency.as_ref()).await.map_err(|error| error.map(Refusal::from))?;
+        if let Some(Executed::Repeat { result, position }) = repeat {
+            return repeated(&result, position);
+        }
         let secret = ApiKeySecret::generate(self.environment, write.ports.random.as_ref());
         let names: Vec<String> = scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
         let row = NewApiKey {
@@ -76,7 +87,7 @@ impl CreateApiKey {
         {
             Ok(executed) => executed,
             Err(error) => {
-                if matches!(error, crate::CommandError::Refused(_)) {
+                if matches!(error, CommandError::Refused(_)) {
                     api_keys::remove(&write.pool, key).await?;
                 }
                 return Err(error.map(Refusal::from));
@@ -85,7 +96,7 @@ impl CreateApiKey {
         if !api_keys::activate(&write.pool, key).await? {
             return Err(Refusal::new(RefusalCode::NotFound, "The key was withdrawn before it was ready.").into());
         }
-        Ok(CreatedApiKey { key, secret, position: executed.position() })
+        Ok(CreatedApiKey { key, secret: Some(secret), position: executed.position() })
     }
 
     fn scopes(&self) -> Result<Vec<KeyScope>, UseCaseError> {
@@ -100,4 +111,9 @@ impl CreateApiKey {
         };
         names.iter().map(parse).collect()
     }
+}
+
+fn repeated(result: &str, position: Position) -> Result<CreatedApiKey, UseCaseError> {
+    let key = result.parse().map_err(|_| CommandError::Internal("a stored idempotency result is not an id".into()))?;
+    Ok(CreatedApiKey { key, secret: None, position })
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::GrantCredits;
 use crate::command_path::{CommandContext, CommandError, Executed, Loaded, Target};
 use crate::event_store::{IdempotencyKey, Position};
+use crate::idempotency;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::WriteSide;
 
@@ -271,13 +272,6 @@ impl RequestGeneration {
         priced: &Priced,
         generation: GenerationId,
     ) -> Result<Option<IdempotencyKey>, UseCaseError> {
-        let Some(key) = self.idempotency_key.clone() else { return Ok(None) };
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
-        if key.is_empty() || key.len() > 200 || !key.bytes().all(allowed) {
-            return Err(
-                Refusal::field("idempotency_key", "idempotency_key must have 1 to 200 of A-Z a-z 0-9 . _ : -").into()
-            );
-        }
         let meaning = serde_json::json!([
             "generate",
             self.environment,
@@ -290,8 +284,8 @@ impl RequestGeneration {
             self.publish,
             self.max_credits
         ]);
-        let fingerprint = write.secrets.fingerprint(self.account, meaning.to_string().as_bytes());
-        Ok(Some(IdempotencyKey { account: self.account, key, fingerprint, result: generation.to_string() }))
+        let result = generation.to_string();
+        idempotency::key(write, self.account, self.idempotency_key.as_deref(), &meaning, result)
     }
 }
 

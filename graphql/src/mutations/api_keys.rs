@@ -26,6 +26,8 @@ pub struct CreateApiKeyInput {
     scopes: Option<Vec<String>>,
     /// Its end, if it shall have one.
     expires_at: Option<DateTime<Utc>>,
+    /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same API key, without its secret.
+    idempotency_key: Option<String>,
 }
 
 payload! {
@@ -35,6 +37,8 @@ payload! {
         id: ID,
         /// The key itself: keep it now, it cannot be shown again.
         secret: String,
+        /// Whether the secret is here: false for a repeat, because it is not kept.
+        secret_available: bool,
         /// The start of the key, as lists show it.
         prefix: String,
     }
@@ -64,12 +68,14 @@ impl ApiKeyMutation {
             environment: input.environment.map_or(DomainEnvironment::Live, Into::into),
             scopes: input.scopes,
             expires_at: input.expires_at,
+            idempotency_key: input.idempotency_key,
         };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(created) => CreateApiKeyPayload {
                 id: Some(GlobalId::ApiKey(created.key).into()),
-                secret: Some(created.secret.expose().to_owned()),
-                prefix: Some(created.secret.prefix().to_owned()),
+                secret_available: Some(created.secret.is_some()),
+                prefix: created.secret.as_ref().map(|secret| secret.prefix().to_owned()),
+                secret: created.secret.map(|secret| secret.expose().to_owned()),
                 position: Some(sides.read.token(created.position.0)),
                 ..Default::default()
             },

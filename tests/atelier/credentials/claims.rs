@@ -129,3 +129,37 @@ async fn design_4_many_who_want_a_stale_name_get_it_once() {
     assert_eq!(studio.names("Account", &dead.to_string()).await, ["AccountAbandoned"]);
     studio.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u27_of_many_pairs_at_once_one_gets_both_names_and_the_others_neither() {
+    let studio = TestStudio::start().await;
+    let write = &studio.node.studio.write;
+    let by_name = write.blind_index.digest(IndexKind::Username, "ada");
+    let contenders: Vec<_> = (0..20)
+        .map(|number| {
+            let by_email = write.blind_index.digest(IndexKind::Email, &format!("person{number}@example.com"));
+            (AccountId(write.fresh_id()), by_email)
+        })
+        .collect();
+    let claim = |(account, by_email)| async move {
+        claims::claim_pair(&write.pool, account, &by_email, &by_name, write.now()).await.expect("the rows answer")
+    };
+    let outcomes = join_all(contenders.iter().copied().map(claim)).await;
+    let won: Vec<_> =
+        outcomes.iter().zip(&contenders).filter(|(outcome, _)| **outcome == ClaimOutcome::Claimed).collect();
+    let [(_, (winner, _))] = won.as_slice() else { panic!("one wins: {outcomes:?}") };
+    for (outcome, (account, by_email)) in outcomes.iter().zip(&contenders) {
+        let email = claims::find(&write.pool, by_email).await.expect("the rows answer");
+        if account == winner {
+            assert_eq!(email.map(|claim| claim.account), Some(*account));
+            // Again is harmless.
+            assert_eq!(claim((*account, *by_email)).await, ClaimOutcome::Claimed);
+        } else {
+            assert!(
+                matches!(outcome, ClaimOutcome::Taken { kind: IndexKind::Username, holder } if holder.account == *winner)
+            );
+            assert_eq!(email, None, "neither without the other");
+        }
+    }
+    studio.stop().await;
+}

@@ -71,9 +71,9 @@ fn d3_metadata_beside_events_stays_as_it_is_stored() {
     let id = Uuid::from_u128(7);
     stored_as!(Actor {
         Anonymous => "anonymous",
-        Account(AccountId(id)) => json!({ "account": id }),
-        ApiKey(ApiKeyId(id)) => json!({ "api_key": id }),
-        Process("welcome".to_owned()) => json!({ "process": "welcome" }),
+        Account(AccountId(id)) => format!("account:{id}"),
+        ApiKey(ApiKeyId(id)) => format!("api_key:{id}"),
+        Process("welcome".to_owned()) => "process:welcome",
         Operator => "operator",
     });
     let metadata = EventMetadata { actor: Actor::Operator, correlation_id: id, causation_id: Uuid::from_u128(8) };

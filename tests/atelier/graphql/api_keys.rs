@@ -138,3 +138,26 @@ async fn a1_nobody_revokes_or_lists_another_ones_key() {
     assert_eq!(listed(&studio, &ada).await["edges"], json!([]));
     studio.stop().await;
 }
+
+/// DESIGN 6: making a key is idempotent too, but a repeat has no secret, because it is not kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn l04_l07_a_repeated_creation_is_the_same_key_without_its_secret() {
+    const KEYED: &str = "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) \
+        { id secret secretAvailable userErrors { code field } position } }";
+    let studio = TestStudio::start().await;
+    let ada = studio.newcomer("ada").await;
+    let input = json!({ "input": { "label": "ci", "idempotencyKey": "once" } });
+    let copies = (0..8).map(|_| studio.mutate(Some(&ada.token), KEYED, input.clone()));
+    let answers = futures::future::join_all(copies).await;
+    let shown: Vec<&Value> = answers.iter().filter(|answer| answer["secretAvailable"] == json!(true)).collect();
+    assert_eq!(shown.len(), 1, "the secret is shown once: {answers:?}");
+    assert!(answers.iter().all(|answer| answer["id"] == shown[0]["id"]), "one key");
+    assert!(answers.iter().all(|answer| answer["secret"].is_string() == (answer["secretAvailable"] == json!(true))));
+    let secret = shown[0]["secret"].as_str().expect("shown").to_owned();
+    assert_eq!(studio.get("/v1/models", Some(&secret)).await.status.as_u16(), 200, "and it is the one that works");
+    assert_eq!((rows(&studio).await, studio.events_named("ApiKeyCreated").await), (1, 1), "twins leave nothing behind");
+    let other = json!({ "input": { "label": "another", "idempotencyKey": "once" } });
+    let answer = studio.graphql_raw(Some(&ada.token), KEYED, other).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], json!("IDEMPOTENCY_CONFLICT"));
+    studio.stop().await;
+}

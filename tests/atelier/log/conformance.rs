@@ -71,8 +71,10 @@ async fn p9_an_append_is_loaded_as_it_was_given([node, other]: Nodes) {
 }
 
 async fn p2_a_stale_append_conflicts_and_writes_nothing([node, other]: Nodes) {
+    assert_eq!(node.append(append("one", 5)).await, Err(AppendError::Conflict), "what it stands on is not there");
     written(node.append(append("one", 0)).await);
     assert_eq!(other.append(append("one", 0)).await, Err(AppendError::Conflict), "the stream exists");
+    assert_eq!(other.append(append("one", 3)).await, Err(AppendError::Conflict), "ahead of its stream");
     written(other.append(append("one", 1)).await);
     let head = node.head().await.expect("a head");
     // Its second and third event would have had free places: all or none.

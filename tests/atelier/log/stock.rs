@@ -1,5 +1,7 @@
 //! The log stays readable by `postgres-es` 0.5's own repository (DESIGN 2): the same stream folds to the same state.
 
+use std::collections::HashMap;
+
 use std::sync::Arc;
 
 use atelier_commands::command_path::Target;
@@ -57,7 +59,10 @@ async fn d2_a_stream_of_ours_is_read_and_folded_by_the_stock_repository() {
     let mut stock = CreditLedger::default();
     for event in &stored {
         assert_eq!((event.aggregate_type.as_str(), event.aggregate_id.as_str()), (CreditLedger::TYPE, ledger.as_str()));
-        assert!(event.metadata["actor"]["account"] == account.to_string(), "{}", event.metadata);
+        // What cqrs-es reads metadata as.
+        let metadata: HashMap<String, String> =
+            serde_json::from_value(event.metadata.clone()).expect("a map of strings");
+        assert_eq!(metadata["actor"], format!("account:{account}"));
         let event: CreditLedgerEvent = serde_json::from_value(event.payload.clone()).expect("our event");
         stock.apply(event);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::{balance, picture};
+use super::{balance, picture, wire};
 use crate::harness::TestStudio;
 
 async fn with_key(name: &str, studio: &TestStudio) -> String {
@@ -50,6 +50,11 @@ async fn l04_l07_a_repeat_is_the_same_job_and_another_body_is_a_conflict() {
     }
     studio.drain().await;
     assert_eq!(studio.head().await, head, "nothing was written");
+    // U06: once its job is deleted, a repeat is told so, and makes no other one.
+    let delete = format!("DELETE /v1/generations/{}", first.json()["request_id"].as_str().expect("an id"));
+    assert_eq!(wire::with_key(&studio, &delete, &key, "").await.status, 200);
+    let gone = studio.post_with("/v1/generate", &key, &picture(), &header).await;
+    assert_eq!((gone.status.as_u16(), &gone.json()["error"]), (410, &json!("gone")));
     assert_eq!((studio.events_named("HoldPlaced").await, balance(&studio, &key).await), (1, (400, 0)));
     studio.stop().await;
 }

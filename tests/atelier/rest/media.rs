@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use atelier_commands::ports::Clock;
+use atelier_commands::ports::{Clock, MediaKey};
 use atelier_commands::{WriteSide, media_link};
+use atelier_domain::{AccountId, GenerationId};
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{picture, wire};
@@ -81,11 +83,18 @@ async fn a30_a_link_serves_its_object_while_it_lives_and_nothing_else_ever() {
     let young = media_link::sign(&ago(&studio, TimeDelta::minutes(59)), object);
     let old = media_link::sign(&ago(&studio, TimeDelta::minutes(61)), object);
     assert_eq!((follow(&studio, &young).await, follow(&studio, &old).await), (200, 403), "an hour");
+    // A file of an attempt that died, which is stored and is no output of its job.
+    let write = &studio.node.studio.write;
+    let mut parts = object.split('/').map(|part| part.parse::<uuid::Uuid>().expect("an id"));
+    let (account, generation) = (AccountId(parts.next().expect("whose")), GenerationId(parts.next().expect("which")));
+    let orphan = MediaKey { account, generation, attempt: 9, index: 0, extension: "png".to_owned() };
+    write.ports.media.put(&orphan, Bytes::from_static(b"\x89PNG")).await.expect("a file is stored");
     // Even signed by us, what is no output of a job is not served.
     let (folder, _) = object.rsplit_once('/').expect("a folder");
     let keys = std::fs::read_dir(studio.data.path().join("keys")).expect("the key folder").count();
     assert!(keys > 0, "there is something to steal");
     for path in [
+        orphan.path(),
         format!("{folder}/1.png"),
         format!("{folder}/../../../../keys/index/1"),
         format!("{folder}/%2e%2e/%2e%2e/%2e%2e/%2e%2e/keys/index/1"),

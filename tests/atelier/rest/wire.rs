@@ -1,12 +1,17 @@
 //! One HTTP/1.1 exchange as bytes on a socket: nothing is tidied up on the way, as a client library would.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::harness::TestStudio;
+
+/// How long an answer may take; `/v1/generate` waits 30 seconds for its job at most.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An answer as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +54,8 @@ pub async fn send(studio: &TestStudio, line: &str, headers: &[(&str, &str)], bod
     bytes.extend_from_slice(body);
     socket.write_all(&bytes).await.expect("the request is sent");
     let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).await.expect("the answer arrives");
+    let read = timeout(PATIENCE, socket.read_to_end(&mut answer)).await;
+    read.unwrap_or_else(|_| panic!("{line} is not answered")).expect("the answer arrives");
     parse(&String::from_utf8_lossy(&answer))
 }
 
