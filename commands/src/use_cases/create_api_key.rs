@@ -83,11 +83,16 @@ impl CreateApiKey {
             expires_at: self.expires_at,
             now,
         };
-        let executed = match write.path.execute::<Account>(&account_target(self.account), context, None, command).await
-        {
+        let target = account_target(self.account);
+        let executed = match write.path.execute::<Account>(&target, context, idempotency.as_ref(), command).await {
+            // A twin was faster: its key is the one.
+            Ok(Executed::Repeat { result, position }) => {
+                api_keys::remove(&write.pool, key).await?;
+                return repeated(&result, position);
+            }
             Ok(executed) => executed,
             Err(error) => {
-                if matches!(error, CommandError::Refused(_)) {
+                if matches!(error, CommandError::Refused(_) | CommandError::Conflict | CommandError::KeyReused) {
                     api_keys::remove(&write.pool, key).await?;
                 }
                 return Err(error.map(Refusal::from));
