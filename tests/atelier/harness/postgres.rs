@@ -96,13 +96,6 @@ async fn start() -> TestServer {
     TestServer { postgres, _watchdog: watchdog }
 }
 
-impl TestServer {
-    /// Where the server keeps its files.
-    pub fn data_directory(&self) -> &std::path::Path {
-        self.postgres.data_directory()
-    }
-}
-
 impl TestDatabase {
     /// A fresh, migrated database.
     pub async fn fresh() -> Self {

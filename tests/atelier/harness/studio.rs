@@ -35,8 +35,6 @@ pub struct TestStudio {
 pub struct Person {
     /// The address.
     pub email: String,
-    /// The handle.
-    pub username: String,
     /// The session's token.
     pub token: String,
 }
@@ -145,7 +143,7 @@ impl TestStudio {
         let input = json!({ "input": { "email": email, "password": PASSWORD } });
         let signed_in = self.mutate(None, sign_in, input).await;
         let token = signed_in["token"].as_str().expect("a token").to_owned();
-        Person { email, username: username.to_owned(), token }
+        Person { email, token }
     }
 
     /// The token of the newest verification mail to an address.
