@@ -47,11 +47,14 @@ impl Watchdog {
         let pid = postgres.postmaster_pid();
         // SIGINT is PostgreSQL's fast shutdown. The folder goes once the process is gone.
         let script = "cat >/dev/null; kill -INT \"$1\" 2>/dev/null; n=0; \
-                      while kill -0 \"$1\" 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done; rm -rf \"$2\" \"$3\"";
+                      while kill -0 \"$1\" 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done; rm -rf \"$2\" \"$3\" \"$4\"";
         let data = postgres.data_directory().parent().unwrap_or(folder);
+        let running = std::fs::read_to_string(postgres.data_directory().join("postmaster.pid"));
+        let running = running.expect("a running server says where it is");
+        let socket = running.lines().nth(4).expect("its socket's folder stands in the fifth line");
         let child = Command::new("sh")
             .args(["-c", script, "watchdog", &pid.to_string()])
-            .args([folder, data])
+            .args([folder, data, std::path::Path::new(socket)])
             .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

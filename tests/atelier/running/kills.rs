@@ -4,24 +4,32 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
+use sqlx::{Executor, PgConnection};
 
 use super::{CREDITS, demo_account, environment, generate, me};
 use crate::harness::process::{Home, kill};
 use crate::harness::visitor::Visitor;
 
-/// What was answered to two commands.
+/// What was answered: the biography is this, one generation was made, another was made and deleted.
 struct Acknowledged {
     bio: &'static str,
-    generation: String,
+    kept: String,
+    deleted: String,
     position: Value,
 }
 
-/// One more generation, and another biography.
-async fn acknowledged(visitor: &Visitor, token: &str, key: &str, bio: &'static str) -> Acknowledged {
-    let update = "mutation($bio: String!) { updateProfile(input: { bio: $bio }) { position userErrors { code } } }";
-    let generation = generate(visitor, key, bio).await;
-    let updated = visitor.graphql(Some(token), update, json!({ "bio": bio })).await;
-    Acknowledged { bio, generation, position: updated["position"].clone() }
+/// The last answer, a deletion, is on the disk by its own append alone: those whose commits would take it along, the followers of
+/// the log, are held still by the connection that is returned.
+async fn acknowledged(home: &Home, visitor: &Visitor, token: &str, bio: &'static str) -> (Acknowledged, PgConnection) {
+    let key = &environment(home)["ATELIER_API_KEY"];
+    let (kept, deleted) = (generate(visitor, key, bio).await, generate(visitor, key, "Not for long").await);
+    let update = "mutation($bio: String!) { updateProfile(input: { bio: $bio }) { userErrors { code } } }";
+    visitor.graphql(Some(token), update, json!({ "bio": bio })).await;
+    let mut holding = home.superuser().await.expect("PostgreSQL runs");
+    holding.execute("begin; lock table checkpoints in share mode").await.expect("the superuser may lock");
+    let delete = "mutation($id: ID!) { deleteGeneration(input: { id: $id }) { position userErrors { code } } }";
+    let position = visitor.graphql(Some(token), delete, json!({ "id": deleted })).await["position"].clone();
+    (Acknowledged { bio, kept, deleted, position }, holding)
 }
 
 /// Everything acknowledged so far is there, once.
@@ -31,12 +39,12 @@ async fn is_kept(visitor: &Visitor, token: &str, all: &[&Acknowledged]) {
     let account = me(visitor, token, &last.position).await;
     assert_eq!(account["profile"]["bio"], json!(last.bio));
     let creations = account["creations"]["edges"].as_array().expect("edges");
-    for Acknowledged { generation: id, .. } in all {
-        let found: Vec<_> = creations.iter().filter(|edge| edge["node"]["id"] == json!(id)).collect();
-        assert_eq!(found.len(), 1, "{id}");
-        assert_eq!(found[0]["node"]["status"], json!("SUCCEEDED"));
+    let found = |id: &String| creations.iter().filter(|edge| edge["node"]["id"] == json!(id)).count();
+    for round in all {
+        assert_eq!((found(&round.kept), found(&round.deleted)), (1, 0), "{}", round.bio);
     }
-    let spent = 100 * i64::try_from(all.len()).expect("a few");
+    assert!(creations.iter().all(|edge| edge["node"]["status"] == json!("SUCCEEDED")), "{creations:?}");
+    let spent = 200 * i64::try_from(all.len()).expect("a few");
     assert_eq!(account["credits"], json!({ "available": CREDITS - spent, "held": 0 }));
 }
 
@@ -46,10 +54,10 @@ async fn g1_what_was_acknowledged_outlives_the_server_and_postgresql() {
     let mut served = home.serve(&["--demo"]);
     let visitor = served.ready().await;
     let told = environment(&home);
-    let key = &told["ATELIER_API_KEY"];
     let token = demo_account(&visitor, &told).await;
-    let first = acknowledged(&visitor, &token, key, "Before the first kill").await;
+    let (first, holding) = acknowledged(&home, &visitor, &token, "Before the first kill").await;
     served.kill();
+    drop(holding);
 
     // Its PostgreSQL lives on, and the next start takes it over as it is.
     let orphan = home.postmaster().expect("the postmaster outlives its owner");
@@ -64,9 +72,10 @@ async fn g1_what_was_acknowledged_outlives_the_server_and_postgresql() {
     assert!(refused.logged.contains("is in use by another atelier process"), "{}", refused.logged);
     assert_eq!(visitor.get("/health/ready", None).await.json()["status"], json!("ready"));
 
-    let second = acknowledged(&visitor, &token, key, "Before the second kill").await;
+    let (second, holding) = acknowledged(&home, &visitor, &token, "Before the second kill").await;
     kill(orphan);
     served.kill();
+    drop(holding);
     let mut served = home.serve(&["--demo"]);
     let visitor = served.ready().await;
     assert_ne!(home.postmaster(), Some(orphan));
