@@ -13,6 +13,7 @@ pub mod revoke_session;
 pub mod set_publish_to_explore;
 pub mod sign_in;
 pub mod sign_up;
+mod test_ledger;
 pub mod update_profile;
 pub mod verify_email;
 

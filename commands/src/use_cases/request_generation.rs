@@ -4,25 +4,20 @@
 //! and the hold is voided, or a repeat with the same key resumes with the same id; after the job, the process manager takes over.
 
 use atelier_domain::account::Account;
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, GrantSource};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand};
 use atelier_domain::generation::{
     Generation, GenerationCommand, GenerationError, GenerationRequest, RequestTerms, Status,
 };
 use atelier_domain::policy::catalogue::{self, Model};
 use atelier_domain::text::Prompt;
-use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, LedgerId, LotId};
-use chrono::{Days, NaiveTime};
-use uuid::Uuid;
+use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, LedgerId};
 
-use super::GrantCredits;
+use super::test_ledger;
 use crate::command_path::{CommandContext, CommandError, Executed, Loaded, Target};
 use crate::event_store::{IdempotencyKey, Position};
 use crate::idempotency;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::WriteSide;
-
-/// What a test ledger is filled up with each day (DESIGN 4).
-const TEST_CREDITS_A_DAY: Credits = Credits::new(10_000);
 
 /// Asks for outputs of a model.
 #[derive(Debug, Clone)]
@@ -140,7 +135,7 @@ impl RequestGeneration {
         let publish = self.publishes(write).await?;
         let ledger = LedgerId { account: self.account, environment: self.environment };
         if self.environment == Environment::Test {
-            refill_test_ledger(write, context, ledger).await?;
+            test_ledger::refill(write, context, ledger).await?;
         }
         let target = Target { id: ledger.to_string(), subject: self.account };
         let hold = |now| CreditLedgerCommand::PlaceHold {
@@ -319,24 +314,4 @@ fn not_completed() -> UseCaseError {
 
 fn to_use_case(error: CommandError<atelier_domain::credit_ledger::CreditLedgerError>) -> UseCaseError {
     error.map(Refusal::from)
-}
-
-/// Opens today's lot of the test ledger; a no-op when it is open. The amount is part of the lot's id, so that a release with
-/// another amount opens another lot.
-async fn refill_test_ledger(write: &WriteSide, context: &CommandContext, ledger: LedgerId) -> Result<(), UseCaseError> {
-    let mut day = write.now().date_naive();
-    for _ in 0..2 {
-        let lot = format!("test credits {day} {TEST_CREDITS_A_DAY}");
-        let lot = LotId(Uuid::new_v5(&ledger.account.0, lot.as_bytes()));
-        let Some(next) = day.checked_add_days(Days::new(1)) else { break };
-        let (amount, expires_at) = (TEST_CREDITS_A_DAY, Some(next.and_time(NaiveTime::MIN).and_utc()));
-        let grant = GrantCredits { ledger, lot, source: GrantSource::Promotional, amount, expires_at };
-        match grant.run(write, context).await {
-            Ok(_) => return Ok(()),
-            // The ledger's own clock is past midnight already.
-            Err(CommandError::Refused(_)) => day = next,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

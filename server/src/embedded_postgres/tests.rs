@@ -150,9 +150,9 @@ async fn d8_databases_are_made_once_and_copied_from_a_template() {
     server.stop().await.unwrap();
 }
 
-/// Not a test by itself: the process that the next one starts and kills. Its standard error says when it is ready.
+/// Not a test by itself: the process that the next one starts and kills; without a folder it has nothing to do. Its standard
+/// error says when it is ready.
 #[tokio::test]
-#[ignore = "is the owner that d8_the_server_of_a_killed_owner_is_adopted kills"]
 async fn owner_that_is_killed() {
     let Some(folder) = std::env::var_os("ATELIER_TEST_OWNER_FOLDER") else { return };
     let extra_settings = vec![("max_connections".to_owned(), "20".to_owned())];
@@ -166,7 +166,7 @@ async fn owner_that_is_killed() {
 
 fn start_owner(home: &Home) -> (Child, u32) {
     let mut owner = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "embedded_postgres::tests::owner_that_is_killed"])
+        .args(["--exact", "--nocapture", "embedded_postgres::tests::owner_that_is_killed"])
         .env("ATELIER_TEST_OWNER_FOLDER", home.folder())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
