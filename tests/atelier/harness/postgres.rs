@@ -1,6 +1,7 @@
 //! One private PostgreSQL for the test process, and a database cloned from a migrated template for each test.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -56,6 +57,8 @@ impl Watchdog {
             .args(["-c", script, "watchdog", &pid.to_string()])
             .args([folder, data, std::path::Path::new(socket)])
             .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+            // A group of its own: what ends this process by its group, Ctrl-C for one, must not end the watchdog first.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
