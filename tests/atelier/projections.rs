@@ -246,3 +246,77 @@ async fn a_stopped_read_model_shows_in_health_and_the_others_go_on() {
     }
     studio.stop().await;
 }
+
+/// Asks for work, as a process manager does: it has no tables.
+struct Asker;
+
+#[async_trait]
+impl Projection for Asker {
+    fn name(&self) -> &'static str {
+        "Asker"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
+        Counter.apply(connection, events).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d4_a_new_follower_that_asks_for_work_does_not_ask_for_all_of_history() {
+    let database = counted(5).await;
+    let feed = Feed::new(database.pool.clone());
+    let runner =
+        Runner::new(database.pool.clone(), feed, vec![Arc::new(Asker), Arc::new(Counter)], RunnerOptions::default());
+    runner.register().await.expect("checkpoints");
+    let starts = "select name, position from checkpoints where name in ('Asker', 'Counter') order by name";
+    let starts: Vec<(String, i64)> = sqlx::query_as(starts).fetch_all(&database.pool).await.expect("two rows");
+    assert_eq!(starts, [("Asker".to_owned(), 5), ("Counter".to_owned(), 0)], "and a read model folds all of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d5_a_stop_at_what_only_an_older_node_could_not_decode_ends_by_itself_and_no_other_does() {
+    let database = counted(5).await;
+    let options = RunnerOptions { batch: 100, rest: Duration::from_millis(5) };
+    let feed = Feed::new(database.pool.clone());
+    let runner = Arc::new(Runner::new(database.pool.clone(), feed, vec![Arc::new(Counter), Arc::new(Asker)], options));
+    runner.register().await.expect("checkpoints");
+    // As an older node left the one, and a broken constraint the other.
+    let stop =
+        "update checkpoints set position = 0, state = 'stopped', failed_position = 1, error = $2 where name = $1";
+    for (name, error) in [("Counter", "cannot be decoded: unknown version"), ("Asker", "SQLSTATE 23505 some_key")] {
+        sqlx::query(stop).bind(name).bind(error).execute(&database.pool).await.expect("a stop");
+    }
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    runner.start(&tasks, &stop);
+    at_head(&database.pool, &["Counter"]).await;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    let state = "select state, position from checkpoints where name = 'Asker'";
+    let state: (String, i64) = sqlx::query_as(state).fetch_one(&database.pool).await.expect("a checkpoint");
+    assert_eq!(state, ("stopped".to_owned(), 0), "it waits for an operator");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_of_another_release_goes_back_on_the_list_and_holds_nobody_up() {
+    let studio = TestStudio::start().await;
+    let insert = "insert into process_work (id, lane, payload, due_at) \
+                  values ('Later:1:0', 'message', '{\"kind\": \"not_yet_invented\"}', now() - interval '1 day')";
+    sqlx::query(insert).execute(&studio.database.pool).await.expect("a row");
+    // The oldest row of the lane that the verification mail comes by.
+    studio.newcomer("ada").await;
+    let row =
+        "select due_at > now(), leased_until is null, last_error is not null from process_work where id = 'Later:1:0'";
+    let row: (bool, bool, bool) =
+        sqlx::query_as(row).fetch_one(&studio.database.pool).await.expect("it is still there");
+    assert_eq!(row, (true, true, true));
+    studio.stop().await;
+}
