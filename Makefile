@@ -1,6 +1,6 @@
 # Every target says what it does: `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt clippy doc schema release clean-data postgres
+.PHONY: help run test check fmt clippy doc schema release clean-data postgres bench soak
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -13,7 +13,7 @@ run: postgres ## build and start atelier with its private PostgreSQL under ./dat
 	@exec ./target/debug/atelier serve --demo
 
 test: postgres ## every test, on a private PostgreSQL of its own
-	cargo test --workspace --no-fail-fast
+	cargo test --workspace --exclude atelier-bench --no-fail-fast
 
 fmt: ## check the formatting
 	cargo fmt --all --check
@@ -32,3 +32,9 @@ schema: ## write schema.graphql, openapi.json and the stored event forms anew
 
 release: ## the production build
 	cargo build --release --bin atelier
+
+bench: postgres ## the engine against the stock crate, measured; bench/README.md says how to read it (some ten minutes)
+	@cargo run --profile bench-release -p atelier-bench -- $(BENCH)
+
+soak: postgres ## the long runs: 1,000 kills, 10,000 races and more, with a summary (scripts/soak.sh has the sizes; over an hour)
+	@bash scripts/soak.sh

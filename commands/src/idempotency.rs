@@ -1,10 +1,34 @@
 //! What a client's idempotency key stands for: the key itself, and a keyed digest of the request's meaning (L04, L07).
 
 use atelier_domain::AccountId;
+use atelier_vault::credential_rows::RowError;
+use sqlx::PgPool;
 
 use crate::event_store::IdempotencyKey;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::WriteSide;
+
+/// Keys ended in one statement: each is a short transaction, because an append with one of these keys waits for it.
+const AT_ONCE: i32 = 2_000;
+/// Statements of one round.
+const STATEMENTS: u64 = 50;
+
+/// Removes keys whose 24 hours are over (REQUIREMENTS 3.3), in bounded pieces; how many. From then on the same key is a new request.
+///
+/// # Errors
+/// When the database failed; the next round goes on.
+pub(crate) async fn expire(pool: &PgPool) -> Result<u64, RowError> {
+    let mut removed = 0;
+    for _ in 0..STATEMENTS {
+        let expired: i64 =
+            sqlx::query_scalar("select expire_idempotency_keys($1)").bind(AT_ONCE).fetch_one(pool).await?;
+        removed += u64::try_from(expired).unwrap_or(0);
+        if expired < i64::from(AT_ONCE) {
+            break;
+        }
+    }
+    Ok(removed)
+}
 
 /// The key as it rides on an append; `None` when the client sent none. `result` is what a repeat is answered with: ids only.
 pub(crate) fn key(

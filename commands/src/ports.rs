@@ -39,10 +39,16 @@ pub struct Mail {
     pub date: DateTime<Utc>,
 }
 
-/// A collaborator outside failed; the work is tried again later.
+/// A collaborator outside failed. What it says is kept beside the work and logged: nothing personal.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct GatewayError(pub String);
+pub enum GatewayError {
+    /// It may do it later: the work is tried again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It never will, however often it is asked: the work ends, with a record.
+    #[error("refused for good: {0}")]
+    Refused(String),
+}
 
 /// Sends mail.
 #[async_trait]
@@ -50,7 +56,7 @@ pub trait Mailer: Send + Sync + 'static {
     /// Sends one mail; sending the same `message_id` again must not show twice.
     ///
     /// # Errors
-    /// When it could not be handed over; the outbox tries again.
+    /// When it could not be handed over; the outbox tries again, unless it was refused for good.
     async fn send(&self, mail: Mail) -> Result<(), GatewayError>;
 }
 

@@ -1,4 +1,5 @@
-//! The reconciler: completes either half of what a dead process left between a credential row and its event (DESIGN 4).
+//! The reconciler: completes either half of what a dead process left between a credential row and its event (DESIGN 4), and removes
+//! what has had its time.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_path::CommandContext;
+use crate::idempotency;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -26,6 +28,8 @@ pub struct Reconciled {
     pub removed: usize,
     /// Withdrawn rows whose event is now in the log, removed.
     pub ended: usize,
+    /// Idempotency keys whose day is over, removed.
+    pub expired_keys: u64,
 }
 
 /// Runs a round every `every`, until stopped.
@@ -33,8 +37,8 @@ pub async fn run(write: &WriteSide, every: Duration, stop: &CancellationToken) {
     while !stop.is_cancelled() {
         match reconcile(write).await {
             Ok(done) if done == Reconciled::default() => {}
-            Ok(done) => tracing::info!(?done, "credential rows reconciled"),
-            Err(error) => tracing::warn!(%error, "credential rows could not be reconciled"),
+            Ok(done) => tracing::info!(?done, "reconciled"),
+            Err(error) => tracing::warn!(%error, "a round of the reconciler failed"),
         }
         tokio::select! {
             () = tokio::time::sleep(every) => {}
@@ -64,6 +68,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
         count(&mut done, ended_key(write, &context, key, account).await);
     }
     mail_tokens::remove_expired(&write.pool, write.now(), ROUND).await?;
+    done.expired_keys = idempotency::expire(&write.pool).await?;
     Ok(done)
 }
 

@@ -37,6 +37,8 @@ uuid_id! {
     LotId,
     /// A hold on credits. A generation's hold carries the generation's id.
     HoldId,
+    /// A payment, which a purchase of credits names (L23).
+    PaymentId,
     /// One event of the log.
     EventId,
 }

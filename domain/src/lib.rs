@@ -4,6 +4,8 @@
 pub mod account;
 pub mod credit_ledger;
 pub mod credits;
+pub mod decide;
+pub mod decode;
 pub mod generation;
 pub mod ids;
 pub mod log_event;
@@ -11,9 +13,12 @@ pub mod metadata;
 pub mod personal;
 pub mod policy;
 pub mod text;
+pub mod upcast;
 
 pub use credits::Credits;
-pub use ids::{AccountId, ApiKeyId, Environment, EventId, GenerationId, HoldId, LedgerId, LotId, SessionId};
-pub use log_event::{DecodeError, LogEvent};
+pub use decide::Decide;
+pub use decode::{DecodeError, decode_event};
+pub use ids::{AccountId, ApiKeyId, Environment, EventId, GenerationId, HoldId, LedgerId, LotId, PaymentId, SessionId};
+pub use log_event::LogEvent;
 pub use metadata::{Actor, Envelope, EventMetadata};
 pub use personal::{KeyClass, Personal, PersonalFields, PersonalSlot, Sealed};

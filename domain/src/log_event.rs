@@ -1,9 +1,10 @@
-//! Every event of the log as one type, and the decoding of its stored form.
+//! Every event of the log as one type.
 
 use serde_json::Value;
 
 use crate::account::AccountEvent;
 use crate::credit_ledger::CreditLedgerEvent;
+use crate::decode::{DecodeError, parse};
 use crate::generation::GenerationEvent;
 use crate::{AccountId, GenerationId, LedgerId};
 
@@ -18,41 +19,8 @@ pub enum LogEvent {
     Generation(GenerationId, GenerationEvent),
 }
 
-/// A stored event cannot be understood by this program.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// The aggregate type is unknown.
-    #[error("unknown aggregate type {0:?}")]
-    UnknownAggregate(String),
-    /// The stream's id is malformed.
-    #[error("malformed id of a {0} stream")]
-    MalformedId(&'static str),
-    /// The payload is another event's.
-    #[error("the payload is not a {0}")]
-    WrongName(String),
-    /// This version of the event is unknown.
-    #[error("unknown version {version:?} of {event_type}")]
-    UnknownVersion {
-        /// The event's name.
-        event_type: String,
-        /// Its stored version.
-        version: String,
-    },
-    /// The payload does not fit the event.
-    #[error("malformed payload of {event_type}: {source}")]
-    MalformedPayload {
-        /// The event's name.
-        event_type: String,
-        /// What serde says; it quotes structure, and sealed values at most.
-        source: serde_json::Error,
-    },
-}
-
-/// The one version every event has today. A second version brings its upcaster here.
-const VERSION: &str = "1";
-
 impl LogEvent {
-    /// Decodes a stored event.
+    /// Decodes a stored event, any version of it that was ever stored.
     ///
     /// # Errors
     /// A [`DecodeError`] when the program does not know the event; a projection stops on it (DESIGN 5).
@@ -63,26 +31,18 @@ impl LogEvent {
         version: &str,
         payload: &str,
     ) -> Result<Self, DecodeError> {
-        fn parse<E: serde::de::DeserializeOwned>(event_type: &str, payload: &str) -> Result<E, DecodeError> {
-            serde_json::from_str(payload)
-                .map_err(|source| DecodeError::MalformedPayload { event_type: event_type.to_owned(), source })
-        }
-        if version != VERSION {
-            let (event_type, version) = (event_type.to_owned(), version.to_owned());
-            return Err(DecodeError::UnknownVersion { event_type, version });
-        }
         let event = match aggregate_type {
             "Account" => Self::Account(
                 aggregate_id.parse().map_err(|_| DecodeError::MalformedId("Account"))?,
-                parse(event_type, payload)?,
+                parse(aggregate_type, event_type, version, payload)?,
             ),
             "CreditLedger" => Self::CreditLedger(
                 aggregate_id.parse().map_err(|_| DecodeError::MalformedId("CreditLedger"))?,
-                parse(event_type, payload)?,
+                parse(aggregate_type, event_type, version, payload)?,
             ),
             "Generation" => Self::Generation(
                 aggregate_id.parse().map_err(|_| DecodeError::MalformedId("Generation"))?,
-                parse(event_type, payload)?,
+                parse(aggregate_type, event_type, version, payload)?,
             ),
             other => return Err(DecodeError::UnknownAggregate(other.to_owned())),
         };

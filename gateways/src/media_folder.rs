@@ -39,7 +39,7 @@ impl MediaFolder {
         std::fs::create_dir_all(root)
             // Private pictures are nobody else's on this machine either.
             .and_then(|()| std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)))
-            .map_err(|error| GatewayError(format!("the media folder cannot be made: {error}")))?;
+            .map_err(|error| GatewayError::Unavailable(format!("the media folder cannot be made: {error}")))?;
         let store = LocalFileSystem::new_with_prefix(root).map_err(unavailable)?.with_fsync(true);
         Ok(Self { store: Arc::new(store), root: Some(root.to_path_buf()) })
     }
@@ -56,7 +56,7 @@ impl MediaFolder {
         let Some(root) = &self.root else { return Ok(()) };
         match tokio::fs::remove_dir_all(root.join(prefix)).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(GatewayError(format!("a media folder cannot be removed: {}", error.kind())))
+                Err(GatewayError::Unavailable(format!("a media folder cannot be removed: {}", error.kind())))
             }
             _ => Ok(()),
         }
@@ -80,7 +80,7 @@ fn parse(path: &str) -> Option<MediaKey> {
 }
 
 fn unavailable(error: Error) -> GatewayError {
-    GatewayError(format!("the media store is unavailable: {error}"))
+    GatewayError::Unavailable(format!("the media store is unavailable: {error}"))
 }
 
 #[async_trait]
@@ -88,10 +88,10 @@ impl MediaStore for MediaFolder {
     async fn put(&self, key: &MediaKey, bytes: Bytes) -> Result<(), GatewayError> {
         let path = key.path();
         if parse(&path).is_none() {
-            return Err(GatewayError("not a key an output can have".to_owned()));
+            return Err(GatewayError::Refused("not a key an output can have".to_owned()));
         }
         if bytes.len() > MAX_OBJECT_BYTES {
-            return Err(GatewayError(format!("an output of {} bytes is too large", bytes.len())));
+            return Err(GatewayError::Refused(format!("an output of {} bytes is too large", bytes.len())));
         }
         self.store.put(&Path::from(path), bytes.into()).await.map_err(unavailable).map(|_| ())
     }
@@ -104,7 +104,7 @@ impl MediaStore for MediaFolder {
             Err(error) => return Err(unavailable(error)),
         };
         if found.meta.size > MAX_OBJECT_BYTES as u64 {
-            return Err(GatewayError(format!("an object of {} bytes is too large", found.meta.size)));
+            return Err(GatewayError::Refused(format!("an object of {} bytes is too large", found.meta.size)));
         }
         found.bytes().await.map(Some).map_err(unavailable)
     }
@@ -128,7 +128,7 @@ impl MediaStore for MediaFolder {
             return Err(unavailable(error));
         }
         if more {
-            return Err(GatewayError(format!("more than {MAX_DELETED} objects; the rest is left for the next try")));
+            return Err(GatewayError::Unavailable(format!("more than {MAX_DELETED} objects; the rest is left for the next try")));
         }
         self.remove_folder(&prefix).await
     }

@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_domain::{DecodeError, Envelope, EventId, LogEvent};
+use atelier_domain::Envelope;
 use sqlx::postgres::{PgListener, PgRow};
 use sqlx::{PgPool, Row};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::stored_event::{StoredAround, StoredEvent};
+
 /// How many decoded events stay in memory for the projections that are near the head.
-const KEPT: usize = 8_192;
+const KEPT: usize = 32_768;
 /// How often the head is looked at without being told: polling is the truth, notifications only save time.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -36,6 +38,13 @@ pub struct Poison {
     pub error: String,
 }
 
+impl Poison {
+    /// An event that cannot be decoded, and why.
+    pub(crate) fn undecodable(position: i64, error: &str) -> Self {
+        Self { position, error: format!("{UNDECODABLE}{error}") }
+    }
+}
+
 /// The tail of the log in memory, and the log behind it.
 pub struct Feed {
     pool: PgPool,
@@ -56,7 +65,7 @@ impl Feed {
         self.head.subscribe()
     }
 
-    /// Watches the head until stopped: woken by the append's NOTIFY, and by the clock anyway.
+    /// Watches the head until stopped: told by the append's NOTIFY, and asks the log anyway.
     pub async fn watch_head(&self, stop: &CancellationToken) {
         let mut listener = None;
         while !stop.is_cancelled() {
@@ -67,18 +76,29 @@ impl Feed {
                 .fetch_one(&self.pool)
                 .await
             {
-                Ok(position) => {
-                    self.head.send_if_modified(|head| std::mem::replace(head, position) != position);
-                    metrics::gauge!("atelier_log_position").set(position_as_f64(position));
-                }
+                Ok(position) => self.head_is(position),
                 Err(error) => tracing::warn!(%error, "the head of the log cannot be read"),
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(POLL) => {}
-                lost = notified(&mut listener) => if lost { listener = None },
+            let asked_again = tokio::time::sleep(POLL);
+            tokio::pin!(asked_again);
+            // Between two questions the notifications are believed: each carries the head of its batch.
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = &mut asked_again => break,
+                    told = told(&mut listener) => match told {
+                        Some(position) => self.head_is(position),
+                        None => { listener = None; break }
+                    },
+                }
             }
         }
+    }
+
+    /// The head is here or further on: a notification may come after a later answer.
+    fn head_is(&self, position: i64) {
+        self.head.send_if_modified(|head| std::mem::replace(head, position.max(*head)) < position);
+        metrics::gauge!("atelier_log_position").set(position_as_f64(position));
     }
 
     async fn listen(&self) -> Option<PgListener> {
@@ -87,11 +107,14 @@ impl Feed {
         Some(listener)
     }
 
-    /// Up to `limit` events after a position, in order, none missing.
+    /// Up to `limit` events after a position, in order, none missing; none when the known head is not behind it.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub async fn after(&self, position: i64, limit: usize) -> Result<Batch, sqlx::Error> {
+        if *self.head.borrow() <= position {
+            return Ok(Batch::default());
+        }
         let mut tail = self.tail.lock().await;
         if let Some(batch) = from_tail(&tail, position, limit) {
             return Ok(batch);
@@ -114,20 +137,20 @@ impl Feed {
 
     async fn read(&self, after: i64, limit: usize) -> Result<Batch, sqlx::Error> {
         let rows = sqlx::query(
-            "select position, event_id, sequence, decided_at, recorded_at, metadata::text, aggregate_type, aggregate_id, event_type, \
-             event_version, payload::text from events where position > $1 and position <= $2 order by position",
+            "select position, event_id, sequence, decided_at, recorded_at, metadata, aggregate_type, aggregate_id, event_type, \
+             event_version, payload from events where position > $1 and position <= $2 order by position",
         )
         .bind(after)
         .bind(after.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX)))
         .fetch_all(&self.pool)
         .await?;
         let mut batch = Batch::default();
+        batch.events.reserve(rows.len());
         for row in rows {
             match decode(&row)? {
                 Ok(envelope) => batch.events.push(Arc::new(envelope)),
-                Err(error) => {
-                    let error = format!("{UNDECODABLE}{error}");
-                    batch.poison = Some(Poison { position: row.try_get("position")?, error });
+                Err(poison) => {
+                    batch.poison = Some(poison);
                     break;
                 }
             }
@@ -136,9 +159,10 @@ impl Feed {
     }
 }
 
-async fn notified(listener: &mut Option<PgListener>) -> bool {
+/// The head that the next notification carries; none when the connection that brings them is lost.
+async fn told(listener: &mut Option<PgListener>) -> Option<i64> {
     match listener {
-        Some(listener) => listener.recv().await.is_err(),
+        Some(listener) => listener.recv().await.ok()?.payload().parse().ok(),
         None => std::future::pending().await,
     }
 }
@@ -150,39 +174,25 @@ fn from_tail(tail: &VecDeque<Arc<Envelope>>, after: i64, limit: usize) -> Option
     (!events.is_empty()).then_some(Batch { events, poison: None })
 }
 
-fn decode(row: &PgRow) -> Result<Result<Envelope, String>, sqlx::Error> {
-    let (metadata, payload): (String, String) = (row.try_get("metadata")?, row.try_get("payload")?);
-    let (aggregate_type, aggregate_id): (String, String) =
-        (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
-    let (event_type, version): (String, String) = (row.try_get("event_type")?, row.try_get("event_version")?);
-    let event = LogEvent::decode(&aggregate_type, &aggregate_id, &event_type, &version, &payload);
-    let metadata = serde_json::from_str(&metadata);
-    Ok(match (event, metadata) {
-        (Ok(event), Ok(metadata)) => Ok(Envelope {
-            position: row.try_get("position")?,
-            event_id: EventId(row.try_get("event_id")?),
-            sequence: row.try_get("sequence")?,
-            decided_at: row.try_get("decided_at")?,
-            recorded_at: row.try_get("recorded_at")?,
-            metadata,
-            event,
-        }),
-        (Err(error), _) => Err(describe(&error)),
-        (_, Err(error)) => Err(format!("malformed metadata at line {} column {}", error.line(), error.column())),
-    })
-}
-
-/// What is wrong with an event, without quoting it.
-fn describe(error: &DecodeError) -> String {
-    match error {
-        DecodeError::MalformedPayload { event_type, source } => {
-            format!("malformed payload of {event_type} at line {} column {}", source.line(), source.column())
-        }
-        DecodeError::UnknownAggregate(_)
-        | DecodeError::MalformedId(_)
-        | DecodeError::WrongName(_)
-        | DecodeError::UnknownVersion { .. } => error.to_string(),
-    }
+/// Decodes a row of the columns that [`Feed::read`] asks for, in their order.
+fn decode(row: &PgRow) -> Result<Result<Envelope, Poison>, sqlx::Error> {
+    let event = StoredEvent {
+        position: row.try_get(0)?,
+        aggregate_type: row.try_get(6)?,
+        aggregate_id: row.try_get(7)?,
+        event_type: row.try_get(8)?,
+        event_version: row.try_get(9)?,
+        // JSON as it was stored, unread: its type would have it parsed, or copied once more by the database to make a text of it.
+        payload: row.try_get_unchecked(10)?,
+    };
+    let around = StoredAround {
+        event_id: row.try_get(1)?,
+        sequence: row.try_get(2)?,
+        decided_at: row.try_get(3)?,
+        recorded_at: row.try_get(4)?,
+        metadata: row.try_get_unchecked(5)?,
+    };
+    Ok(event.decode(&around).map_err(|error| Poison::undecodable(event.position, &error)))
 }
 
 /// A position as a gauge's value; exact below 2^53.

@@ -1,14 +1,23 @@
 //! The read side: one file per read model, the feed, the runner, checkpoints, rebuild.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod attendance;
 pub mod cursor;
 pub mod feed;
 pub mod models;
+mod place;
 mod read_row;
+pub mod rebuild;
+pub mod replay;
+mod row_columns;
 pub mod runner;
 pub mod snapshot;
+mod stored_event;
 
 pub use cursor::{BadCursor, Cursor, PositionToken};
 pub use feed::Feed;
+pub use rebuild::{RebuildError, Rebuilt};
+pub use replay::{Replay, ReplayError};
 pub use runner::{Projection, Runner, RunnerOptions};
 pub use snapshot::{ReadError, ReadModels, Snapshot};
+pub use stored_event::StoredEvent;

@@ -1,4 +1,10 @@
 //! The runner: follows the feed for every projection; rows and checkpoint move in one transaction, exactly once on any number of nodes.
+//!
+//! Every node follows for every projection. What makes it exactly once is the fence: a batch first moves the checkpoint from where
+//! it was, and whoever finds it elsewhere writes nothing. A lock that lives as long as the transaction only saves the others the
+//! work. When the holder dies, its transaction and so its lock die with its connection, and the next node goes on. A holder that
+//! is frozen, or cut off without a word, is ended: by the database once its transaction has stood still for
+//! [`RunnerOptions::bound`], and by the next node a second later whatever it stands in. Its commit then comes too late.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +13,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use atelier_domain::Envelope;
 use sqlx::{PgConnection, PgPool, Row};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::feed::{Feed, Poison, UNDECODABLE, position_as_f64};
+use crate::place::{self, Place};
+
+/// A batch of so many events says that more are on their way.
+const BUSY: usize = 16;
+/// How long a follower then waits at the head, so that its next batch is a bigger one.
+const GATHER: Duration = Duration::from_millis(20);
+/// How much longer than the bound a holder may stand before it is ended by another node.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What follows the log: a read model, or a process manager hung on by the composition root.
 #[async_trait]
@@ -22,7 +38,7 @@ pub trait Projection: Send + Sync + 'static {
     /// Raised when its rows change shape or meaning; a new version has its own tables.
     fn version(&self) -> i32;
 
-    /// Its tables, for a rebuild; empty when a rebuild makes no sense.
+    /// Its tables, without their schema, for a rebuild; empty when a rebuild makes no sense.
     fn tables(&self) -> &'static [&'static str];
 
     /// Whether its rows are facts of their own, which must survive a crash of the database. Rows that can be folded again need not.
@@ -30,7 +46,8 @@ pub trait Projection: Send + Sync + 'static {
         false
     }
 
-    /// Folds a batch into its rows. No clock, no serials, no random ids: the same events give the same bytes.
+    /// Folds a batch into its rows, by the bare names of its tables. No clock, no serials, no random ids: the same events give the
+    /// same bytes, however they are cut into batches.
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error>;
 
     /// Called after a batch was committed.
@@ -44,11 +61,13 @@ pub struct RunnerOptions {
     pub batch: usize,
     /// How long a projection rests when another node holds it, when it is stopped, or when the database failed.
     pub rest: Duration,
+    /// How long a statement of a fold may run, or its transaction stand still, before the database ends it (DESIGN 3: 5 s).
+    pub bound: Duration,
 }
 
 impl Default for RunnerOptions {
     fn default() -> Self {
-        Self { batch: 500, rest: Duration::from_millis(500) }
+        Self { batch: 2_000, rest: Duration::from_millis(500), bound: Duration::from_secs(5) }
     }
 }
 
@@ -57,22 +76,34 @@ pub type Progress = BTreeMap<&'static str, watch::Sender<i64>>;
 
 /// Follows the feed for every projection.
 pub struct Runner {
-    pool: PgPool,
-    feed: Arc<Feed>,
-    projections: Vec<Arc<dyn Projection>>,
-    options: RunnerOptions,
+    pub(crate) pool: PgPool,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) projections: Vec<Arc<dyn Projection>>,
+    pub(crate) options: RunnerOptions,
     progress: Arc<Progress>,
+    node: OnceCell<Uuid>,
 }
 
 enum Step {
-    /// Moved to this position; there may be more.
-    Moved,
+    /// So many events further; there may be more.
+    Moved(usize),
     /// At the head.
     AtHead,
-    /// Somebody else holds it, or it is stopped.
-    Resting,
+    /// Another node is moving it on from this position.
+    Held(i64),
+    /// It is stopped.
+    Stopped,
     /// The next event cannot be applied.
     Poisoned(Poison),
+}
+
+/// A checkpoint's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Here {
+    position: i64,
+    running: bool,
+    place: Place,
+    holder: Option<Uuid>,
 }
 
 impl Runner {
@@ -80,7 +111,7 @@ impl Runner {
     #[must_use]
     pub fn new(pool: PgPool, feed: Arc<Feed>, projections: Vec<Arc<dyn Projection>>, options: RunnerOptions) -> Self {
         let progress = projections.iter().map(|p| (p.name(), watch::Sender::new(0))).collect();
-        Self { pool, feed, projections, options, progress: Arc::new(progress) }
+        Self { pool, feed, projections, options, progress: Arc::new(progress), node: OnceCell::new() }
     }
 
     /// The names and versions of what this runner follows for.
@@ -94,7 +125,13 @@ impl Runner {
         self.progress.clone()
     }
 
-    /// Makes sure that every projection has a checkpoint.
+    /// This node's id among the followers: random, drawn by the database.
+    pub(crate) async fn node(&self) -> Result<Uuid, sqlx::Error> {
+        let draw = || sqlx::query_scalar("select gen_random_uuid()").fetch_one(&self.pool);
+        self.node.get_or_try_init(draw).await.copied()
+    }
+
+    /// Makes sure that every projection has a checkpoint. A version that begins over an old log does not serve before it was at the head.
     ///
     /// # Errors
     /// When the database failed.
@@ -102,9 +139,9 @@ impl Runner {
         for projection in &self.projections {
             // A follower without tables asks for work: over an old log it starts where its last version is, or at the head, because
             // asking for all of history's work again would be wrong (DESIGN 4).
-            let start = "insert into checkpoints (name, version, position) values ($1, $2, case when $3 then \
-                 coalesce((select max(position) from checkpoints where name = $1), (select max(position) from events), 0) else 0 end) \
-                 on conflict do nothing";
+            let start = "insert into checkpoints (name, version, position, serving) values ($1, $2, case when $3 then \
+                 coalesce((select max(position) from checkpoints where name = $1), (select max(position) from events), 0) else 0 end, \
+                 $3 or not exists (select from events)) on conflict do nothing";
             sqlx::query(start)
                 .bind(projection.name())
                 .bind(projection.version())
@@ -115,10 +152,12 @@ impl Runner {
         Ok(())
     }
 
-    /// Starts one task for each projection and one for the head of the log; they end when `stop` is cancelled.
+    /// Starts one task for each projection, one for the head of the log, one that reports; they end when `stop` is cancelled.
     pub fn start(self: Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
         let (feed, stopped) = (self.feed.clone(), stop.clone());
         tasks.spawn(async move { feed.watch_head(&stopped).await });
+        let (runner, stopped) = (self.clone(), stop.clone());
+        tasks.spawn(async move { runner.attend(&stopped).await });
         for projection in self.projections.clone() {
             let (runner, stop) = (self.clone(), stop.clone());
             tasks.spawn(async move { runner.follow(projection.as_ref(), &stop).await });
@@ -128,101 +167,119 @@ impl Runner {
     async fn follow(&self, projection: &dyn Projection, stop: &CancellationToken) {
         let mut head = self.feed.head();
         let mut batch = self.options.batch;
+        let (mut known, mut held) = (None, None);
         while !stop.is_cancelled() {
             head.mark_unchanged();
-            match self.step(projection, batch).await {
-                Ok(Step::Moved) => batch = (batch * 2).min(self.options.batch),
+            match self.step(projection, batch, &mut known).await {
+                Ok(Step::Moved(events)) => {
+                    if (BUSY..batch).contains(&events) {
+                        rest(GATHER, stop).await;
+                    }
+                    batch = (batch * 2).min(self.options.batch);
+                    held = None;
+                }
                 Ok(Step::AtHead) => tokio::select! {
                     _ = head.changed() => {}
                     // An operator, or another node, may have moved the checkpoint.
-                    () = tokio::time::sleep(self.options.rest) => {}
+                    () = tokio::time::sleep(self.options.rest) => known = None,
                     () = stop.cancelled() => {}
                 },
-                Ok(Step::Resting) => self.rest(stop).await,
+                Ok(Step::Held(position)) => {
+                    self.end_frozen_holder(projection, position, &mut held).await;
+                    rest(self.options.rest, stop).await;
+                }
+                Ok(Step::Stopped) => rest(self.options.rest, stop).await,
                 Ok(Step::Poisoned(poison)) => self.stop_projection(projection, &poison).await,
                 Err(error) if is_poison(&error) && batch > 1 => batch = 1,
                 Err(error) if is_poison(&error) => {
-                    let position = self.checkpoint(projection).await.map_or(0, |(position, _)| position) + 1;
-                    // The code and the constraint, never the message: it may quote a row.
-                    let error = error.as_database_error().map_or_else(
-                        || "the row could not be converted".to_owned(),
-                        |e| format!("SQLSTATE {} {}", e.code().unwrap_or_default(), e.constraint().unwrap_or_default()),
-                    );
-                    self.stop_projection(projection, &Poison { position, error }).await;
+                    let position = self.here(projection).await.map_or(0, |here| here.position) + 1;
+                    self.stop_projection(projection, &poison(position, &error)).await;
                 }
                 Err(error) => {
                     tracing::warn!(projection = projection.name(), %error, "a projection could not move; trying again");
-                    self.rest(stop).await;
+                    // Perhaps it was too much for one transaction.
+                    batch = (batch / 2).max(1);
+                    rest(self.options.rest, stop).await;
                 }
             }
         }
     }
 
-    async fn rest(&self, stop: &CancellationToken) {
-        tokio::select! {
-            () = tokio::time::sleep(self.options.rest) => {}
-            () = stop.cancelled() => {}
-        }
+    async fn here(&self, projection: &dyn Projection) -> Result<Here, sqlx::Error> {
+        let here = "select position, state = 'running', place, holder from checkpoints where name = $1 and version = $2";
+        let row =
+            sqlx::query(here).bind(projection.name()).bind(projection.version()).fetch_one(&self.pool).await?;
+        let place = Place::of(row.try_get(2)?);
+        Ok(Here { position: row.try_get(0)?, running: row.try_get(1)?, place, holder: row.try_get(3)? })
     }
 
-    async fn checkpoint(&self, projection: &dyn Projection) -> Result<(i64, bool), sqlx::Error> {
-        let row = sqlx::query("select position, state = 'running' from checkpoints where name = $1 and version = $2")
-            .bind(projection.name())
-            .bind(projection.version())
-            .fetch_one(&self.pool)
-            .await?;
-        Ok((row.try_get(0)?, row.try_get(1)?))
-    }
-
-    async fn step(&self, projection: &dyn Projection, batch: usize) -> Result<Step, sqlx::Error> {
-        let (position, running) = self.checkpoint(projection).await?;
-        self.report(projection, position);
-        if !running {
-            return self.try_stopped(projection, position).await;
+    /// Takes up to `limit` events further. `known` is the checkpoint as this node left it; the fence finds out when it is wrong.
+    async fn step(
+        &self,
+        projection: &dyn Projection,
+        limit: usize,
+        known: &mut Option<Here>,
+    ) -> Result<Step, sqlx::Error> {
+        let here = match known.take() {
+            Some(here) => here,
+            None => self.here(projection).await?,
+        };
+        self.report(projection, here.position);
+        if !here.running {
+            return self.try_stopped(projection, here.position).await;
         }
-        let batch = self.feed.after(position, batch).await?;
+        let batch = self.feed.after(here.position, limit).await?;
         let Some(last) = batch.events.last() else {
+            *known = Some(here);
             return Ok(batch.poison.map_or(Step::AtHead, Step::Poisoned));
         };
-        let mut transaction = self.pool.begin().await?;
-        // The lock only saves work: the fence below is what makes it exactly once.
-        let mine: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtext($1), $2)")
+        let node = self.node().await?;
+        let started = Instant::now();
+        let mut transaction =
+            place::begin(&self.pool, here.place, self.options.bound, projection.durable()).await?;
+        // The place is part of the fence: a build that took over has another one. The lock only saves work.
+        let fence = "update checkpoints set position = $4, holder = $6 where name = $1 and version = $2 and position = $3 \
+                     and place = $5 and state = 'running' and pg_try_advisory_xact_lock(hashtext($1), $2)";
+        let fence = sqlx::query(fence)
             .bind(projection.name())
             .bind(projection.version())
-            .fetch_one(&mut *transaction)
+            .bind(here.position)
+            .bind(last.position)
+            .bind(here.place.as_str())
+            .bind(node)
+            .execute(&mut *transaction)
             .await?;
-        if !mine {
-            return Ok(Step::Resting);
-        }
-        if !projection.durable() {
-            sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
-        }
-        let fence = sqlx::query(
-            "update checkpoints set position = $4 where name = $1 and version = $2 and position = $3 and state = 'running'",
-        )
-        .bind(projection.name())
-        .bind(projection.version())
-        .bind(position)
-        .bind(last.position)
-        .execute(&mut *transaction)
-        .await?;
         if fence.rows_affected() != 1 {
-            return Ok(Step::Moved);
+            transaction.rollback().await?;
+            let there = self.here(projection).await?;
+            return Ok(if there == here { Step::Held(here.position) } else { Step::Moved(0) });
         }
         projection.apply(&mut transaction, &batch.events).await?;
         transaction.commit().await?;
         projection.committed();
-        self.report(projection, last.position);
-        metrics::counter!("atelier_projection_events_total", "projection" => projection.name())
-            .increment(batch.events.len() as u64);
-        Ok(Step::Moved)
+        self.moved(projection, &here, batch.events.len(), node, started.elapsed());
+        *known = Some(Here { position: last.position, holder: Some(node), ..here });
+        Ok(Step::Moved(batch.events.len()))
+    }
+
+    /// Counts a batch.
+    fn moved(&self, projection: &dyn Projection, from: &Here, events: usize, node: Uuid, took: Duration) {
+        let name = projection.name();
+        self.report(projection, from.position + i64::try_from(events).unwrap_or_default());
+        metrics::counter!("atelier_projection_events_total", "projection" => name).increment(events as u64);
+        metrics::histogram!("atelier_projection_batch_events", "projection" => name)
+            .record(u32::try_from(events).map_or(f64::MAX, f64::from));
+        metrics::histogram!("atelier_projection_apply_seconds", "projection" => name).record(took);
+        if from.holder.is_some_and(|holder| holder != node) {
+            metrics::counter!("atelier_projection_takeovers_total", "projection" => name).increment(1);
+        }
     }
 
     /// A stop at an event that another release could not decode ends when a node comes that can: an old node must not hold a new
     /// one up. Any other stop waits for an operator.
     async fn try_stopped(&self, projection: &dyn Projection, position: i64) -> Result<Step, sqlx::Error> {
         let Some(next) = self.feed.after(position, 1).await?.events.first().map(|event| event.position) else {
-            return Ok(Step::Resting);
+            return Ok(Step::Stopped);
         };
         let resumed = sqlx::query(
             "update checkpoints set state = 'running', error = null, failed_position = null \
@@ -235,7 +292,37 @@ impl Runner {
         .bind(format!("{UNDECODABLE}%"))
         .execute(&self.pool)
         .await?;
-        Ok(if resumed.rows_affected() == 1 { Step::Moved } else { Step::Resting })
+        Ok(if resumed.rows_affected() == 1 { Step::Moved(0) } else { Step::Stopped })
+    }
+
+    /// Ends a holder whose transaction has stood longer than the database's own bounds should have let it: a frozen process that
+    /// was being sent something runs into none of them. `since` is from when on it was seen at this position.
+    async fn end_frozen_holder(&self, projection: &dyn Projection, position: i64, since: &mut Option<(i64, Instant)>) {
+        let limit = self.options.bound + GRACE;
+        match since {
+            Some((at, seen)) if *at == position && seen.elapsed() >= limit => {}
+            Some((at, _)) if *at == position => return,
+            _ => {
+                *since = Some((position, Instant::now()));
+                return;
+            }
+        }
+        let end = "select count(pg_terminate_backend(l.pid)) from pg_locks l join pg_stat_activity a using (pid) \
+                   where l.locktype = 'advisory' and l.granted and l.database = a.datid and a.datname = current_database() \
+                   and l.classid::bigint = hashtext($1)::bigint & 4294967295 and l.objid::bigint = $2 and l.objsubid = 2 \
+                   and a.xact_start < clock_timestamp() - make_interval(secs => $3)";
+        let ended = sqlx::query_scalar::<_, i64>(end)
+            .bind(projection.name())
+            .bind(projection.version())
+            .bind(limit.as_secs_f64())
+            .fetch_one(&self.pool)
+            .await;
+        match ended {
+            Ok(0) => {}
+            Ok(_) => tracing::warn!(projection = projection.name(), position, "a frozen holder was ended"),
+            Err(error) => tracing::warn!(projection = projection.name(), %error, "a frozen holder could not be ended"),
+        }
+        *since = None;
     }
 
     fn report(&self, projection: &dyn Projection, position: i64) {
@@ -243,14 +330,13 @@ impl Runner {
             progress.send_if_modified(|known| std::mem::replace(known, position) != position);
         }
         let lag = (*self.feed.head().borrow() - position).max(0);
-        metrics::gauge!("atelier_projection_lag", "projection" => projection.name()).set(position_as_f64(lag));
+        metrics::gauge!("atelier_projection_lag_events", "projection" => projection.name()).set(position_as_f64(lag));
     }
 
     async fn stop_projection(&self, projection: &dyn Projection, poison: &Poison) {
-        tracing::error!(projection = projection.name(), position = poison.position, error = %poison.error, "a projection stopped");
-        metrics::counter!("atelier_projection_stopped_total", "projection" => projection.name()).increment(1);
         let stopped = sqlx::query(
-            "update checkpoints set state = 'stopped', error = $3, failed_position = $4 where name = $1 and version = $2 and state = 'running'",
+            "update checkpoints set state = 'stopped', error = $3, failed_position = $4 \
+             where name = $1 and version = $2 and state = 'running' and position < $4",
         )
         .bind(projection.name())
         .bind(projection.version())
@@ -258,28 +344,14 @@ impl Runner {
         .bind(poison.position)
         .execute(&self.pool)
         .await;
-        if let Err(error) = stopped {
-            tracing::warn!(%error, "a stopped projection could not be recorded; it will stop again");
+        match stopped {
+            Ok(stopped) if stopped.rows_affected() == 1 => {
+                tracing::error!(projection = projection.name(), position = poison.position, error = %poison.error, "a projection stopped");
+                metrics::counter!("atelier_projection_stops_total", "projection" => projection.name()).increment(1);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a stopped projection could not be recorded; it will stop again"),
         }
-    }
-
-    /// Empties a projection's tables and starts it from zero; its events fold into the same rows again.
-    ///
-    /// # Errors
-    /// `RowNotFound` when there is no such projection or it cannot be rebuilt; else when the database failed.
-    pub async fn rebuild(&self, name: &str) -> Result<(), sqlx::Error> {
-        let projection = self.projections.iter().find(|p| p.name() == name && !p.tables().is_empty());
-        let projection = projection.ok_or(sqlx::Error::RowNotFound)?;
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query("update checkpoints set position = 0, state = 'running', error = null, failed_position = null where name = $1 and version = $2")
-            .bind(projection.name())
-            .bind(projection.version())
-            .execute(&mut *transaction)
-            .await?;
-        for table in projection.tables() {
-            sqlx::query(&format!("delete from {table}")).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await
     }
 
     /// Lets a stopped projection try again.
@@ -297,8 +369,24 @@ impl Runner {
     }
 }
 
+async fn rest(pause: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// What stops at a position: the code and the constraint, never the message, which may quote a row.
+pub(crate) fn poison(position: i64, error: &sqlx::Error) -> Poison {
+    let error = error.as_database_error().map_or_else(
+        || "the row could not be converted".to_owned(),
+        |e| format!("SQLSTATE {} {}", e.code().unwrap_or_default(), e.constraint().unwrap_or_default()),
+    );
+    Poison { position, error }
+}
+
 /// Whether the error is of the events or of the fold, and will come again: bad data, a broken constraint, a missing column.
-fn is_poison(error: &sqlx::Error) -> bool {
+pub(crate) fn is_poison(error: &sqlx::Error) -> bool {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         Some(code) => ["22", "23", "42"].iter().any(|class| code.starts_with(class)),
         None => matches!(

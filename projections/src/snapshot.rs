@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::cursor::{BadCursor, Cursor, PositionToken};
 use crate::models;
+use crate::place::Place;
+use crate::read_row::{ReadRow, Rows};
 use crate::runner::Progress;
 
 /// How long a reader waits for its position before it is told the current one.
@@ -62,7 +64,8 @@ pub struct ReadModels {
     vault: Vault,
     pub(crate) blind_index: BlindIndex,
     progress: Arc<Progress>,
-    versions: Arc<BTreeMap<&'static str, i32>>,
+    /// The tables of this release's read models, each with its model and version.
+    tables: Arc<BTreeMap<&'static str, (&'static str, i32)>>,
     log: Uuid,
 }
 
@@ -71,6 +74,7 @@ pub struct Snapshot {
     transaction: Transaction<'static, Postgres>,
     pub(crate) models: ReadModels,
     position: i64,
+    places: BTreeMap<String, Place>,
     ends: Instant,
 }
 
@@ -95,8 +99,11 @@ impl ReadModels {
         progress: Arc<Progress>,
     ) -> Result<Self, sqlx::Error> {
         let log = sqlx::query_scalar("select log_id from log_identity").fetch_one(&pool).await?;
-        let versions = models::all().iter().map(|model| (model.name(), model.version())).collect();
-        Ok(Self { pool, vault, blind_index, progress, versions: Arc::new(versions), log })
+        let mut tables = BTreeMap::new();
+        for model in models::all() {
+            tables.extend(model.tables().iter().map(|table| (*table, (model.name(), model.version()))));
+        }
+        Ok(Self { pool, vault, blind_index, progress, tables: Arc::new(tables), log })
     }
 
     /// The opaque form of a position.
@@ -117,11 +124,11 @@ impl ReadModels {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let change = self.changed(models, deadline.min(Instant::now() + LOOK));
-            let snapshot = self.begin(models).await?;
-            let wanted = match wanted {
-                Some(wanted) if wanted > snapshot.position => wanted,
-                _ => return Ok(snapshot),
-            };
+            let (snapshot, serving) = self.begin(models).await?;
+            // A version that was never at the head is half-built: it does not answer yet.
+            if serving && wanted.is_none_or(|wanted| wanted <= snapshot.position) {
+                return Ok(snapshot);
+            }
             let current = snapshot.position;
             drop(snapshot);
             if Instant::now() >= deadline {
@@ -160,17 +167,22 @@ impl ReadModels {
         if position > head { Err(ReadError::PositionUnknown) } else { Ok(position) }
     }
 
-    async fn begin(&self, models: &[&'static str]) -> Result<Snapshot, ReadError> {
+    /// A snapshot, and whether all of the asked models serve.
+    async fn begin(&self, models: &[&'static str]) -> Result<(Snapshot, bool), ReadError> {
         let mut transaction = self.pool.begin_with("begin isolation level repeatable read read only").await?;
         sqlx::query(BOUNDS).execute(&mut *transaction).await?;
         // Each model's own version: a row of another release says nothing about these tables.
-        let versions: Vec<i32> = models.iter().map(|model| self.versions.get(model).copied().unwrap_or(1)).collect();
-        let least = "select min(c.position) from unnest($1::text[], $2::int[]) as m (name, version) \
-                     join checkpoints c using (name, version)";
-        let position: Option<i64> =
-            sqlx::query_scalar(least).bind(models).bind(versions).fetch_one(&mut *transaction).await?;
+        let (names, versions): (Vec<&str>, Vec<i32>) = self.tables.values().copied().unzip();
+        let checkpoints = "select distinct c.name, c.position, c.place, c.serving \
+                           from unnest($1::text[], $2::int[]) as m (name, version) join checkpoints c using (name, version)";
+        let rows: Vec<(String, i64, String, bool)> =
+            sqlx::query_as(checkpoints).bind(names).bind(versions).fetch_all(&mut *transaction).await?;
+        let asked = || rows.iter().filter(|(name, ..)| models.contains(&name.as_str()));
+        let position = asked().map(|(_, position, ..)| *position).min().unwrap_or_default();
+        let serving = asked().all(|(.., serving)| *serving);
+        let places = rows.iter().map(|(name, _, place, _)| (name.clone(), Place::of(place))).collect();
         let ends = Instant::now() + SNAPSHOT_LIFE;
-        Ok(Snapshot { transaction, models: self.clone(), position: position.unwrap_or_default(), ends })
+        Ok((Snapshot { transaction, models: self.clone(), position, places, ends }, serving))
     }
 
     /// Every projection's checkpoint: name, version, position, state, error, and how far the log is.
@@ -179,7 +191,7 @@ impl ReadModels {
     /// When the database failed.
     pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, sqlx::Error> {
         let rows = sqlx::query(
-            "select name, version, position, state, error, failed_position, (select coalesce(max(position), 0) from events) \
+            "select name, version, position, state, error, failed_position, (select coalesce(max(position), 0) from events), serving \
              from checkpoints order by name, version",
         )
         .fetch_all(&self.pool)
@@ -194,6 +206,7 @@ impl ReadModels {
                     error: row.try_get(4)?,
                     failed_position: row.try_get(5)?,
                     head: row.try_get(6)?,
+                    serving: row.try_get(7)?,
                 })
             })
             .collect()
@@ -217,6 +230,8 @@ pub struct Checkpoint {
     pub failed_position: Option<i64>,
     /// The head of the log.
     pub head: i64,
+    /// Whether it was ever at the head: a version that was not does not answer yet.
+    pub serving: bool,
 }
 
 impl Snapshot {
@@ -234,6 +249,19 @@ impl Snapshot {
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.transaction
+    }
+
+    /// The table of a read model, by its full name: which of the model's two places serves is part of this snapshot.
+    pub(crate) fn table<R: ReadRow>(&self) -> String {
+        let model = self.models.tables.get(R::TABLE).map(|(model, _)| *model);
+        let place = model.and_then(|model| self.places.get(model)).copied().unwrap_or(Place::A);
+        format!("{}.{}", place.schema(), R::TABLE)
+    }
+
+    /// The rows of these keys, as far as they exist.
+    pub(crate) async fn rows<R: ReadRow>(&mut self, keys: impl IntoIterator<Item = R::Key>) -> Result<Rows<R>, ReadError> {
+        let table = self.table::<R>();
+        Ok(Rows::load_from(&mut self.transaction, &table, keys).await?)
     }
 
     /// Opens a sealed field; `None` once it is erased, or while its key cannot be read.

@@ -14,7 +14,7 @@ use atelier_commands::use_cases::{
 };
 use atelier_commands::{CommandContext, CommandError, RefusalCode};
 use atelier_domain::account::{Account, AccountCommand, Status};
-use atelier_domain::credit_ledger::{CreditLedger, GrantSource};
+use atelier_domain::credit_ledger::{CreditLedger, GrantReason};
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::{Email, Username};
 use atelier_domain::{AccountId, Actor, Credits, Environment, LedgerId, LotId};
@@ -91,7 +91,7 @@ async fn make(node: &Node) -> Outcome<String> {
     for creator in CREATORS.iter().chain([&DEMO]) {
         let account = sign_up(node, &context, creator).await?;
         let gift = i64::try_from(creator.prompts.len()).unwrap_or(0) * 800;
-        grant(node, &context, account, "gift", GrantSource::Promotional, gift).await?;
+        grant(node, &context, account, "gift", GrantReason::Gift, gift).await?;
         if creator.username == DEMO.username {
             AssignPlan { account, plan: Plan::Pro }.run(&node.studio.write, &context).await?;
         }
@@ -107,7 +107,7 @@ async fn make(node: &Node) -> Outcome<String> {
     let demo = sign_in(node, &context, &DEMO).await?;
     let ledger = node.studio.write.path.load::<CreditLedger>(&LedgerId::live(demo).to_string()).await?;
     let missing = DEMO_CREDITS - ledger.state.available(node.studio.write.now()).get();
-    grant(node, &context, demo, "plan", GrantSource::Plan, missing).await?;
+    grant(node, &context, demo, "plan", GrantReason::PlanCycle, missing).await?;
     let key = CreateApiKey {
         account: demo,
         label: "Demo".to_owned(),
@@ -199,7 +199,7 @@ async fn grant(
     context: &CommandContext,
     account: AccountId,
     what: &str,
-    source: GrantSource,
+    reason: GrantReason,
     amount: i64,
 ) -> Outcome<()> {
     if amount <= 0 {
@@ -208,7 +208,7 @@ async fn grant(
     let ledger = LedgerId::live(account);
     // The amount is part of the id: the same gift again grants nothing.
     let lot = LotId(Uuid::new_v5(&account.0, format!("demo {what} {amount}").as_bytes()));
-    let grant = GrantCredits { ledger, lot, source, amount: Credits::new(amount), expires_at: None };
+    let grant = GrantCredits { ledger, lot, reason, amount: Credits::new(amount), expires_at: None };
     grant.run(&node.studio.write, context).await?;
     Ok(())
 }

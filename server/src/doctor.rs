@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 
 use atelier_commands::ports::Clock;
+use atelier_commands::process::Backlog;
 
 use crate::config::Config;
 use crate::database::{self, Database};
@@ -91,6 +92,7 @@ async fn look(config: &Config, database: &Database) -> Vec<Finding> {
         },
     ));
     findings.extend(log(&pool).await);
+    findings.push(("work", work(&pool).await));
     findings.push(keys(config));
     findings
 }
@@ -122,6 +124,23 @@ async fn log(pool: &sqlx::PgPool) -> Vec<Finding> {
             },
         ),
     ]
+}
+
+/// What waits, and what does not end by itself, with what the first few of it failed of.
+async fn work(pool: &sqlx::PgPool) -> Result<String, String> {
+    let backlog = Backlog::count(pool).await.map_err(|error| error.to_string())?;
+    let due: i64 = backlog.lanes.iter().map(|lane| lane.due).sum();
+    if backlog.stuck == 0 && backlog.dead == 0 {
+        return Ok(format!("{due} due, none stuck, none dead"));
+    }
+    let troubled: Vec<String> = sqlx::query_scalar(
+        "select format('%s %s after %s attempts: %s', state, id, attempts, coalesce(last_error, 'no answer')) \
+         from process_work where state <> 'waiting' order by state, id limit 5",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|error| error.to_string())?;
+    Err(format!("{due} due, {} stuck, {} dead: {}", backlog.stuck, backlog.dead, troubled.join("; ")))
 }
 
 fn keys(config: &Config) -> Finding {

@@ -120,6 +120,8 @@ impl Node {
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
+        // First, because counters that are looked up once belong to the recorder of that moment.
+        let metrics = metrics();
         let (ports, mailbox) = ports(options.data)?;
         let studio = Studio::open(StudioOptions {
             database_url: options.database_url.to_owned(),
@@ -142,12 +144,12 @@ impl Node {
             mailbox: Some(mailbox.clone()),
             development: options.development,
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
-            metrics: metrics(),
+            metrics: metrics.clone(),
             stopping: stop_http.clone(),
             begun: begun.clone(),
         });
         let stopped = stop_http.clone();
-        let (upkeep, until) = (metrics(), stop_http.clone());
+        let (upkeep, until) = (metrics, stop_http.clone());
         begun.spawn(async move {
             // Without this the samples of histograms pile up between two scrapes.
             while tokio::time::timeout(UPKEEP, until.cancelled()).await.is_err() {

@@ -42,7 +42,7 @@ fn id() -> Value {
 fn idempotency_key(required: bool) -> Value {
     json!({
         "name": "Idempotency-Key", "in": "header", "required": required,
-        "description": "A repeat with the same key and body is the same job, paid once.",
+        "description": "A repeat with the same key and the same request is answered like the first, and marked by Idempotency-Hit; nothing is done twice.",
         "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,200}$" }
     })
 }
@@ -122,11 +122,11 @@ fn paths() -> Value {
     let mut cancel = one(operation(
         "Withdraw a generation before delivery",
         KeyScope::GenerationsWrite,
-        json!([id()]),
+        json!([id(), idempotency_key(false)]),
         "200",
         shown(),
     ));
-    cancel["responses"]["409"] = answer("It has ended.", "Error");
+    cancel["responses"]["409"] = answer("It has ended, or the idempotency key was used for another request.", "Error");
     let mut delete = one(operation(
         "Remove a finished generation",
         KeyScope::GenerationsWrite,

@@ -62,11 +62,10 @@ async fn act(database: &Database, action: &Action) -> Result<ExitCode, Box<dyn E
                 writeln!(out, "{name:<20} {version:>7} {position:>12} {:>8}  {state}{why}", head - position)?;
             }
         }
-        Action::Rebuild { name } => match runner.rebuild(name).await {
-            Ok(()) => writeln!(out, "{name} starts again from the first event")?,
-            Err(sqlx::Error::RowNotFound) => return Err(format!("there is no read model named {name}").into()),
-            Err(error) => return Err(error.into()),
-        },
+        Action::Rebuild { name } => {
+            let rebuilt = runner.rebuild(name, |_, _| {}).await?;
+            writeln!(out, "{name} was rebuilt and took over at {}", rebuilt.position)?;
+        }
         Action::Retry { name } => {
             if !runner.retry(name).await? {
                 return Err(format!("{name} is not stopped").into());

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_commands::event_store::{EventStore, PostgresEventStore, WriterOptions};
+use atelier_commands::command_path::CommandPathOptions;
+use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
 use atelier_commands::ports::Ports;
-use atelier_commands::process::{Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Welcome};
+use atelier_commands::process::{Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, Welcome};
 use atelier_commands::{CommandPath, WriteSide, reconciler};
 use atelier_projections::{Feed, ReadModels, Runner, RunnerOptions, models};
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, Vault};
@@ -89,14 +90,22 @@ impl Studio {
         let (tasks, writer_tasks) = (TaskTracker::new(), TaskTracker::new());
         let vault = Vault::open_folder(&keys, ports.random.clone())?;
         let (secrets, blind_index) = server_keys(&keys, &ports)?;
-        let store: Arc<dyn EventStore> = Arc::new(PostgresEventStore::start(
+        let store = Arc::new(PostgresEventStore::start(
             pool.clone(),
             &database_url,
             writer,
             &writer_tasks,
             stop_writer.clone(),
         )?);
-        let path = CommandPath::new(store, vault.clone(), ports.clock.clone(), ports.random.clone());
+        let (clock, random) = (ports.clock.clone(), ports.random.clone());
+        let path = CommandPath::with_options(
+            store.clone(),
+            Some(store),
+            vault.clone(),
+            clock,
+            random,
+            &CommandPathOptions::default(),
+        );
         let passwords = Passwords::new(ports.random.clone());
         let write = WriteSide {
             path,
@@ -113,6 +122,7 @@ impl Studio {
         followers.push(ProcessFollower::<Welcome>::follow(wake.clone()));
         followers.push(ProcessFollower::<GenerationCharge>::follow(wake.clone()));
         followers.push(ProcessFollower::<ExpirySweep>::follow(wake.clone()));
+        followers.push(ProcessFollower::<Notifier>::follow(wake.clone()));
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;

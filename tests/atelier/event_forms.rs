@@ -1,5 +1,6 @@
 //! The stored form of every version of every event: the files of `event_forms/` must decode for ever (DESIGN 3, Schema evolution).
 
+mod older_release;
 mod samples;
 mod words;
 
@@ -171,9 +172,22 @@ fn d3_committed_files_decode_for_ever() {
 }
 
 #[test]
+fn d3_committed_files_of_retired_versions_are_as_they_were_and_mean_what_they_meant() {
+    let newest = expected();
+    let retired: BTreeMap<_, _> = committed().iter().filter(|(file, _)| !newest.contains_key(*file)).collect();
+    let known = samples::retired();
+    assert_eq!(retired.len(), known.len(), "a version that is followed by another has its text in `samples::retired`");
+    for (file, text, meaning) in known {
+        assert_eq!(committed().get(file).map(String::as_str), Some(text), "{file}: a stored form never changes");
+        let form = Form::parse(file).expect("the name of a form");
+        assert_eq!(form.decode(text), Ok(meaning), "{file}");
+    }
+}
+
+#[test]
 fn d3_committed_files_that_changed_or_lost_their_event_are_found() {
     let file = |name: &str| name.to_owned();
-    let mut forms = expected();
+    let mut forms = committed().clone();
     forms.insert(file("Account.PlanAssigned.v1.json"), "{\"PlanAssigned\":{\"plan\":\"free\",\"extra\":1}}".to_owned());
     forms.insert(file("Account.EmailVerified.v1.json"), "{\"AccountAbandoned\":{}}".to_owned());
     forms.insert(file("Account.BioChanged.v1.json"), "{\"BioChanged\":{}}".to_owned());
@@ -193,7 +207,7 @@ fn d3_committed_files_that_changed_or_lost_their_event_are_found() {
     let mut second_version = current();
     let form = second_version.pop_first().expect("there are events");
     second_version.insert(Form { version: 2, ..form.clone() });
-    let without: BTreeMap<_, _> = expected().into_iter().filter(|(name, _)| *name != form.file()).collect();
+    let without: BTreeMap<_, _> = committed().clone().into_iter().filter(|(name, _)| *name != form.file()).collect();
     assert_eq!(unreadable(&second_version, &without), [format!("{} is gone; logs still hold it", form.file())]);
 }
 

@@ -3,7 +3,9 @@
 mod architecture;
 mod as_atelier;
 mod canary;
+mod command_path;
 mod committed_files;
+mod crash;
 mod credentials;
 mod event_forms;
 mod graphql;

@@ -1,9 +1,14 @@
 //! Process managers after a death: holds without jobs, workers that never came back, jobs past their deadline, work done twice (DESIGN 4).
 
+mod batches;
 mod charge_once;
+mod crash;
 mod deadlines;
 mod holds_without_jobs;
+mod races;
+mod twice;
 mod twins;
+mod work_list;
 
 use atelier_commands::CommandError;
 use atelier_commands::command_path::{Executed, Target};

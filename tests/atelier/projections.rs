@@ -73,7 +73,7 @@ async fn l19_g5_rebuilt_from_zero_equals_live_at_any_batch_size() {
 
     // On the running node.
     for projection in all() {
-        studio.node.studio.runner.rebuild(projection.name()).await.expect("a rebuild starts");
+        studio.node.studio.runner.rebuild(projection.name(), |_, _| {}).await.expect("a rebuild starts");
     }
     studio.drain().await;
     assert_eq!(dump_all(&pool).await, followed);
@@ -86,7 +86,7 @@ async fn l19_g5_rebuilt_from_zero_equals_live_at_any_batch_size() {
         let options = RunnerOptions { batch, ..RunnerOptions::default() };
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), all(), options));
         for name in &names {
-            runner.rebuild(name).await.expect("a rebuild starts");
+            runner.rebuild(name, |_, _| {}).await.expect("a rebuild starts");
         }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         runner.start(&tasks, &stop);
@@ -146,7 +146,7 @@ async fn append(pool: &PgPool, first: i64, count: i64, payload: &str) {
     sqlx::query(
         "select append_events(array_agg(n::int), array_agg('Account'::text), array_agg('00000000-0000-0000-0000-' || lpad(n::text, 12, '0')), \
          array_agg(1::bigint), array_agg('EmailVerified'::text), array_agg('1'::text), array_agg($3::text), array_agg($4::text), array_agg(gen_random_uuid()), \
-         array_agg(now()), '{}', '{}', '{}', '{}', '{}') from generate_series($1, $1 + $2 - 1) n",
+         array_agg(now()), '{}', '{}', '{}', '{}', '{}', '{}', '{}') from generate_series($1, $1 + $2 - 1) n",
     )
     .bind(first)
     .bind(count)
@@ -162,7 +162,7 @@ async fn d5_the_fence_folds_each_event_once_on_three_runners_with_one_killed() {
     let database = counted(400).await;
     let runners: Vec<_> = (0..3)
         .map(|_| {
-            let options = RunnerOptions { batch: 7, rest: Duration::from_millis(1) };
+            let options = RunnerOptions { batch: 7, rest: Duration::from_millis(1), ..RunnerOptions::default() };
             let runner =
                 Runner::new(database.pool.clone(), Feed::new(database.pool.clone()), vec![Arc::new(Counter)], options);
             (Arc::new(runner), TaskTracker::new(), CancellationToken::new())
@@ -193,7 +193,7 @@ async fn d5_a_poison_event_stops_the_follower_shows_where_and_skips_nothing() {
     let database = counted(5).await;
     append(&database.pool, 6, 1, r#"{"NoSuchEvent":{}}"#).await;
     append(&database.pool, 7, 5, r#"{"EmailVerified":{}}"#).await;
-    let options = RunnerOptions { batch: 100, rest: Duration::from_millis(5) };
+    let options = RunnerOptions { batch: 100, rest: Duration::from_millis(5), ..RunnerOptions::default() };
     let runner = Arc::new(Runner::new(
         database.pool.clone(),
         Feed::new(database.pool.clone()),
@@ -284,7 +284,7 @@ async fn d4_a_new_follower_that_asks_for_work_does_not_ask_for_all_of_history() 
 #[tokio::test(flavor = "multi_thread")]
 async fn d5_a_stop_at_what_only_an_older_node_could_not_decode_ends_by_itself_and_no_other_does() {
     let database = counted(5).await;
-    let options = RunnerOptions { batch: 100, rest: Duration::from_millis(5) };
+    let options = RunnerOptions { batch: 100, rest: Duration::from_millis(5), ..RunnerOptions::default() };
     let feed = Feed::new(database.pool.clone());
     let runner = Arc::new(Runner::new(database.pool.clone(), feed, vec![Arc::new(Counter), Arc::new(Asker)], options));
     runner.register().await.expect("checkpoints");

@@ -1,5 +1,7 @@
 //! One call of the append function: a batch of appends as arrays, and its verdicts.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
@@ -8,7 +10,7 @@ use super::{Append, AppendError, Appended, Position};
 
 const CALL: &str = "select append, verdict, last_position, stored_result from append_events(\
     $1::int4[], $2::text[], $3::text[], $4::int8[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::timestamptz[], \
-    $11::int4[], $12::uuid[], $13::text[], $14::bytea[], $15::text[])";
+    $11::int4[], $12::uuid[], $13::int4[], $14::uuid[], $15::text[], $16::bytea[], $17::text[])";
 
 /// Prepares the call once per connection.
 pub(super) async fn prepare(client: &Client) -> Result<Statement, Error> {
@@ -27,6 +29,8 @@ struct Columns<'a> {
     metadatas: Vec<&'a str>,
     event_ids: Vec<Uuid>,
     decided_ats: Vec<DateTime<Utc>>,
+    stand_appends: Vec<i32>,
+    stands_on: Vec<Uuid>,
     key_appends: Vec<i32>,
     key_accounts: Vec<Uuid>,
     keys: Vec<&'a str>,
@@ -37,6 +41,7 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(batch: &[&'a Append]) -> Self {
         let mut columns = Self::default();
+        columns.predecessors(batch);
         for (number, append) in (0_i32..).zip(batch) {
             for (sequence, event) in (append.expected_sequence + 1..).zip(&append.events) {
                 columns.appends.push(number);
@@ -60,6 +65,21 @@ impl<'a> Columns<'a> {
         }
         columns
     }
+
+    /// What an append stands on needs no looking for when it is in the same batch: it is written with it, or both fail.
+    fn predecessors(&mut self, batch: &[&'a Append]) {
+        if batch.iter().all(|append| append.stands_on.is_none()) {
+            return;
+        }
+        let mut last = HashMap::new();
+        for (number, append) in (0_i32..).zip(batch) {
+            let before = last.insert(&append.stream, append.events.last().map(|event| event.event_id)).flatten();
+            if let Some(event_id) = append.stands_on.filter(|id| before != Some(*id)) {
+                self.stand_appends.push(number);
+                self.stands_on.push(event_id.0);
+            }
+        }
+    }
 }
 
 /// What one append of a batch came to.
@@ -82,6 +102,8 @@ pub(super) async fn send(client: &Client, call: &Statement, batch: &[&Append]) -
                 &c.metadatas,
                 &c.event_ids,
                 &c.decided_ats,
+                &c.stand_appends,
+                &c.stands_on,
                 &c.key_appends,
                 &c.key_accounts,
                 &c.keys,
@@ -92,8 +114,10 @@ pub(super) async fn send(client: &Client, call: &Statement, batch: &[&Append]) -
         .await?;
     let mut verdicts = vec![Err(AppendError::OutcomeUnknown); batch.len()];
     for row in rows {
-        let number: i32 = row.try_get(0)?;
         let position = Position(row.try_get::<_, Option<i64>>(2)?.unwrap_or_default());
+        let Some(number) = row.try_get::<_, Option<i32>>(0)? else {
+            return Ok(all_written(position, batch));
+        };
         let verdict = match row.try_get(1)? {
             "written" | "ours" => Ok(Appended::Written { position }),
             "repeat" => {
@@ -107,4 +131,16 @@ pub(super) async fn send(client: &Client, call: &Statement, batch: &[&Append]) -
         }
     }
     Ok(verdicts)
+}
+
+/// The positions of a batch that was written whole, from that of its last event.
+fn all_written(last: Position, batch: &[&Append]) -> Vec<Verdict> {
+    let sizes = || batch.iter().map(|append| i64::try_from(append.events.len()).unwrap_or(0));
+    let mut position = last.0 - sizes().sum::<i64>();
+    sizes()
+        .map(|size| {
+            position += size;
+            Ok(Appended::Written { position: Position(position) })
+        })
+        .collect()
 }

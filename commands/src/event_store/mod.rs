@@ -2,13 +2,16 @@
 
 mod batch;
 mod postgres;
+mod snapshot;
 mod writer;
 
 use async_trait::async_trait;
 use atelier_domain::EventId;
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 
 pub use postgres::PostgresEventStore;
+pub use snapshot::{Snapshot, SnapshotStore};
 pub use writer::WriterOptions;
 
 /// A place in the log. Opaque to everybody but the store: comparable, and later is greater.
@@ -61,6 +64,9 @@ pub struct Append {
     pub stream: StreamId,
     /// The sequence of the last event the decision saw; 0 for a new stream.
     pub expected_sequence: i64,
+    /// That event's id, when the decision saw it before it was durable: the append is written only if exactly that event is
+    /// there. `None` when it was read from the log or acknowledged, and so is there for ever.
+    pub stands_on: Option<EventId>,
     /// At least one event.
     pub events: Vec<NewEvent>,
     /// The client's key, if it sent one.
@@ -112,6 +118,8 @@ pub struct LoadError(#[from] pub sqlx::Error);
 /// An event of one stream, as stored.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
+    /// Its id.
+    pub event_id: EventId,
     /// Place in the stream.
     pub sequence: i64,
     /// Place in the log.
@@ -126,20 +134,53 @@ pub struct StoredEvent {
     pub decided_at: DateTime<Utc>,
 }
 
+/// The answer of a queued append.
+pub type Submitted = BoxFuture<'static, Result<Appended, AppendError>>;
+
+/// How many events of a stream are read at once.
+pub const PAGE: usize = 4_096;
+
 /// A log. It promises order, no late arrivals, and a stream as the atomic unit.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
+    /// Queues an append of events to one stream, all or none. It has its place in the queue when this returns, and appends of
+    /// one stream are tried in the order of their places; the answer comes with the future, and an `Ok` is durable. Dropping
+    /// the future does not take the append back.
+    ///
+    /// # Errors
+    /// `Overloaded` when there is no place. The future's is any other [`AppendError`]; only [`AppendError::OutcomeUnknown`] leaves the
+    /// outcome open.
+    fn submit(&self, append: Append) -> Result<Submitted, AppendError>;
+
     /// Appends events to one stream, all or none; an `Ok` is durable.
     ///
     /// # Errors
     /// An [`AppendError`]; only [`AppendError::OutcomeUnknown`] leaves the outcome open.
-    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.submit(append)?.await
+    }
 
-    /// The events of a stream after a sequence, in order.
+    /// At most `limit` events of a stream after a sequence, in order.
     ///
     /// # Errors
     /// When the log cannot be read.
-    async fn load(&self, stream: &StreamId, after_sequence: i64) -> Result<Vec<StoredEvent>, LoadError>;
+    async fn page(&self, stream: &StreamId, after_sequence: i64, limit: usize) -> Result<Vec<StoredEvent>, LoadError>;
+
+    /// All events of a stream after a sequence, in order. A long stream is better read in pages.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    async fn load(&self, stream: &StreamId, after_sequence: i64) -> Result<Vec<StoredEvent>, LoadError> {
+        let mut events = self.page(stream, after_sequence, PAGE).await?;
+        let mut read = events.len();
+        while read == PAGE {
+            let last = events.last().map_or(after_sequence, |event| event.sequence);
+            let page = self.page(stream, last, PAGE).await?;
+            read = page.len();
+            events.extend(page);
+        }
+        Ok(events)
+    }
 
     /// The last position; all before it has been written, for ever.
     ///

@@ -3,13 +3,16 @@
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use atelier_domain::AccountId;
+use atelier_domain::{AccountId, EventId};
 use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::writer::{Writer, WriterOptions};
-use super::{Append, AppendError, Appended, EventStore, LoadError, Position, StoredEvent, StreamId, UsedKey};
+use super::{
+    Append, AppendError, EventStore, LoadError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId, Submitted,
+    UsedKey,
+};
 
 /// The log in PostgreSQL (`migrations/0001_log.sql`). Clones share one writer.
 pub struct PostgresEventStore {
@@ -36,23 +39,25 @@ impl PostgresEventStore {
 
 #[async_trait]
 impl EventStore for PostgresEventStore {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.writer.append(append).await
+    fn submit(&self, append: Append) -> Result<Submitted, AppendError> {
+        self.writer.submit(append)
     }
 
-    async fn load(&self, stream: &StreamId, after_sequence: i64) -> Result<Vec<StoredEvent>, LoadError> {
+    async fn page(&self, stream: &StreamId, after_sequence: i64, limit: usize) -> Result<Vec<StoredEvent>, LoadError> {
         let rows = sqlx::query(
-            "select sequence, position, event_type, event_version, payload::text, decided_at from events \
-             where aggregate_type = $1 and aggregate_id = $2 and sequence > $3 order by sequence",
+            "select sequence, position, event_type, event_version, payload::text, decided_at, event_id from events \
+             where aggregate_type = $1 and aggregate_id = $2 and sequence > $3 order by sequence limit $4",
         )
         .bind(stream.aggregate_type)
         .bind(&stream.aggregate_id)
         .bind(after_sequence)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter()
             .map(|row| {
                 Ok(StoredEvent {
+                    event_id: EventId(row.try_get(6)?),
                     sequence: row.try_get(0)?,
                     position: Position(row.try_get(1)?),
                     event_type: row.try_get(2)?,
@@ -81,5 +86,53 @@ impl EventStore for PostgresEventStore {
             Ok(UsedKey { fingerprint: row.try_get(0)?, result: row.try_get(1)?, position: Position(row.try_get(2)?) })
         })
         .transpose()
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for PostgresEventStore {
+    async fn latest(&self, stream: &StreamId, form: &str) -> Result<Option<Snapshot>, LoadError> {
+        let row = sqlx::query(
+            "select last_sequence, last_event_id, payload::text from snapshots where aggregate_type = $1 and aggregate_id = $2 \
+             and form = $3 and last_event_id is not null order by last_sequence desc limit 1",
+        )
+        .bind(stream.aggregate_type)
+        .bind(&stream.aggregate_id)
+        .bind(form)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            let (last_sequence, last_event) = (row.try_get(0)?, EventId(row.try_get(1)?));
+            Ok(Snapshot { last_sequence, last_event, state: row.try_get(2)? })
+        })
+        .transpose()
+    }
+
+    async fn keep(&self, stream: &StreamId, form: &str, snapshot: &Snapshot) -> Result<(), LoadError> {
+        // One for each stream; two nodes at once may leave two, and the later one counts.
+        sqlx::query(
+            "with older as (delete from snapshots where aggregate_type = $1 and aggregate_id = $2 and last_sequence <> $3) \
+             insert into snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload, form, last_event_id) \
+             values ($1, $2, $3, 1, $4::json, $5, $6) on conflict (aggregate_type, aggregate_id, last_sequence) \
+             do update set payload = excluded.payload, form = excluded.form, last_event_id = excluded.last_event_id",
+        )
+        .bind(stream.aggregate_type)
+        .bind(&stream.aggregate_id)
+        .bind(snapshot.last_sequence)
+        .bind(&snapshot.state)
+        .bind(form)
+        .bind(snapshot.last_event.0)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    async fn discard(&self, stream: &StreamId) -> Result<(), LoadError> {
+        sqlx::query("delete from snapshots where aggregate_type = $1 and aggregate_id = $2")
+            .bind(stream.aggregate_type)
+            .bind(&stream.aggregate_id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The batching writer: one task and one dedicated connection per node; whatever waits becomes one durable commit (DESIGN 3, property 3).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::batch::{self, Verdict};
-use super::{Append, AppendError, Appended};
+use super::{Append, AppendError, Appended, StreamId, Submitted};
 
 /// The writer's bounds.
 #[derive(Debug, Clone)]
@@ -66,14 +67,17 @@ impl Writer {
         Self { jobs, bytes }
     }
 
-    /// Queues an append and waits for its verdict.
-    pub(super) async fn append(&self, append: Append) -> Verdict {
+    /// Queues an append; it has its place when this returns.
+    pub(super) fn submit(&self, append: Append) -> Result<Submitted, AppendError> {
+        if append.events.is_empty() {
+            return Err(AppendError::Rejected("it has no events".to_owned()));
+        }
         let size: usize = append.events.iter().map(|e| e.payload.len() + e.metadata.len() + 128).sum();
         let size = u32::try_from(size).map_err(|_| AppendError::Overloaded)?;
         let permit = self.bytes.clone().try_acquire_many_owned(size).map_err(|_| AppendError::Overloaded)?;
         let (answer, verdict) = oneshot::channel();
         self.jobs.try_send(Job { append, answer, _bytes: permit }).map_err(|_| AppendError::Overloaded)?;
-        verdict.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+        Ok(Box::pin(async move { verdict.await.unwrap_or(Err(AppendError::OutcomeUnknown)) }))
     }
 }
 
@@ -100,6 +104,8 @@ impl WriterTask {
             if received == 0 {
                 return;
             }
+            metrics::gauge!("atelier_append_queue_depth")
+                .set(f64::from(u32::try_from(queue.len()).unwrap_or(u32::MAX)));
             metrics::histogram!("atelier_append_batch_size")
                 .record(f64::from(u32::try_from(received).unwrap_or(u32::MAX)));
             let started = Instant::now();
@@ -128,29 +134,41 @@ impl WriterTask {
         answered
     }
 
+    /// A verdict for each append. A batch that the database refuses has something poisonous in it: it is halved until that one
+    /// stands alone, and what was decided on top of a failed one in the same stream fails with it.
     async fn verdicts(&mut self, appends: &[&Append]) -> Vec<Verdict> {
         let deadline = Instant::now() + self.options.deadline;
-        match self.send_until_answered(appends, deadline).await {
-            Ok(verdicts) => verdicts,
-            Err(AppendError::Rejected(_)) if appends.len() > 1 => {
-                // Something in the batch is poisonous: each append is sent alone, so that only that one fails. What was
-                // decided on top of a failed one in the same stream fails with it.
-                let mut verdicts: Vec<Verdict> = Vec::with_capacity(appends.len());
-                for (index, append) in appends.iter().enumerate() {
-                    let stands_on_failure = appends[..index].iter().zip(&verdicts).any(|(earlier, verdict)| {
-                        earlier.stream == append.stream && !matches!(verdict, Ok(Appended::Written { .. }))
-                    });
-                    verdicts.push(if stands_on_failure {
-                        Err(AppendError::Conflict)
-                    } else {
-                        let one = self.send_until_answered(std::slice::from_ref(append), deadline).await;
-                        one.and_then(|mut one| one.pop().unwrap_or(Err(AppendError::OutcomeUnknown)))
-                    });
+        let mut verdicts: Vec<Verdict> = Vec::with_capacity(appends.len());
+        let mut failed: HashSet<&StreamId> = HashSet::new();
+        let whole = 0..appends.len();
+        let mut ranges = Vec::from([whole]);
+        while let Some(range) = ranges.pop() {
+            let (places, sent): (Vec<usize>, Vec<&Append>) = range
+                .clone()
+                .map(|place| (place, appends[place]))
+                .filter(|(_, one)| !failed.contains(&one.stream))
+                .unzip();
+            let answers =
+                if sent.is_empty() { Ok(Vec::new()) } else { self.send_until_answered(&sent, deadline).await };
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(AppendError::Rejected(_)) if sent.len() > 1 => {
+                    let middle = range.start + range.len() / 2;
+                    ranges.extend([middle..range.end, range.start..middle]);
+                    continue;
                 }
-                verdicts
+                Err(error) => vec![Err(error); sent.len()],
+            };
+            // Ranges come in order, so the verdicts do.
+            verdicts.resize(range.end, Err(AppendError::Conflict));
+            for (place, answer) in places.into_iter().zip(answers) {
+                if !matches!(answer, Ok(Appended::Written { .. })) {
+                    failed.insert(&appends[place].stream);
+                }
+                verdicts[place] = answer;
             }
-            Err(error) => vec![Err(error); appends.len()],
         }
+        verdicts
     }
 
     /// Sends the same batch, with the same event ids, until the database answers or the deadline passes: an append that an

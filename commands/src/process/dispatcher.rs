@@ -6,12 +6,23 @@ use atelier_domain::Actor;
 use sqlx::Row;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Lane, Work, execute};
+use super::work::WorkError;
+use super::work_rows::{self, Leased};
+use super::{Backlog, Lane, Work, execute};
 use crate::command_path::CommandContext;
 use crate::write_side::WriteSide;
+
+/// From this attempt on a piece of work is stuck: somebody should look. It took about a quarter of an hour to get there.
+const STUCK_AFTER: i32 = 12;
+/// The longest pause between two attempts, seconds, and the pause of what is stuck.
+const LONGEST_PAUSE: f64 = 300.0;
+const STUCK_PAUSE: f64 = 900.0;
+/// The shortest, for what came a moment too early.
+const SHORTEST_PAUSE: f64 = 0.01;
 
 /// The dispatcher's bounds.
 #[derive(Debug, Clone)]
@@ -20,15 +31,27 @@ pub struct DispatcherOptions {
     pub quick_at_once: usize,
     /// How many renders run at once.
     pub renders_at_once: usize,
-    /// How long a node may take for one piece before another may take it over.
+    /// How long a node that is not heard of any more keeps a piece from the others; a living one renews it. Quick work is given up
+    /// when it lasts longer.
     pub lease: Duration,
+    /// How long one attempt at a render may last: as long as a job may.
+    pub render_within: Duration,
     /// How often the list is looked at without being woken.
     pub poll: Duration,
+    /// How often the backlog is counted for the metrics.
+    pub count: Duration,
 }
 
 impl Default for DispatcherOptions {
     fn default() -> Self {
-        Self { quick_at_once: 8, renders_at_once: 2, lease: Duration::from_secs(120), poll: Duration::from_millis(500) }
+        Self {
+            quick_at_once: 8,
+            renders_at_once: 2,
+            lease: Duration::from_secs(120),
+            render_within: Duration::from_secs(600),
+            poll: Duration::from_millis(500),
+            count: Duration::from_secs(5),
+        }
     }
 }
 
@@ -36,12 +59,6 @@ impl Default for DispatcherOptions {
 pub struct Dispatcher {
     write: WriteSide,
     options: DispatcherOptions,
-}
-
-struct Leased {
-    id: String,
-    work: Work,
-    attempts: i32,
 }
 
 impl Dispatcher {
@@ -57,6 +74,7 @@ impl Dispatcher {
         tokio::join!(
             self.run_lanes(&quick, self.options.quick_at_once, wake, stop),
             self.run_lanes(&[Lane::Render], self.options.renders_at_once, wake, stop),
+            self.count(stop),
         );
     }
 
@@ -77,8 +95,8 @@ impl Dispatcher {
             };
             let more = !leased.is_empty();
             for piece in leased {
-                let write = self.write.clone();
-                running.spawn(async move { carry_out(&write, piece).await });
+                let (write, options) = (self.write.clone(), self.options.clone());
+                running.spawn(async move { carry_out(&write, piece, &options).await });
             }
             if stop.is_cancelled() {
                 break;
@@ -100,43 +118,48 @@ impl Dispatcher {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let lanes: Vec<&str> = lanes.iter().map(|lane| lane.as_str()).collect();
-        let rows = sqlx::query(
-            "update process_work set leased_until = now() + make_interval(secs => $3), attempts = attempts + 1 where id in (\
-                 select id from process_work where lane = any($1) and due_at <= now() and (leased_until is null or leased_until < now()) \
-                 order by due_at limit $2 for update skip locked) \
-             returning id, payload, attempts",
-        )
-        .bind(&lanes)
-        .bind(i64::try_from(limit).unwrap_or(1))
-        .bind(self.options.lease.as_secs_f64())
-        .fetch_all(&self.write.pool)
-        .await?;
+        let rows = work_rows::lease(&self.write.pool, lanes, limit, self.options.lease).await?;
         let mut leased = Vec::with_capacity(rows.len());
         for row in rows {
             let (id, payload, attempts): (String, serde_json::Value, i32) =
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            match serde_json::from_value(payload) {
+            if row.try_get(3)? {
+                metrics::counter!("atelier_process_lease_takeovers_total", "lane" => lane_of(&row)?).increment(1);
+                tracing::warn!(work = %id, attempts, "work whose lease ran out is taken over");
+            }
+            match serde_json::from_value::<Work>(payload) {
                 Ok(work) => leased.push(Leased { id, work, attempts }),
                 // Of another release: it must not hold up its neighbours.
-                Err(_) => postpone(&self.write, &id, 300.0, "this release does not know this kind of work").await?,
+                Err(_) => {
+                    let unknown = "this release does not know this kind of work";
+                    work_rows::postpone(&self.write.pool, &id, attempts, LONGEST_PAUSE, false, unknown).await?;
+                }
             }
         }
         Ok(leased)
     }
+
+    /// Shows what waits, now and then.
+    async fn count(&self, stop: &CancellationToken) {
+        for lane in Lane::ALL.map(Lane::as_str) {
+            metrics::counter!("atelier_process_lease_takeovers_total", "lane" => lane).increment(0);
+        }
+        while !stop.is_cancelled() {
+            match Backlog::count(&self.write.pool).await {
+                Ok(backlog) => backlog.publish(),
+                Err(error) => tracing::debug!(%error, "the backlog could not be counted"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.options.count) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
 }
 
-async fn postpone(write: &WriteSide, id: &str, seconds: f64, error: &str) -> Result<(), sqlx::Error> {
-    metrics::counter!("atelier_process_work_retries_total").increment(1);
-    sqlx::query(
-        "update process_work set leased_until = null, due_at = now() + make_interval(secs => $2), last_error = $3 where id = $1",
-    )
-    .bind(id)
-    .bind(seconds)
-    .bind(error)
-    .execute(&write.pool)
-    .await
-    .map(drop)
+fn lane_of(row: &sqlx::postgres::PgRow) -> Result<&'static str, sqlx::Error> {
+    let lane: String = row.try_get(4)?;
+    Ok(Lane::ALL.map(Lane::as_str).into_iter().find(|known| *known == lane).unwrap_or("unknown"))
 }
 
 /// The id of a piece of work, as a UUID: its causation, and the same at every delivery.
@@ -144,23 +167,59 @@ fn work_uuid(id: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes())
 }
 
-async fn carry_out(write: &WriteSide, piece: Leased) {
+/// One attempt, for as long as it lasts, is wanted, and is this node's.
+async fn attempt(write: &WriteSide, piece: &Leased, options: &DispatcherOptions) -> Result<(), WorkError> {
     let Leased { id, work, attempts } = piece;
     let manager = id.split(':').next().unwrap_or_default().to_owned();
-    let cause = work_uuid(&id);
+    let cause = work_uuid(id);
     let context = CommandContext { actor: Actor::Process(manager), correlation_id: cause, causation_id: cause };
+    let patience = if work.lane() == Lane::Render { options.render_within } else { options.lease };
+    let until = Instant::now() + patience;
+    let mut execution = Box::pin(execute::execute(write, &context, id, work.clone()));
+    loop {
+        tokio::select! {
+            done = &mut execution => return done,
+            () = tokio::time::sleep(options.lease.min(patience) / 3) => {}
+        }
+        // Whoever never answers must not keep a place here for ever.
+        if Instant::now() >= until || !execute::is_wanted(write, work).await? {
+            return Err(WorkError::Silent);
+        }
+        let renewed = work_rows::renew(&write.pool, id, *attempts, options.lease).await;
+        if !renewed.map_err(|error| WorkError::Command(error.to_string()))? {
+            return Err(WorkError::Lost);
+        }
+    }
+}
+
+async fn carry_out(write: &WriteSide, piece: Leased, options: &DispatcherOptions) {
+    let done = attempt(write, &piece, options).await;
+    let Leased { id, work, attempts } = piece;
     let lane = work.lane().as_str();
-    let done = execute::execute(write, &context, &id, work).await;
     let recorded = match done {
         Ok(()) => {
             metrics::counter!("atelier_process_work_done_total", "lane" => lane).increment(1);
-            sqlx::query("delete from process_work where id = $1").bind(&id).execute(&write.pool).await.map(drop)
+            work_rows::done(&write.pool, &id).await
+        }
+        Err(WorkError::Lost) => Ok(()),
+        Err(WorkError::NotBefore(at)) => {
+            // Due by the database's clock, and this node's is behind: what is missing by this one is waited for by that one.
+            let missing = (at - write.now()).as_seconds_f64().max(SHORTEST_PAUSE);
+            work_rows::too_early(&write.pool, &id, attempts, missing).await
+        }
+        Err(error) if error.is_final() => {
+            metrics::counter!("atelier_process_work_dead_total", "lane" => lane).increment(1);
+            tracing::error!(work = %id, attempts, %error, "work can never be done; its row is kept");
+            work_rows::bury(&write.pool, &id, attempts, &error.to_string()).await
         }
         Err(error) => {
-            tracing::warn!(work = %id, attempts, %error, "work will be tried again");
+            let stuck = attempts >= STUCK_AFTER;
+            tracing::warn!(work = %id, attempts, stuck, %error, "work will be tried again");
+            metrics::counter!("atelier_process_work_retries_total", "lane" => lane).increment(1);
             // 1 s, 2 s, 4 s ... up to five minutes, by the database's clock.
-            let pause = 2_f64.powi((attempts - 1).clamp(0, 9)).min(300.0);
-            postpone(write, &id, pause, &error.to_string()).await
+            let pause = 2_f64.powi((attempts - 1).clamp(0, 9)).min(LONGEST_PAUSE);
+            let pause = if stuck { STUCK_PAUSE } else { pause };
+            work_rows::postpone(&write.pool, &id, attempts, pause, stuck, &error.to_string()).await
         }
     };
     if let Err(error) = recorded {

@@ -1,17 +1,16 @@
 //! Carrying out one piece of work. Each is safe to do twice: the aggregates recognise a repeat.
 
 use atelier_domain::account::{Account, Status as AccountStatus};
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantSource};
-use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, Output, Status};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantReason};
+use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, GenerationEvent, Output, Status};
 use atelier_domain::policy::sign_up_bonus;
 use atelier_domain::{AccountId, Credits, GenerationId, LedgerId, LotId};
 use atelier_vault::Opened;
 use chrono::{DateTime, Utc};
-use cqrs_es::Aggregate;
 
 use super::work::WorkError;
 use super::{Work, mails};
-use crate::command_path::{CommandContext, CommandError, Target};
+use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
 use crate::ports::{GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
 use crate::use_cases::GrantCredits;
@@ -42,7 +41,7 @@ pub(super) async fn execute(
             .await
         }
         // Due by the database's clock, decided by this node's: a node that is behind comes back.
-        Work::ExpireLot { at, .. } if write.now() < at => Err(WorkError::Command("not yet".into())),
+        Work::ExpireLot { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
         Work::ExpireLot { ledger, lot, .. } => {
             ledger_command(write, context, ledger, |now| CreditLedgerCommand::ExpireLot { lot_id: lot, now }).await
         }
@@ -53,8 +52,18 @@ pub(super) async fn execute(
         Work::GrantSignUpBonus { account, lot } => sign_up_bonus(write, context, account, lot).await,
         Work::DeleteMedia { generation } => delete_media(write, generation).await,
         Work::SendVerificationMail { account } => mails::verification(write, account, id).await,
+        Work::SendGenerationNotice { account, generation } => {
+            mails::generation_notice(write, account, generation).await
+        }
         Work::SendAlreadyRegisteredMail { account } => mails::already_registered(write, account, id).await,
     }
+}
+
+/// Whether work at hand is still of use: nobody waits for the picture of a job that has ended.
+pub(super) async fn is_wanted(write: &WriteSide, work: &Work) -> Result<bool, WorkError> {
+    let Work::RenderGeneration { generation } = work else { return Ok(true) };
+    let job: Generation = load(write, &generation.to_string()).await?;
+    Ok(matches!(job.status(), Status::Queued | Status::Running))
 }
 
 async fn capture(
@@ -103,7 +112,7 @@ fn answered<E: std::fmt::Display>(result: Result<(), CommandError<E>>) -> Result
     }
 }
 
-async fn load<A: Aggregate>(write: &WriteSide, id: &str) -> Result<A, WorkError> {
+async fn load<A: Commanded>(write: &WriteSide, id: &str) -> Result<A, WorkError> {
     Ok(write.path.load::<A>(id).await.map_err(|error| try_again(&error))?.state)
 }
 
@@ -142,7 +151,7 @@ async fn sign_up_bonus(
     let expires_at = verified_at.map(|at| at + sign_up_bonus::LIFETIME);
     let ledger = LedgerId::live(account);
     let grant =
-        GrantCredits { ledger, lot, source: GrantSource::Promotional, amount: sign_up_bonus::AMOUNT, expires_at };
+        GrantCredits { ledger, lot, reason: GrantReason::SignUpBonus, amount: sign_up_bonus::AMOUNT, expires_at };
     let granted: Result<_, UseCaseError> = grant.run(write, context).await;
     answered(granted.map(drop))
 }
@@ -153,7 +162,7 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
     let job: Generation = load(write, &generation.to_string()).await?;
     let (Some(terms), Some(prompt)) = (job.terms().cloned(), job.prompt()) else { return Ok(()) };
     if !matches!(job.status(), Status::Queued | Status::Running) {
-        return Ok(());
+        return remove_undelivered(write, generation).await;
     }
     let account = terms.account_id;
     let prompt = match write.vault.open(account, "prompt", prompt).await {
@@ -162,11 +171,12 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
         Err(error) => return Err(WorkError::Command(error.to_string())),
     };
     let target = Target { id: generation.to_string(), subject: account };
-    let attempt = match write.path.execute::<Generation>(&target, context, None, |_| GenerationCommand::Start).await {
-        Ok(crate::command_path::Executed::Done { state, .. }) => state.attempt(),
-        Ok(crate::command_path::Executed::Repeat { .. }) | Err(CommandError::Refused(_)) => return Ok(()),
+    let started = match write.path.execute::<Generation>(&target, context, None, |_| GenerationCommand::Start).await {
+        Ok(Executed::Done { events, .. }) => events.into_iter().next(),
+        Ok(Executed::Repeat { .. }) | Err(CommandError::Refused(_)) => return Ok(()),
         Err(error) => return Err(try_again(&error)),
     };
+    let Some(GenerationEvent::GenerationStarted { attempt }) = started else { return Ok(()) };
     let mut outputs = Vec::new();
     for index in 0..terms.num_images {
         let request = RenderRequest {
@@ -182,18 +192,37 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
             Err(RenderError::Refused(_)) => {
                 return fail(write, context, generation, FailureReason::ProviderFailed).await;
             }
-            Err(RenderError::Unavailable(cause)) => return Err(WorkError::Gateway(GatewayError(cause))),
+            Err(RenderError::Unavailable(cause)) => return Err(WorkError::Gateway(GatewayError::Unavailable(cause))),
         };
         let extension = rendered.media_type.rsplit('/').next().unwrap_or("bin").to_owned();
         let key = MediaKey { account, generation, attempt, index, extension };
         let bytes = rendered.bytes.len() as u64;
-        write.ports.media.put(&key, rendered.bytes).await?;
+        match write.ports.media.put(&key, rendered.bytes).await {
+            Ok(()) => {}
+            Err(GatewayError::Refused(_)) => {
+                return fail(write, context, generation, FailureReason::ProviderFailed).await;
+            }
+            Err(unavailable) => return Err(unavailable.into()),
+        }
         let (width, height, media_type) = (terms.width, terms.height, rendered.media_type.to_owned());
         outputs.push(Output { object: key.path(), media_type, width, height, bytes });
     }
-    generation_command(write, context, account, generation, || GenerationCommand::Succeed {
-        attempt,
-        outputs: outputs.clone(),
-    })
-    .await
+    let report = |_| GenerationCommand::Succeed { attempt, outputs: outputs.clone() };
+    match write.path.execute::<Generation>(&target, context, None, report).await {
+        Ok(_) => Ok(()),
+        // Too late: withdrawn, timed out, or another attempt was faster.
+        Err(CommandError::Refused(_)) => remove_undelivered(write, generation).await,
+        Err(error) => Err(try_again(&error)),
+    }
+}
+
+/// Removes what attempts stored of a job that ended without delivery, or was deleted since: the removal that its end asked for may
+/// have come before the last file (U13, A31).
+async fn remove_undelivered(write: &WriteSide, generation: GenerationId) -> Result<(), WorkError> {
+    let job: Generation = load(write, &generation.to_string()).await?;
+    match job.status() {
+        Status::Failed | Status::Cancelled => delete_media(write, generation).await,
+        Status::Succeeded if job.deleted() => delete_media(write, generation).await,
+        Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Succeeded => Ok(()),
+    }
 }

@@ -1,7 +1,8 @@
 //! The mails of the outbox: rendered at delivery, so that no address and no token ever waits in a row.
 
-use atelier_domain::AccountId;
 use atelier_domain::account::AccountEvent;
+use atelier_domain::generation::{Generation, Status};
+use atelier_domain::{AccountId, GenerationId};
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 use atelier_vault::{MailToken, Opened};
 use chrono::TimeDelta;
@@ -40,6 +41,27 @@ pub(super) async fn already_registered(write: &WriteSide, account: AccountId, id
         write.public_url
     );
     send(write, id, to, "You already have an account", text).await
+}
+
+/// Tells an owner that a generation has ended (A33). The message's id is the job's own, so there is one notice, whatever asks for it.
+pub(super) async fn generation_notice(
+    write: &WriteSide,
+    account: AccountId,
+    generation: GenerationId,
+) -> Result<(), WorkError> {
+    let job = write.path.load::<Generation>(&generation.to_string()).await;
+    let job = job.map_err(|error| WorkError::Command(error.to_string()))?.state;
+    let (subject, what) = match job.status() {
+        // Removed since: nothing is left to look at.
+        _ if job.deleted() => return Ok(()),
+        Status::Succeeded => ("Your generation is ready", "is ready"),
+        Status::Failed => ("Your generation failed", "failed; nothing was charged"),
+        Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Cancelled => return Ok(()),
+    };
+    let Some(to) = address(write, account).await? else { return Ok(()) };
+    let text =
+        format!("Your generation gen_{} {what}.\n\nSee it at {}.\n", generation.0.simple(), write.public_url);
+    send(write, &format!("generation-notice-{generation}"), to, subject, text).await
 }
 
 async fn send(write: &WriteSide, id: &str, to: String, subject: &str, text: String) -> Result<(), WorkError> {

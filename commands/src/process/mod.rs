@@ -1,21 +1,26 @@
 //! Process managers: pure functions from (their state, an event) to (their state, work), and the rows and the dispatcher that carry the work out.
 
+mod backlog;
 mod dispatcher;
 mod execute;
 mod expiry_sweep;
 mod generation_charge;
 mod mails;
+mod notifier;
 mod rows;
 mod welcome;
 mod work;
+mod work_rows;
 
 use atelier_domain::Envelope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use backlog::{Backlog, LaneBacklog};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use expiry_sweep::ExpirySweep;
 pub use generation_charge::GenerationCharge;
+pub use notifier::Notifier;
 pub use rows::{enqueue, react};
 pub use welcome::Welcome;
 pub use work::{Lane, Work};
@@ -34,7 +39,7 @@ pub trait ProcessManager: Send + Sync + 'static {
     /// Its name: in checkpoints, in the ids of its work, and as the actor of its commands.
     const NAME: &'static str;
     /// What it remembers of one instance.
-    type State: Serialize + DeserializeOwned + Send + Clone;
+    type State: Serialize + DeserializeOwned + Send + Clone + PartialEq;
 
     /// Which instance an event concerns; `None` when it does not concern this manager.
     fn instance(event: &Envelope) -> Option<String>;

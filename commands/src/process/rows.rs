@@ -1,10 +1,12 @@
 //! The rows of process managers: state and work, written in the transaction that moves the checkpoint, so exactly once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atelier_domain::Envelope;
 use atelier_vault::credential_rows::RowError;
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 
 use super::{ProcessManager, Reaction, Work};
@@ -22,8 +24,9 @@ pub async fn react<M: ProcessManager>(
     if concerned.is_empty() {
         return Ok(());
     }
-    let mut states = load::<M>(connection, &concerned).await?;
-    let known: BTreeSet<String> = states.keys().cloned().collect();
+    let loaded = load::<M>(connection, &concerned).await?;
+    let mut states: BTreeMap<String, Option<M::State>> =
+        loaded.iter().map(|(instance, state)| (instance.clone(), Some(state.clone()))).collect();
     let mut work = Vec::new();
     for (event, instance) in &concerned {
         let slot = states.entry(instance.clone()).or_default();
@@ -33,19 +36,16 @@ pub async fn react<M: ProcessManager>(
             work.push((format!("{}:{}:{n}", M::NAME, event.event_id), item));
         }
     }
-    // What was not there before and is not there now needs no statement.
-    states.retain(|instance, state| state.is_some() || known.contains(instance));
+    // What is as it was needs no statement.
+    states.retain(|instance, state| state.as_ref() != loaded.get(instance));
     save::<M>(connection, states).await?;
-    for (id, item) in work {
-        insert(connection, &id, &item).await?;
-    }
-    Ok(())
+    insert(connection, &work).await
 }
 
 async fn load<M: ProcessManager>(
     connection: &mut PgConnection,
     concerned: &[(&Envelope, String)],
-) -> Result<BTreeMap<String, Option<M::State>>, sqlx::Error> {
+) -> Result<BTreeMap<String, M::State>, sqlx::Error> {
     let instances: Vec<&str> = concerned.iter().map(|(_, instance)| instance.as_str()).collect();
     let rows = sqlx::query("select instance, state from process_states where manager = $1 and instance = any($2)")
         .bind(M::NAME)
@@ -54,51 +54,68 @@ async fn load<M: ProcessManager>(
         .await?;
     rows.into_iter()
         .map(|row| {
-            let sqlx::types::Json(state) = row.try_get::<sqlx::types::Json<M::State>, _>(1)?;
-            Ok((row.try_get(0)?, Some(state)))
+            let Json(state) = row.try_get::<Json<M::State>, _>(1)?;
+            Ok((row.try_get(0)?, state))
         })
         .collect()
 }
 
+/// One statement for what is remembered, one for what is forgotten, however many events the batch had.
 async fn save<M: ProcessManager>(
     connection: &mut PgConnection,
     states: BTreeMap<String, Option<M::State>>,
 ) -> Result<(), sqlx::Error> {
+    let (mut kept, mut values, mut forgotten) = (Vec::new(), Vec::new(), Vec::new());
     for (instance, state) in states {
         match state {
             Some(state) => {
-                sqlx::query(
-                    "insert into process_states (manager, instance, state) values ($1, $2, $3) \
-                     on conflict (manager, instance) do update set state = excluded.state",
-                )
-                .bind(M::NAME)
-                .bind(instance)
-                .bind(sqlx::types::Json(state))
-                .execute(&mut *connection)
-                .await?;
+                kept.push(instance);
+                values.push(Json(state));
             }
-            None => {
-                sqlx::query("delete from process_states where manager = $1 and instance = $2")
-                    .bind(M::NAME)
-                    .bind(instance)
-                    .execute(&mut *connection)
-                    .await?;
-            }
+            None => forgotten.push(instance),
         }
+    }
+    if !kept.is_empty() {
+        sqlx::query(
+            "insert into process_states (manager, instance, state) select $1, u.instance, u.state \
+             from unnest($2::text[], $3::jsonb[]) as u (instance, state) \
+             on conflict (manager, instance) do update set state = excluded.state",
+        )
+        .bind(M::NAME)
+        .bind(kept)
+        .bind(values)
+        .execute(&mut *connection)
+        .await?;
+    }
+    if !forgotten.is_empty() {
+        sqlx::query("delete from process_states where manager = $1 and instance = any($2)")
+            .bind(M::NAME)
+            .bind(forgotten)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
 
-/// Adds one piece of work; the same id again is the same work. What has no time of its own is due at once, by the database's clock.
-async fn insert(connection: &mut PgConnection, id: &str, work: &Work) -> Result<(), sqlx::Error> {
+/// Adds pieces of work; the same id again is the same work. What has no time of its own is due at once, by the database's clock.
+async fn insert(connection: &mut PgConnection, work: &[(String, Work)]) -> Result<(), sqlx::Error> {
+    if work.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = work.iter().map(|(id, _)| id.as_str()).collect();
+    let lanes: Vec<&str> = work.iter().map(|(_, item)| item.lane().as_str()).collect();
+    let payloads: Vec<Json<&Work>> = work.iter().map(|(_, item)| Json(item)).collect();
+    let due: Vec<Option<DateTime<Utc>>> = work.iter().map(|(_, item)| item.due_at()).collect();
     sqlx::query(
-        "insert into process_work (id, lane, payload, due_at) values ($1, $2, $3, coalesce($4, now())) on conflict (id) do nothing",
+        "insert into process_work (id, lane, payload, due_at) select u.id, u.lane, u.payload, coalesce(u.due_at, now()) \
+         from unnest($1::text[], $2::text[], $3::jsonb[], $4::timestamptz[]) as u (id, lane, payload, due_at) \
+         on conflict (id) do nothing",
     )
-    .bind(id)
-    .bind(work.lane().as_str())
-    .bind(sqlx::types::Json(work))
-    .bind(work.due_at())
-    .execute(connection)
+    .bind(ids)
+    .bind(lanes)
+    .bind(payloads)
+    .bind(due)
+    .execute(&mut *connection)
     .await?;
     Ok(())
 }
@@ -109,5 +126,5 @@ async fn insert(connection: &mut PgConnection, id: &str, work: &Work) -> Result<
 /// When the database failed.
 pub async fn enqueue(pool: &sqlx::PgPool, id: &str, work: &Work) -> Result<(), RowError> {
     let mut connection = pool.acquire().await?;
-    Ok(insert(&mut connection, id, work).await?)
+    Ok(insert(&mut connection, &[(id.to_owned(), work.clone())]).await?)
 }

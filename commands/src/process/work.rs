@@ -84,6 +84,13 @@ pub enum Work {
         /// To whom.
         account: AccountId,
     },
+    /// Tell an owner that a generation has ended (A33).
+    SendGenerationNotice {
+        /// To whom.
+        account: AccountId,
+        /// The job.
+        generation: GenerationId,
+    },
     /// Tell an address's owner that somebody tried to sign up with it (sec.S4).
     SendAlreadyRegisteredMail {
         /// To whom.
@@ -105,6 +112,9 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 4] = [Self::Command, Self::Timer, Self::Message, Self::Render];
+
     /// The stored word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -128,7 +138,9 @@ impl Work {
             | Self::GrantSignUpBonus { .. }
             | Self::DeleteMedia { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. } | Self::TimeOutGeneration { .. } | Self::ExpireLot { .. } => Lane::Timer,
-            Self::SendVerificationMail { .. } | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
+            Self::SendVerificationMail { .. }
+            | Self::SendGenerationNotice { .. }
+            | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
         }
     }
 
@@ -145,12 +157,13 @@ impl Work {
             | Self::GrantSignUpBonus { .. }
             | Self::DeleteMedia { .. }
             | Self::SendVerificationMail { .. }
+            | Self::SendGenerationNotice { .. }
             | Self::SendAlreadyRegisteredMail { .. } => None,
         }
     }
 }
 
-/// Why a piece of work has to be tried again. A rule's refusal is not here: it is an answer, and ends the work.
+/// Why a piece of work is not done yet. A rule's refusal is not here: it is an answer, and ends the work.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
     /// The command path did not accept it.
@@ -159,4 +172,27 @@ pub(super) enum WorkError {
     /// The outside world did not.
     #[error("gateway: {0}")]
     Gateway(#[from] GatewayError),
+    /// It is due by the database's clock, and not yet by this node's: again at this instant.
+    #[error("not before {0}")]
+    NotBefore(DateTime<Utc>),
+    /// Somebody did not answer for as long as anybody waits.
+    #[error("no answer in time")]
+    Silent,
+    /// Another node has taken it over.
+    #[error("taken over by another node")]
+    Lost,
+}
+
+impl WorkError {
+    /// Whether trying again is in vain.
+    pub(super) const fn is_final(&self) -> bool {
+        match self {
+            Self::Gateway(GatewayError::Refused(_)) => true,
+            Self::Gateway(GatewayError::Unavailable(_))
+            | Self::Command(_)
+            | Self::NotBefore(_)
+            | Self::Silent
+            | Self::Lost => false,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `GrantCredits`: opens a lot. Never reachable by a user's own input (sec.A2); process managers and operators use it.
 
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, GrantSource};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, GrantReason};
 use atelier_domain::{Credits, LedgerId, LotId};
 use chrono::{DateTime, Utc};
 
@@ -17,7 +17,7 @@ pub struct GrantCredits {
     /// The lot's id; the same again grants nothing.
     pub lot: LotId,
     /// Where they come from.
-    pub source: GrantSource,
+    pub reason: GrantReason,
     /// How many.
     pub amount: Credits,
     /// When they expire, if ever.
@@ -28,11 +28,11 @@ impl GrantCredits {
     /// Runs the use case; the answer is the position to read from.
     ///
     /// # Errors
-    /// `invalid_field` when the ledger refuses the amount, the expiry or the id.
+    /// `invalid_field` when the ledger refuses the reason, the amount, the expiry or the id.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let Self { ledger, lot, source, amount, expires_at } = self;
+        let Self { ledger, lot, reason, amount, expires_at } = self;
         let target = Target { id: ledger.to_string(), subject: ledger.account };
-        let command = |now| CreditLedgerCommand::GrantCredits { lot_id: lot, source, amount, expires_at, now };
+        let command = |now| CreditLedgerCommand::GrantCredits { lot_id: lot, reason, amount, expires_at, now };
         let executed = write.path.execute::<CreditLedger>(&target, context, None, command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }

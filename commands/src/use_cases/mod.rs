@@ -18,7 +18,7 @@ pub mod update_profile;
 pub mod verify_email;
 
 pub use assign_plan::AssignPlan;
-pub use cancel_generation::CancelGeneration;
+pub use cancel_generation::{CancelGeneration, Cancelled};
 pub use create_api_key::{CreateApiKey, CreatedApiKey};
 pub use delete_generation::DeleteGeneration;
 pub use grant_credits::GrantCredits;

@@ -1,6 +1,6 @@
 //! The test ledger's daily refill: what `test` API keys spend (DESIGN 4).
 
-use atelier_domain::credit_ledger::GrantSource;
+use atelier_domain::credit_ledger::GrantReason;
 use atelier_domain::{Credits, LedgerId, LotId};
 use chrono::{Days, NaiveTime};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ pub(super) async fn refill(write: &WriteSide, context: &CommandContext, ledger: 
         let lot = LotId(Uuid::new_v5(&ledger.account.0, lot.as_bytes()));
         let Some(next) = day.checked_add_days(Days::new(1)) else { break };
         let (amount, expires_at) = (TEST_CREDITS_A_DAY, Some(next.and_time(NaiveTime::MIN).and_utc()));
-        let grant = GrantCredits { ledger, lot, source: GrantSource::Promotional, amount, expires_at };
+        let grant = GrantCredits { ledger, lot, reason: GrantReason::TestRefill, amount, expires_at };
         match grant.run(write, context).await {
             Ok(_) => return Ok(()),
             // The ledger's own clock is past midnight already.

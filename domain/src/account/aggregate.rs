@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccountCommand, AccountError, AccountEvent, SessionEnd};
 use crate::policy::plan::Plan;
 use crate::text::DisplayName;
-use crate::{ApiKeyId, Personal, SessionId};
+use crate::{ApiKeyId, Decide, Personal, SessionId};
 
 /// The most active API keys of one account.
 pub const MAX_API_KEYS: usize = 50;
@@ -92,29 +92,6 @@ impl Account {
         self.api_keys.contains(key)
     }
 
-    /// Decides a command: the events it causes, or why not. Pure.
-    ///
-    /// # Errors
-    /// An [`AccountError`] when a rule refuses.
-    pub fn decide(&self, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
-        match (self.status, command) {
-            (Status::New, AccountCommand::Open { email, username }) => {
-                let display_name = DisplayName::parse(username.as_ref())
-                    .expect("a username of 3-30 ASCII characters is a display name");
-                Ok(vec![AccountEvent::AccountOpened {
-                    email: Personal::Open(email),
-                    username: Personal::Open(username),
-                    display_name: Personal::Open(display_name),
-                }])
-            }
-            (Status::New, AccountCommand::Abandon) => Ok(vec![AccountEvent::AccountAbandoned {}]),
-            (Status::Abandoned, AccountCommand::Abandon) => Ok(Vec::new()),
-            (_, AccountCommand::Open { .. } | AccountCommand::Abandon) => Err(AccountError::AlreadyUsed),
-            (Status::Open, command) => self.decide_open(command),
-            (Status::New | Status::Abandoned, _) => Err(AccountError::NotOpen),
-        }
-    }
-
     fn decide_open(&self, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
         match command {
             AccountCommand::Open { .. } | AccountCommand::Abandon => Err(AccountError::AlreadyUsed),
@@ -184,6 +161,33 @@ impl Account {
             return Err(AccountError::ExpiryInThePast);
         }
         if self.api_keys.len() >= MAX_API_KEYS { Err(AccountError::TooManyApiKeys(MAX_API_KEYS)) } else { Ok(()) }
+    }
+}
+
+impl Decide for Account {
+    fn decide(&self, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
+        match (self.status, command) {
+            (Status::New, AccountCommand::Open { email, username }) => {
+                let display_name = DisplayName::parse(username.as_ref())
+                    .expect("a username of 3-30 ASCII characters is a display name");
+                Ok(vec![AccountEvent::AccountOpened {
+                    email: Personal::Open(email),
+                    username: Personal::Open(username),
+                    display_name: Personal::Open(display_name),
+                }])
+            }
+            (Status::New, AccountCommand::Abandon) => Ok(vec![AccountEvent::AccountAbandoned {}]),
+            (Status::Abandoned, AccountCommand::Abandon) => Ok(Vec::new()),
+            (_, AccountCommand::Open { .. } | AccountCommand::Abandon) => Err(AccountError::AlreadyUsed),
+            (Status::Open, command) => self.decide_open(command),
+            (Status::New | Status::Abandoned, _) => Err(AccountError::NotOpen),
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        // Twice the entries: the nodes of a B-tree are about half full.
+        let (sessions, keys) = (self.sessions.len(), self.api_keys.len());
+        2 * (sessions * size_of::<(SessionId, DateTime<Utc>)>() + keys * size_of::<ApiKeyId>())
     }
 }
 

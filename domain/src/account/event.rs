@@ -1,11 +1,13 @@
 //! What happens to an account.
 
 use chrono::{DateTime, Utc};
-use cqrs_es::DomainEvent;
+use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
+use super::Account;
 use crate::policy::plan::Plan;
 use crate::text::{Bio, DisplayName, Email, KeyLabel, Username};
+use crate::upcast::version_of;
 use crate::{ApiKeyId, Environment, KeyClass, Personal, PersonalFields, PersonalSlot, SessionId};
 
 /// What an API key may do (REQUIREMENTS 3.3).
@@ -164,7 +166,7 @@ impl DomainEvent for AccountEvent {
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        version_of(Account::TYPE, self.name()).to_owned()
     }
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::policy::plan::Plan;
 use crate::text::{Bio, DisplayName, Email, KeyLabel, Username};
-use crate::{ApiKeyId, Environment, Personal, SessionId};
+use crate::{ApiKeyId, Decide, Environment, Personal, SessionId};
 
 type AccountTest = TestFramework<Account>;
 

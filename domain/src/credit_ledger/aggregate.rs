@@ -11,7 +11,7 @@ use super::entry::{minus, total};
 use super::hold::{EndedHolds, Hold, HoldPart};
 use super::lots::{Lot, LotTerms, Lots};
 use super::{CreditLedgerCommand, CreditLedgerError, CreditLedgerEvent, Entry, LedgerAccount};
-use crate::{Credits, HoldId, LotId};
+use crate::{Credits, Decide, HoldId, LotId};
 
 /// One account's credits in one environment: the open lots, the open holds, and a bounded memory of what has ended (DESIGN 4).
 ///
@@ -89,12 +89,14 @@ impl Aggregate for CreditLedger {
     /// Total: an event no decision could have made is folded as far as it makes sense, and never panics.
     fn apply(&mut self, event: Self::Event) {
         match event {
-            CreditLedgerEvent::CreditsGranted { lot_id, source, expires_at, entries, .. } => {
+            CreditLedgerEvent::CreditsGranted { lot_id, source, reason, expires_at, entries, .. } => {
                 let amount = total(lot_lines(&entries).map(|(_, amount)| amount));
-                self.lots.grant(lot_id, LotTerms { source, amount, expires_at });
+                self.lots.grant(lot_id, LotTerms { source, reason, amount, expires_at });
             }
             CreditLedgerEvent::HoldPlaced { hold_id, generation_id, price_version, entries, .. } => {
-                self.place_hold(hold_id, Hold { generation_id, price_version, parts: Vec::new() }, &entries);
+                // A part for each line but the one of what is held.
+                let parts = Vec::with_capacity(entries.len().saturating_sub(1));
+                self.place_hold(hold_id, Hold { generation_id, price_version, parts }, &entries);
             }
             CreditLedgerEvent::HoldCaptured { hold_id, entries, .. }
             | CreditLedgerEvent::HoldVoided { hold_id, entries, .. } => self.end_hold(hold_id, &entries),

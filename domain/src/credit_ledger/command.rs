@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::GrantSource;
+use super::GrantReason;
 use crate::{Credits, GenerationId, HoldId, LotId};
 
 /// A command on a credit ledger. `now` is the command's clock: rules use only this (L13).
@@ -12,8 +12,8 @@ pub enum CreditLedgerCommand {
     GrantCredits {
         /// The new lot's id, chosen by the caller so that a repeat is recognised.
         lot_id: LotId,
-        /// Where the credits come from.
-        source: GrantSource,
+        /// Where the credits come from; also decides their kind.
+        reason: GrantReason,
         /// How many; positive, at most [`Credits::MAX`].
         amount: Credits,
         /// When they expire, if ever.

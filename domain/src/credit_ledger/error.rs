@@ -33,6 +33,9 @@ pub enum CreditLedgerError {
     /// The lot would be over before it began: its expiry is not after the command's instant (L13).
     #[error("the credits would already be expired")]
     AlreadyExpired,
+    /// A grant must say where it comes from (L23).
+    #[error("a grant needs a reason")]
+    ReasonMissing,
     /// A lot or hold with this id exists with other terms.
     #[error("this id is already used with other terms")]
     IdReused,

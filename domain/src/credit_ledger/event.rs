@@ -1,34 +1,25 @@
 //! What happens to credits. Every event carries its balanced entries: they alone are what the ledger, its read models and auditors fold.
 
 use chrono::{DateTime, Utc};
-use cqrs_es::DomainEvent;
+use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{CreditLedger, Entry, GrantReason, GrantSource};
 use crate::personal::{PersonalFields, PersonalSlot};
+use crate::upcast::version_of;
 use crate::{Credits, GenerationId, HoldId, LotId};
-
-/// Where a lot's credits come from; decides the issuing account and the burn order (U20).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantSource {
-    /// The sign-up bonus and other gifts (U19).
-    Promotional,
-    /// The credits of a plan's cycle.
-    Plan,
-    /// A bought pack (V25).
-    Purchased,
-}
 
 /// An event of a credit ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum CreditLedgerEvent {
-    /// A new lot: issued account -> lot.
+    /// A new lot: issued account -> lot. Version 2: version 1 had no reason.
     CreditsGranted {
         /// The new lot.
         lot_id: LotId,
-        /// Where the credits come from.
+        /// What kind of credits they are.
         source: GrantSource,
+        /// Where they come from (L23).
+        reason: GrantReason,
         /// How many.
         amount: Credits,
         /// The first instant at which they can no longer be spent; `None` never expires (C10).
@@ -116,7 +107,7 @@ impl DomainEvent for CreditLedgerEvent {
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        version_of(CreditLedger::TYPE, self.name()).to_owned()
     }
 }
 

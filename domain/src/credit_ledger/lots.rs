@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::GrantSource;
 use super::entry::{plus, total};
+use super::{GrantReason, GrantSource};
 use crate::{Credits, LotId};
 
 /// How many spent lots a ledger still recognises.
@@ -20,8 +20,10 @@ pub const REMEMBERED_LOTS: usize = 1000;
 /// What a lot was granted with; a repeat of the grant has the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LotTerms {
-    /// Where the credits come from.
+    /// What kind of credits they are.
     pub source: GrantSource,
+    /// Where they come from.
+    pub reason: GrantReason,
     /// How many were granted.
     pub amount: Credits,
     /// The first instant at which they can no longer be spent; `None` never expires.
@@ -29,6 +31,12 @@ pub struct LotTerms {
 }
 
 impl LotTerms {
+    /// Whether a grant with these terms is this one again. A grant of a release that recorded no reason is repeated by one that does.
+    pub(super) fn repeated_by(&self, again: &Self) -> bool {
+        let known = Self { reason: again.reason, ..*self };
+        known == *again && (self.reason == again.reason || self.reason == GrantReason::Unrecorded)
+    }
+
     /// Whether the credits are unspendable at `now`, swept or not (L13).
     #[must_use]
     pub fn expired(&self, now: DateTime<Utc>) -> bool {
@@ -83,6 +91,10 @@ pub(super) struct Lots {
 }
 
 impl Lots {
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.open.capacity() * size_of::<Lot>() + self.spent.capacity() * size_of::<SpentLot>()
+    }
+
     pub(super) fn open(&self) -> &[Lot] {
         &self.open
     }

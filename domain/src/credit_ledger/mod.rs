@@ -6,6 +6,7 @@ mod decide;
 mod entry;
 mod error;
 mod event;
+mod grant;
 mod hold;
 mod lots;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub use aggregate::CreditLedger;
 pub use command::CreditLedgerCommand;
 pub use entry::{Entry, LedgerAccount};
 pub use error::CreditLedgerError;
-pub use event::{CreditLedgerEvent, GrantSource};
+pub use event::CreditLedgerEvent;
+pub use grant::{GrantReason, GrantSource};
 pub use hold::{Hold, HoldPart, REMEMBERED_HOLDS};
 pub use lots::{Lot, LotTerms, REMEMBERED_LOTS, burn_order};

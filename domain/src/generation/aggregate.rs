@@ -5,7 +5,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use super::{GenerationCommand, GenerationError, GenerationEvent, GenerationRequest, Output, RequestTerms};
-use crate::{Credits, Personal, Sealed};
+use crate::{Credits, Decide, Personal, Sealed};
 
 /// Where a job is: `queued -> running -> succeeded | failed | cancelled` (REQUIREMENTS 3.2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,11 +92,23 @@ impl Generation {
         self.deleted
     }
 
-    /// Decides a command: the events it causes, or why not. Pure. The legal moves are this table.
-    ///
-    /// # Errors
-    /// A [`GenerationError`] when a rule refuses.
-    pub fn decide(&self, command: GenerationCommand) -> Result<Vec<GenerationEvent>, GenerationError> {
+    fn succeed(&self, attempt: u32, outputs: Vec<Output>) -> Result<Vec<GenerationEvent>, GenerationError> {
+        let terms = self.terms.as_ref().expect("a running generation was requested");
+        let count = u32::try_from(outputs.len()).unwrap_or(u32::MAX);
+        if count == 0 || count > terms.num_images || attempt == 0 || attempt > self.attempt {
+            return Err(GenerationError::InvalidResult);
+        }
+        // U12: partial success pays for what was delivered.
+        let price = terms.unit_price.checked_mul(count).ok_or(GenerationError::InvalidResult)?;
+        let succeeded = GenerationEvent::GenerationSucceeded { outputs, price };
+        let published = terms.publish.then_some(GenerationEvent::GenerationPublished {});
+        Ok([succeeded].into_iter().chain(published).collect())
+    }
+}
+
+impl Decide for Generation {
+    fn decide(&self, command: GenerationCommand) -> Result<Vec<GenerationEvent>, GenerationError> {
+        // The legal moves are this table.
         use GenerationCommand as C;
         match (self.status, command) {
             (Status::New, C::Request(request)) => {
@@ -131,17 +143,9 @@ impl Generation {
         }
     }
 
-    fn succeed(&self, attempt: u32, outputs: Vec<Output>) -> Result<Vec<GenerationEvent>, GenerationError> {
-        let terms = self.terms.as_ref().expect("a running generation was requested");
-        let count = u32::try_from(outputs.len()).unwrap_or(u32::MAX);
-        if count == 0 || count > terms.num_images || attempt == 0 || attempt > self.attempt {
-            return Err(GenerationError::InvalidResult);
-        }
-        // U12: partial success pays for what was delivered.
-        let price = terms.unit_price.checked_mul(count).ok_or(GenerationError::InvalidResult)?;
-        let succeeded = GenerationEvent::GenerationSucceeded { outputs, price };
-        let published = terms.publish.then_some(GenerationEvent::GenerationPublished {});
-        Ok([succeeded].into_iter().chain(published).collect())
+    fn heap_bytes(&self) -> usize {
+        let model = self.terms.as_ref().map_or(0, |terms| terms.model.len());
+        model + self.prompt.as_ref().map_or(0, |prompt| prompt.as_text().len())
     }
 }
 

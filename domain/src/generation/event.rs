@@ -1,10 +1,12 @@
 //! What happens to a generation.
 
-use cqrs_es::DomainEvent;
+use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
+use super::Generation;
 use crate::policy::catalogue::MediaType;
 use crate::text::Prompt;
+use crate::upcast::version_of;
 use crate::{AccountId, ApiKeyId, Credits, Environment, KeyClass, Personal, PersonalFields, PersonalSlot};
 
 /// Everything about a job that is fixed at acceptance, but for its prompt.
@@ -138,7 +140,7 @@ impl DomainEvent for GenerationEvent {
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        version_of(Generation::TYPE, self.name()).to_owned()
     }
 }
 

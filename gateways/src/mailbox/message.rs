@@ -38,14 +38,14 @@ pub struct MailText {
 pub(crate) fn encode(mail: &Mail) -> Result<Vec<u8>, GatewayError> {
     for (name, value) in [("recipient", &mail.to), ("subject", &mail.subject), ("message id", &mail.message_id)] {
         if value.chars().any(char::is_control) || value.len() > MAX_HEADER_BYTES {
-            return Err(GatewayError(format!("the mail's {name} cannot stand in a header")));
+            return Err(GatewayError::Refused(format!("the mail's {name} cannot stand in a header")));
         }
     }
     if !is_single_address(&mail.to) {
-        return Err(GatewayError("the mail's recipient is not one address".to_owned()));
+        return Err(GatewayError::Refused("the mail's recipient is not one address".to_owned()));
     }
     if mail.text.len() > MAX_BODY_BYTES {
-        return Err(GatewayError("the mail's text is too large".to_owned()));
+        return Err(GatewayError::Refused("the mail's text is too large".to_owned()));
     }
     let body = mail.text.replace("\r\n", "\n").replace('\r', "\n");
     let plain = !body.contains('\0') && body.lines().all(|line| line.len() <= MAX_LINE_BYTES);

@@ -88,7 +88,7 @@ impl Mailer for Mailbox {
         let id = safe_name(&mail.message_id);
         let name = format!("{}-{id}.eml", mail.date.format(STAMP));
         if stamp_of(&name).is_none() {
-            return Err(GatewayError("the mail's date is out of range".to_owned()));
+            return Err(GatewayError::Refused("the mail's date is out of range".to_owned()));
         }
         let (folder, writing) = (Arc::clone(&self.folder), Arc::clone(&self.writing));
         off_thread(move || {
@@ -214,7 +214,7 @@ fn sweep(folder: &Path) -> io::Result<()> {
 
 /// Says what kind of failure it was; the folder is the operator's own setting.
 fn failed(error: &io::Error) -> GatewayError {
-    GatewayError(format!("the mailbox folder failed: {}", error.kind()))
+    GatewayError::Unavailable(format!("the mailbox folder failed: {}", error.kind()))
 }
 
 async fn off_thread<T: Send + 'static>(
@@ -222,7 +222,7 @@ async fn off_thread<T: Send + 'static>(
 ) -> Result<T, GatewayError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| failed(&error)),
-        Err(_) => Err(GatewayError("the mailbox was stopped".to_owned())),
+        Err(_) => Err(GatewayError::Unavailable("the mailbox was stopped".to_owned())),
     }
 }
 

@@ -54,6 +54,8 @@ payload! {
 pub struct CancelGenerationInput {
     /// The job.
     id: ID,
+    /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key is the same withdrawal.
+    idempotency_key: Option<String>,
 }
 
 payload! {
@@ -61,6 +63,8 @@ payload! {
     CancelGenerationPayload {
         /// The job, as it now is.
         generation: Generation,
+        /// Whether an earlier request with the same idempotency key had withdrawn it.
+        repeated: bool,
     }
 }
 
@@ -134,12 +138,13 @@ impl GenerationMutation {
         let Some(generation) = GlobalId::generation(&input.id) else {
             return Ok(CancelGenerationPayload::refused(unknown_id("id")));
         };
-        let use_case = CancelGeneration { account, generation };
+        let use_case = CancelGeneration { account, generation, idempotency_key: input.idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => {
-                let position = sides.read.token(position.0);
+            Ok(cancelled) => {
+                let position = sides.read.token(cancelled.position.0);
                 CancelGenerationPayload {
                     generation: job_at(context, generation, &position).await,
+                    repeated: Some(cancelled.repeated),
                     position: Some(position),
                     ..Default::default()
                 }

@@ -36,12 +36,13 @@ struct Row {
 }
 
 impl ReadRow for Row {
-    const TABLE: &'static str = "read_models.api_keys_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "api_keys_v1";
     const KEY: &'static str = "key_id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.key_id.to_string()
+    fn key(&self) -> Uuid {
+        self.key_id
     }
 }
 
@@ -61,7 +62,7 @@ impl Projection for ApiKeys {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         let revoked = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => Some(key_id.to_string()),
+            LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => Some(key_id.0),
             LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => None,
         });
         let mut rows = Rows::<Row>::load(connection, revoked).await?;
@@ -73,7 +74,7 @@ impl Projection for ApiKeys {
                     }
                 }
                 LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => {
-                    if let Some(row) = rows.get_mut(&key_id.to_string()) {
+                    if let Some(row) = rows.get_mut(key_id.0) {
                         row.revoked_at = Some(envelope.decided_at);
                     }
                 }
@@ -136,10 +137,12 @@ pub async fn page(
     after: Option<&str>,
 ) -> Result<Page<ApiKeyView>, ReadError> {
     let after = snapshot.cursor(after)?;
-    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(
-        "select row_to_json(t) from read_models.api_keys_v1 t where account_id = $1 \
+    let sql = format!(
+        "select row_to_json(t) from {} t where account_id = $1 \
          and ($2::timestamptz is null or (created_at, key_id) < ($2, $3)) order by created_at desc, key_id desc limit $4",
-    )
+        snapshot.table::<Row>()
+    );
+    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
     .bind(account.0)
     .bind(after.map(|cursor| cursor.at))
     .bind(after.map(|cursor| cursor.id))

@@ -47,12 +47,13 @@ struct Row {
 }
 
 impl ReadRow for Row {
-    const TABLE: &'static str = "read_models.creations_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "creations_v1";
     const KEY: &'static str = "generation_id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.generation_id.to_string()
+    fn key(&self) -> Uuid {
+        self.generation_id
     }
 }
 
@@ -72,8 +73,8 @@ impl Projection for Creations {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         let concerned = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::Generation(generation, _) => Some(generation.to_string()),
-            LogEvent::CreditLedger(_, event) => settled(event).map(|(generation, _)| generation.to_string()),
+            LogEvent::Generation(generation, _) => Some(generation.0),
+            LogEvent::CreditLedger(_, event) => settled(event).map(|(generation, _)| generation.0),
             LogEvent::Account(..) => None,
         });
         let mut rows = Rows::<Row>::load(connection, concerned).await?;
@@ -82,7 +83,7 @@ impl Projection for Creations {
                 LogEvent::Generation(generation, event) => fold(&mut rows, *generation, event, envelope.decided_at),
                 LogEvent::CreditLedger(_, event) => {
                     let Some((generation, captured)) = settled(event) else { continue };
-                    if let Some(row) = rows.get_mut(&generation.to_string()) {
+                    if let Some(row) = rows.get_mut(generation.0) {
                         row.settled = true;
                         row.captured = Some(captured);
                     }
@@ -106,7 +107,7 @@ fn settled(event: &CreditLedgerEvent) -> Option<(GenerationId, Credits)> {
 }
 
 fn fold(rows: &mut Rows<Row>, generation: GenerationId, event: &GenerationEvent, at: DateTime<Utc>) {
-    let key = generation.to_string();
+    let key = generation.0;
     match event {
         GenerationEvent::GenerationRequested { terms, prompt } => {
             let Some(prompt) = prompt.sealed().cloned() else { return };
@@ -133,7 +134,7 @@ fn fold(rows: &mut Rows<Row>, generation: GenerationId, event: &GenerationEvent,
             });
         }
         GenerationEvent::GenerationDeleted {} => {
-            rows.remove(&key);
+            rows.remove(key);
         }
         GenerationEvent::GenerationAbandoned {} => {}
         GenerationEvent::GenerationStarted { .. }
@@ -141,7 +142,7 @@ fn fold(rows: &mut Rows<Row>, generation: GenerationId, event: &GenerationEvent,
         | GenerationEvent::GenerationFailed { .. }
         | GenerationEvent::GenerationCancelled {}
         | GenerationEvent::GenerationPublished {} => {
-            if let Some(row) = rows.get_mut(&key) {
+            if let Some(row) = rows.get_mut(key) {
                 move_on(row, event, at);
             }
         }
@@ -245,8 +246,7 @@ async fn open(snapshot: &Snapshot, row: Row) -> Result<CreationView, ReadError> 
 /// # Errors
 /// When the database failed or the prompt cannot be opened.
 pub async fn find(snapshot: &mut Snapshot, generation: GenerationId) -> Result<Option<CreationView>, ReadError> {
-    let mut rows = Rows::<Row>::load(snapshot.connection(), [generation.to_string()]).await?;
-    match rows.remove(&generation.to_string()) {
+    match snapshot.rows::<Row>([generation.0]).await?.remove(generation.0) {
         Some(row) => Ok(Some(open(snapshot, row).await?)),
         None => Ok(None),
     }
@@ -265,12 +265,14 @@ pub async fn page(
     after: Option<&str>,
 ) -> Result<Page<CreationView>, ReadError> {
     let after = snapshot.cursor(after)?;
-    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(
-        "select row_to_json(t) from read_models.creations_v1 t \
+    let sql = format!(
+        "select row_to_json(t) from {} t \
          where account_id = $1 and environment = $2 and ($3::text is null or media_type = $3) \
          and ($4::timestamptz is null or (requested_at, generation_id) < ($4, $5)) \
          order by requested_at desc, generation_id desc limit $6",
-    )
+        snapshot.table::<Row>()
+    );
+    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
     .bind(account.0)
     .bind(environment.as_str())
     .bind(media_type.map(MediaType::as_str))

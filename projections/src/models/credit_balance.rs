@@ -25,7 +25,8 @@ const SOON: TimeDelta = TimeDelta::days(7);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Row {
-    ledger_id: String,
+    #[serde(with = "crate::read_row::as_text")]
+    ledger_id: LedgerId,
     account_id: Uuid,
     held: Credits,
     lots: Vec<LotRow>,
@@ -47,12 +48,13 @@ pub struct LotRow {
 }
 
 impl ReadRow for Row {
-    const TABLE: &'static str = "read_models.credit_balance_v1";
+    type Key = LedgerId;
+    const TABLE: &'static str = "credit_balance_v1";
     const KEY: &'static str = "ledger_id";
     const KEY_TYPE: &'static str = "text";
 
-    fn key(&self) -> String {
-        self.ledger_id.clone()
+    fn key(&self) -> LedgerId {
+        self.ledger_id
     }
 }
 
@@ -72,24 +74,14 @@ impl Projection for CreditBalance {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         let ledgers = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::CreditLedger(ledger, _) => Some(ledger.to_string()),
+            LogEvent::CreditLedger(ledger, _) => Some(*ledger),
             LogEvent::Account(..) | LogEvent::Generation(..) => None,
         });
         let mut rows = Rows::<Row>::load(connection, ledgers).await?;
         for envelope in events {
             let LogEvent::CreditLedger(ledger, event) = &envelope.event else { continue };
-            let key = ledger.to_string();
-            if rows.get_mut(&key).is_none() {
-                rows.put(Row {
-                    ledger_id: key.clone(),
-                    account_id: ledger.account.0,
-                    held: Credits::ZERO,
-                    lots: Vec::new(),
-                });
-            }
-            if let Some(row) = rows.get_mut(&key) {
-                fold(row, event);
-            }
+            let new = || Row { ledger_id: *ledger, account_id: ledger.account.0, held: Credits::ZERO, lots: Vec::new() };
+            fold(rows.get_or_put(*ledger, new), event);
         }
         rows.save(connection).await
     }
@@ -154,10 +146,8 @@ pub struct BalanceView {
 /// # Errors
 /// When the database failed.
 pub async fn of(snapshot: &mut Snapshot, ledger: LedgerId, now: DateTime<Utc>) -> Result<BalanceView, ReadError> {
-    let key = ledger.to_string();
-    let mut rows = Rows::<Row>::load(snapshot.connection(), [key.clone()]).await?;
-    let (held, mut lots) =
-        rows.get_mut(&key).map_or((Credits::ZERO, Vec::new()), |row| (row.held, std::mem::take(&mut row.lots)));
+    let row = snapshot.rows::<Row>([ledger]).await?.remove(ledger);
+    let (held, mut lots) = row.map_or((Credits::ZERO, Vec::new()), |row| (row.held, row.lots));
     lots.retain(|lot| lot.remaining.is_positive() && lot.expires_at.is_none_or(|at| at > now));
     lots.sort_by_key(|lot| (lot.expires_at.is_none(), lot.expires_at, lot.lot_id));
     let available = lots.iter().fold(Credits::ZERO, |sum, lot| plus(sum, lot.remaining));

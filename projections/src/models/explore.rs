@@ -37,12 +37,13 @@ struct Row {
 }
 
 impl ReadRow for Row {
-    const TABLE: &'static str = "read_models.explore_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "explore_v1";
     const KEY: &'static str = "generation_id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.generation_id.to_string()
+    fn key(&self) -> Uuid {
+        self.generation_id
     }
 }
 
@@ -62,7 +63,7 @@ impl Projection for Explore {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         let generations = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::Generation(generation, _) => Some(generation.to_string()),
+            LogEvent::Generation(generation, _) => Some(generation.0),
             LogEvent::Account(..) | LogEvent::CreditLedger(..) => None,
         });
         let mut rows = Rows::<Row>::load(connection, generations).await?;
@@ -76,7 +77,7 @@ impl Projection for Explore {
 }
 
 fn fold(rows: &mut Rows<Row>, generation: GenerationId, event: &GenerationEvent, at: DateTime<Utc>) {
-    let key = generation.to_string();
+    let key = generation.0;
     match event {
         GenerationEvent::GenerationRequested { terms, prompt } if terms.publish => {
             let Some(prompt) = prompt.sealed().cloned() else { return };
@@ -93,19 +94,19 @@ fn fold(rows: &mut Rows<Row>, generation: GenerationId, event: &GenerationEvent,
             });
         }
         GenerationEvent::GenerationSucceeded { outputs, .. } => {
-            if let Some(row) = rows.get_mut(&key) {
+            if let Some(row) = rows.get_mut(key) {
                 row.outputs.clone_from(outputs);
             }
         }
         GenerationEvent::GenerationPublished {} => {
-            if let Some(row) = rows.get_mut(&key) {
+            if let Some(row) = rows.get_mut(key) {
                 row.published_at = Some(at);
             }
         }
         GenerationEvent::GenerationFailed { .. }
         | GenerationEvent::GenerationCancelled {}
         | GenerationEvent::GenerationDeleted {} => {
-            rows.remove(&key);
+            rows.remove(key);
         }
         GenerationEvent::GenerationRequested { .. }
         | GenerationEvent::GenerationAbandoned {}
@@ -158,12 +159,14 @@ pub async fn page(
     after: Option<&str>,
 ) -> Result<Page<ExploreView>, ReadError> {
     let after = snapshot.cursor(after)?;
-    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(
-        "select row_to_json(t) from read_models.explore_v1 t where published_at is not null \
+    let sql = format!(
+        "select row_to_json(t) from {} t where published_at is not null \
          and ($1::uuid is null or account_id = $1) and ($2::text is null or media_type = $2) and ($3::text is null or model = $3) \
          and ($4::timestamptz is null or (published_at, generation_id) < ($4, $5)) \
          order by published_at desc, generation_id desc limit $6",
-    )
+        snapshot.table::<Row>()
+    );
+    let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
     .bind(filter.creator.map(|account| account.0))
     .bind(filter.media_type.map(MediaType::as_str))
     .bind(filter.model)

@@ -37,12 +37,13 @@ struct Row {
 }
 
 impl ReadRow for Row {
-    const TABLE: &'static str = "read_models.profile_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "profile_v1";
     const KEY: &'static str = "account_id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.account_id.to_string()
+    fn key(&self) -> Uuid {
+        self.account_id
     }
 }
 
@@ -62,7 +63,7 @@ impl Projection for Profile {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         let accounts = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::Account(account, _) => Some(account.to_string()),
+            LogEvent::Account(account, _) => Some(account.0),
             LogEvent::CreditLedger(..) | LogEvent::Generation(..) => None,
         });
         let mut rows = Rows::<Row>::load(connection, accounts).await?;
@@ -93,7 +94,7 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
         }
         return;
     }
-    let Some(row) = rows.get_mut(&account.to_string()) else { return };
+    let Some(row) = rows.get_mut(account.0) else { return };
     match event {
         AccountEvent::EmailVerified {} => row.email_verified = true,
         AccountEvent::DisplayNameChanged { display_name } => {
@@ -141,11 +142,10 @@ pub struct ProfileView {
 /// # Errors
 /// When the database failed or a sealed value cannot be opened.
 pub async fn find(snapshot: &mut Snapshot, accounts: &[AccountId]) -> Result<Vec<ProfileView>, ReadError> {
-    let keys = accounts.iter().map(ToString::to_string);
-    let mut rows = Rows::<Row>::load(snapshot.connection(), keys).await?;
+    let rows = snapshot.rows::<Row>(accounts.iter().map(|account| account.0)).await?;
     let mut found = Vec::new();
     for account in accounts {
-        let Some(row) = rows.get_mut(&account.to_string()) else { continue };
+        let Some(row) = rows.get(account.0) else { continue };
         let bio = match &row.bio {
             Some(bio) => snapshot.open(*account, "bio", bio).await?.filter(|bio| !bio.is_empty()),
             None => None,

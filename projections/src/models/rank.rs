@@ -28,12 +28,13 @@ struct Row {
 }
 
 impl ReadRow for Row {
-    const TABLE: &'static str = "read_models.rank_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "rank_v1";
     const KEY: &'static str = "account_id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.account_id.to_string()
+    fn key(&self) -> Uuid {
+        self.account_id
     }
 }
 
@@ -45,12 +46,13 @@ struct Job {
 }
 
 impl ReadRow for Job {
-    const TABLE: &'static str = "read_models.rank_jobs_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "rank_jobs_v1";
     const KEY: &'static str = "generation_id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.generation_id.to_string()
+    fn key(&self) -> Uuid {
+        self.generation_id
     }
 }
 
@@ -70,7 +72,7 @@ impl Projection for RankCount {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         let generations = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::Generation(generation, _) => Some(generation.to_string()),
+            LogEvent::Generation(generation, _) => Some(generation.0),
             LogEvent::Account(..) | LogEvent::CreditLedger(..) => None,
         });
         let mut jobs = Rows::<Job>::load(connection, generations).await?;
@@ -82,10 +84,10 @@ impl Projection for RankCount {
                     jobs.put(Job { generation_id: generation.0, account_id: terms.account_id.0 });
                 }
                 GenerationEvent::GenerationSucceeded { .. } => {
-                    won.extend(jobs.remove(&generation.to_string()).map(|job| job.account_id));
+                    won.extend(jobs.remove(generation.0).map(|job| job.account_id));
                 }
                 GenerationEvent::GenerationFailed { .. } | GenerationEvent::GenerationCancelled {} => {
-                    jobs.remove(&generation.to_string());
+                    jobs.remove(generation.0);
                 }
                 GenerationEvent::GenerationRequested { .. }
                 | GenerationEvent::GenerationAbandoned {}
@@ -94,12 +96,9 @@ impl Projection for RankCount {
                 | GenerationEvent::GenerationDeleted {} => {}
             }
         }
-        let mut rows = Rows::<Row>::load(connection, won.iter().map(ToString::to_string)).await?;
+        let mut rows = Rows::<Row>::load(connection, won.iter().copied()).await?;
         for account_id in won {
-            match rows.get_mut(&account_id.to_string()) {
-                Some(row) => row.successes += 1,
-                None => rows.put(Row { account_id, successes: 1 }),
-            }
+            rows.get_or_put(account_id, || Row { account_id, successes: 0 }).successes += 1;
         }
         jobs.save(connection).await?;
         rows.save(connection).await
@@ -114,9 +113,9 @@ pub async fn find(
     snapshot: &mut Snapshot,
     accounts: &[AccountId],
 ) -> Result<BTreeMap<AccountId, RankProgress>, ReadError> {
-    let mut rows = Rows::<Row>::load(snapshot.connection(), accounts.iter().map(ToString::to_string)).await?;
+    let rows = snapshot.rows::<Row>(accounts.iter().map(|account| account.0)).await?;
     let standing = |account: &AccountId| {
-        let successes = rows.get_mut(&account.to_string()).map_or(0, |row| row.successes);
+        let successes = rows.get(account.0).map_or(0, |row| row.successes);
         (*account, progress(successes))
     };
     Ok(accounts.iter().map(standing).collect())

@@ -33,12 +33,13 @@ pub struct SessionView {
 }
 
 impl ReadRow for SessionView {
-    const TABLE: &'static str = "read_models.sessions_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "sessions_v1";
     const KEY: &'static str = "session_id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.session_id.to_string()
+    fn key(&self) -> Uuid {
+        self.session_id.0
     }
 }
 
@@ -58,7 +59,7 @@ impl Projection for Sessions {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         let ended = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::Account(_, AccountEvent::SessionEnded { session_id, .. }) => Some(session_id.to_string()),
+            LogEvent::Account(_, AccountEvent::SessionEnded { session_id, .. }) => Some(session_id.0),
             LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => None,
         });
         let mut rows = Rows::<SessionView>::load(connection, ended).await?;
@@ -73,7 +74,7 @@ impl Projection for Sessions {
                     })
                 }
                 LogEvent::Account(_, AccountEvent::SessionEnded { session_id, .. }) => {
-                    rows.remove(&session_id.to_string());
+                    rows.remove(session_id.0);
                 }
                 LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => {}
             }
@@ -91,10 +92,12 @@ pub async fn of(
     account: AccountId,
     now: DateTime<Utc>,
 ) -> Result<Vec<SessionView>, ReadError> {
-    let rows: Vec<sqlx::types::Json<SessionView>> = sqlx::query_scalar(
-        "select row_to_json(t) from read_models.sessions_v1 t where account_id = $1 and expires_at > $2 \
+    let sql = format!(
+        "select row_to_json(t) from {} t where account_id = $1 and expires_at > $2 \
          order by started_at desc, session_id desc limit 100",
-    )
+        snapshot.table::<SessionView>()
+    );
+    let rows: Vec<sqlx::types::Json<SessionView>> = sqlx::query_scalar(&sql)
     .bind(account.0)
     .bind(now)
     .fetch_all(snapshot.connection())

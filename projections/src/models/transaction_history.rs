@@ -47,7 +47,8 @@ pub enum TransactionKind {
 pub struct TransactionView {
     /// The line's id: the grant's or expiry's event, or the job.
     pub id: Uuid,
-    ledger_id: String,
+    #[serde(with = "crate::read_row::as_text")]
+    ledger_id: LedgerId,
     /// What it is about.
     pub kind: TransactionKind,
     /// What it adds to what can be spent; negative for what was taken.
@@ -65,12 +66,13 @@ pub struct TransactionView {
 }
 
 impl ReadRow for TransactionView {
-    const TABLE: &'static str = "read_models.transaction_history_v1";
+    type Key = Uuid;
+    const TABLE: &'static str = "transaction_history_v1";
     const KEY: &'static str = "id";
     const KEY_TYPE: &'static str = "uuid";
 
-    fn key(&self) -> String {
-        self.id.to_string()
+    fn key(&self) -> Uuid {
+        self.id
     }
 }
 
@@ -93,7 +95,7 @@ impl Projection for TransactionHistory {
             LogEvent::CreditLedger(
                 _,
                 CreditLedgerEvent::HoldCaptured { hold_id, .. } | CreditLedgerEvent::HoldVoided { hold_id, .. },
-            ) => Some(hold_id.to_string()),
+            ) => Some(hold_id.0),
             LogEvent::CreditLedger(..) | LogEvent::Account(..) | LogEvent::Generation(..) => None,
         });
         let mut rows = Rows::<TransactionView>::load(connection, ended).await?;
@@ -113,7 +115,7 @@ fn negative(amount: Credits) -> Credits {
 fn fold(rows: &mut Rows<TransactionView>, ledger: LedgerId, event: &CreditLedgerEvent, envelope: &Envelope) {
     let line = |id, kind, amount| TransactionView {
         id,
-        ledger_id: ledger.to_string(),
+        ledger_id: ledger,
         kind,
         amount,
         generation_id: None,
@@ -143,14 +145,14 @@ fn fold(rows: &mut Rows<TransactionView>, ledger: LedgerId, event: &CreditLedger
             });
         }
         CreditLedgerEvent::HoldCaptured { hold_id, captured, .. } => {
-            if let Some(row) = rows.get_mut(&hold_id.to_string()) {
+            if let Some(row) = rows.get_mut(hold_id.0) {
                 row.kind = TransactionKind::Spent;
                 row.amount = negative(*captured);
                 row.settled_at = Some(envelope.decided_at);
             }
         }
         CreditLedgerEvent::HoldVoided { hold_id, .. } => {
-            if let Some(row) = rows.get_mut(&hold_id.to_string()) {
+            if let Some(row) = rows.get_mut(hold_id.0) {
                 row.kind = TransactionKind::Returned;
                 row.amount = Credits::ZERO;
                 row.settled_at = Some(envelope.decided_at);
@@ -170,10 +172,12 @@ pub async fn page(
     after: Option<&str>,
 ) -> Result<Page<TransactionView>, ReadError> {
     let after = snapshot.cursor(after)?;
-    let rows: Vec<sqlx::types::Json<TransactionView>> = sqlx::query_scalar(
-        "select row_to_json(t) from read_models.transaction_history_v1 t \
+    let sql = format!(
+        "select row_to_json(t) from {} t \
          where ledger_id = $1 and ($2::timestamptz is null or (at, id) < ($2, $3)) order by at desc, id desc limit $4",
-    )
+        snapshot.table::<TransactionView>()
+    );
+    let rows: Vec<sqlx::types::Json<TransactionView>> = sqlx::query_scalar(&sql)
     .bind(ledger.to_string())
     .bind(after.map(|cursor| cursor.at))
     .bind(after.map(|cursor| cursor.id))

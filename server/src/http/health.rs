@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_commands::process::Backlog;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -22,8 +23,8 @@ pub async fn live() -> Json<serde_json::Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// The node can serve: the database answers, and the clocks agree. Stopped projections are shown; they do not take the node
-/// out, because everything else still works.
+/// The node can serve: the database answers, and the clocks agree. Stopped projections and work that does not end by itself are
+/// shown; they do not take the node out, because everything else still works.
 pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
     if edge.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "stopping" }))).into_response();
@@ -35,9 +36,10 @@ pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
         let theirs: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *connection).await?;
         let ours = before + (edge.write.now() - before) / 2;
         drop(connection);
-        Ok::<_, sqlx::Error>(((ours - theirs).num_milliseconds(), edge.read.checkpoints().await?))
+        let backlog = Backlog::count(&edge.write.pool).await?;
+        Ok::<_, sqlx::Error>(((ours - theirs).num_milliseconds(), edge.read.checkpoints().await?, backlog))
     };
-    let Ok(Ok((skew, checkpoints))) = tokio::time::timeout(PATIENCE, probe).await else {
+    let Ok(Ok((skew, checkpoints, backlog))) = tokio::time::timeout(PATIENCE, probe).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "database unreachable" }))).into_response();
     };
     let stopped: Vec<_> = checkpoints.iter().filter(|checkpoint| checkpoint.stopped).collect();
@@ -48,13 +50,15 @@ pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
     let in_time = skew.abs() <= MAX_SKEW_MS;
     let status = if !in_time {
         "clock skew"
-    } else if stopped.is_empty() {
+    } else if stopped.is_empty() && backlog.stuck == 0 && backlog.dead == 0 {
         "ready"
     } else {
         "degraded"
     };
     let code = if in_time { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(json!({ "status": status, "clock_skew_ms": skew, "stopped_projections": stopped }))).into_response()
+    let work = json!({ "stuck": backlog.stuck, "dead": backlog.dead });
+    (code, Json(json!({ "status": status, "clock_skew_ms": skew, "stopped_projections": stopped, "work": work })))
+        .into_response()
 }
 
 /// The counters, as Prometheus reads them.

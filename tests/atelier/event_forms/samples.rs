@@ -1,7 +1,7 @@
 //! One sample of every event, with fixed ids. A new event does not compile until it has its sample here.
 
 use atelier_domain::account::{AccountEvent, KeyScope, SessionEnd};
-use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, GrantSource, LedgerAccount};
+use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::{FailureReason, GenerationEvent, Output, RequestTerms};
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
@@ -31,6 +31,38 @@ pub fn all() -> Vec<LogEvent> {
     let generation = generations().into_iter().map(|event| LogEvent::Generation(GenerationId(id(2)), event));
     account.chain(ledger).chain(generation).collect()
 }
+
+/// The forms that no release writes any more, by their files, to the byte; and what each is read as.
+pub fn retired() -> Vec<(&'static str, &'static str, LogEvent)> {
+    let granted = ledgers().swap_remove(0);
+    let CreditLedgerEvent::CreditsGranted { lot_id, source, amount, expires_at, entries, .. } = granted else {
+        panic!("the first sample of a ledger is a grant");
+    };
+    let reason = GrantReason::Unrecorded;
+    let granted = CreditLedgerEvent::CreditsGranted { lot_id, source, reason, amount, expires_at, entries };
+    let granted = LogEvent::CreditLedger(LedgerId::live(AccountId(id(1))), granted);
+    vec![("CreditLedger.CreditsGranted.v1.json", GRANTED_1, granted)]
+}
+
+const GRANTED_1: &str = r#"{
+  "CreditsGranted": {
+    "lot_id": "019b76da-a800-7000-8000-000000000005",
+    "source": "promotional",
+    "amount": 500,
+    "expires_at": "2026-01-01T00:00:00.123456Z",
+    "entries": [
+      {
+        "account": "system:issued:promotional",
+        "amount": -500
+      },
+      {
+        "account": "lot:019b76da-a800-7000-8000-000000000005",
+        "amount": 500
+      }
+    ]
+  }
+}
+"#;
 
 /// The id of the stream that the samples of an aggregate are in.
 pub fn stream(aggregate: &str) -> String {
@@ -85,6 +117,7 @@ fn ledgers() -> Vec<CreditLedgerEvent> {
         CreditsGranted => {
             lot_id,
             source: GrantSource::Promotional,
+            reason: GrantReason::SignUpBonus,
             amount: Credits::new(500),
             expires_at: Some(instant()),
             entries: entries([(LedgerAccount::IssuedPromotional, -500), (lot, 500)]),

@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 
 use atelier_domain::account::{KeyScope, SessionEnd};
-use atelier_domain::credit_ledger::{GrantSource, LedgerAccount};
+use atelier_domain::credit_ledger::{GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::FailureReason;
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
-use atelier_domain::{AccountId, Actor, ApiKeyId, Environment, EventMetadata, LotId};
+use atelier_domain::{AccountId, Actor, ApiKeyId, Environment, EventMetadata, LotId, PaymentId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,12 +15,12 @@ use uuid::Uuid;
 
 /// Checks that each value is stored as its word and comes back from it. The match has no wildcard, so that the list is whole.
 macro_rules! stored_as {
-    ($kind:ident { $($variant:ident $(($($inner:expr),*))? => $word:expr),+ $(,)? }) => {{
+    ($kind:ident { $($variant:ident $(($($inner:expr),*))? $({ $($field:ident: $value:expr),* })? => $word:expr),+ $(,)? }) => {{
         const fn is_listed(value: &$kind) {
             match value { $($kind::$variant { .. } => ()),+ }
         }
         $(
-            let value = $kind::$variant $(($($inner),*))?;
+            let value = $kind::$variant $(($($inner),*))? $({ $($field: $value),* })?;
             is_listed(&value);
             both_ways(&value, json!($word));
         )+
@@ -40,6 +40,14 @@ fn d3_words_inside_events_stay_as_they_are_stored() {
     stored_as!(Environment { Live => "live", Test => "test" });
     stored_as!(SessionEnd { SignedOut => "signed_out", Revoked => "revoked", Displaced => "displaced" });
     stored_as!(GrantSource { Promotional => "promotional", Plan => "plan", Purchased => "purchased" });
+    stored_as!(GrantReason {
+        Unrecorded => json!({ "kind": "unrecorded" }),
+        SignUpBonus => json!({ "kind": "sign_up_bonus" }),
+        TestRefill => json!({ "kind": "test_refill" }),
+        PlanCycle => json!({ "kind": "plan_cycle" }),
+        Payment { payment_id: PaymentId(id) } => json!({ "kind": "payment", "payment_id": id }),
+        Gift => json!({ "kind": "gift" }),
+    });
     stored_as!(MediaType { Image => "image", Video => "video", Audio => "audio" });
     stored_as!(FailureReason {
         ProviderFailed => "provider_failed",

@@ -1,7 +1,7 @@
 //! Pages: each item once, in one order, whatever arrives in between; a cursor of elsewhere is refused (U04, DESIGN 6).
 
 use atelier_commands::use_cases::GrantCredits;
-use atelier_domain::credit_ledger::GrantSource;
+use atelier_domain::credit_ledger::GrantReason;
 use atelier_domain::{Credits, LedgerId, LotId};
 use atelier_projections::cursor::Cursor;
 use serde_json::{Value, json};
@@ -50,8 +50,8 @@ async fn page(studio: &TestStudio, person: &Person, list: (&str, &[&str], &str),
 /// Credits for many pictures.
 async fn grant(studio: &TestStudio, person: &Person, amount: i64) {
     let ledger = LedgerId::live(studio.account(person).await);
-    let (lot, source) = (LotId(studio.node.studio.write.fresh_id()), GrantSource::Promotional);
-    let grant = GrantCredits { ledger, lot, source, amount: Credits::new(amount), expires_at: None };
+    let (lot, reason) = (LotId(studio.node.studio.write.fresh_id()), GrantReason::Gift);
+    let grant = GrantCredits { ledger, lot, reason, amount: Credits::new(amount), expires_at: None };
     grant.run(&studio.node.studio.write, &studio.operator()).await.expect("credits are granted");
 }
 

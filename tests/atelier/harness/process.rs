@@ -2,14 +2,14 @@
 //! test ends, in whatever way, is stopped.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use atelier_server::embedded_postgres::{DATABASE, EmbeddedOptions, EmbeddedPostgres};
+use atelier_server::embedded_postgres::{APPLICATION_ROLE, DATABASE, EmbeddedOptions, EmbeddedPostgres};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 use tempfile::TempDir;
@@ -147,6 +147,81 @@ impl Home {
         let (socket, port) = (self.socket()?, self.postmaster_file().get(3)?.trim().parse().ok()?);
         let options = PgConnectOptions::new_without_pgpass().socket(socket).port(port).username("postgres");
         options.database(DATABASE).connect().await.ok()
+    }
+
+    /// The application's URL, once PostgreSQL is up.
+    pub fn application_url(&self) -> Option<String> {
+        let (socket, file) = (self.socket()?, self.postmaster_file());
+        let host = socket.to_str()?.replace('/', "%2F");
+        Some(format!("postgres://{APPLICATION_ROLE}@{host}:{}/{DATABASE}?sslmode=disable", file.get(3)?.trim()))
+    }
+
+    /// Kills PostgreSQL whole, all its processes at the same moment, as a power cut would; false when none runs.
+    pub async fn kill_postgres(&self) -> bool {
+        let running = self.postgres_processes();
+        if running.is_empty() {
+            return false;
+        }
+        // One that has ended by itself in between is no failure.
+        Command::new("kill")
+            .arg("-KILL")
+            .args(&running)
+            .stderr(Stdio::null())
+            .status()
+            .expect("kill is on every machine");
+        until("the end of PostgreSQL", async || self.postgres_processes().is_empty().then_some(())).await;
+        true
+    }
+
+    /// The postmaster of this data, if it lives, and what it started.
+    fn postgres_processes(&self) -> Vec<String> {
+        let Some(postmaster) = self.postmaster() else { return Vec::new() };
+        let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat=,args="]).output();
+        let listed = String::from_utf8_lossy(&listed.expect("ps is on every machine").stdout).into_owned();
+        let (postmaster, data) = (postmaster.to_string(), self.postgres().join("cluster").display().to_string());
+        let processes: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+        // The id of a dead one may be somebody else's by now; a dead one that nobody collected is dead.
+        let ours = |process: &Vec<&str>| match process[..] {
+            [pid, _, stat, ..] if stat.starts_with('Z') || pid == "0" => false,
+            [pid, ..] if pid == postmaster => process.iter().any(|argument| *argument == data),
+            _ => false,
+        };
+        if !processes.iter().any(ours) {
+            return Vec::new();
+        }
+        let started = |process: &&Vec<&str>| process[0] == postmaster || process[1] == postmaster;
+        processes.iter().filter(started).map(|process| process[0].to_owned()).collect()
+    }
+
+    /// Starts a killed PostgreSQL again exactly as it was started, beneath a server that lives on.
+    pub async fn restart_postgres(&self) {
+        let (cluster, socket) = (self.postgres().join("cluster"), self.socket().expect("a killed one leaves its file"));
+        // What a killed server leaves; PostgreSQL itself clears it up only when its process id is free.
+        for left in [cluster.join("postmaster.pid"), socket.join(".s.PGSQL.54329.lock")] {
+            fs::remove_file(left).ok();
+        }
+        let options = fs::read_to_string(cluster.join("postmaster.opts")).expect("a started one leaves its options");
+        let program =
+            options.split(" \"").next().map(Path::new).and_then(Path::parent).expect("its program comes first");
+        until("PostgreSQL's start", async || {
+            // Without a live server a restart is a start with the options of before.
+            let mut command = Command::new(program.join("pg_ctl"));
+            command
+                .args(["restart", "-w", "-s", "-D"])
+                .arg(&cluster)
+                .arg("-l")
+                .arg(self.postgres().join("postgres.log"));
+            command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir("/").stdin(Stdio::null());
+            let (owner, us) = (fs::metadata(&cluster).ok()?, fs::metadata(self.folder.path()).ok()?);
+            if owner.uid() != us.uid() {
+                command.uid(owner.uid()).gid(owner.gid());
+            }
+            command.process_group(0);
+            // The last of the killed one's memory may still be in use: then once more.
+            let started = tokio::process::Command::from(command).output().await;
+            started.expect("pg_ctl runs").status.success().then_some(())
+        })
+        .await;
     }
 
     /// The variables of `demo.env`, in order.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atelier_commands::event_store::{Append, AppendError, EventStore, Position, StreamId};
 
-use super::appends::{append, append_many, append_payload, ids, stream, written};
+use super::appends::{append, append_many, append_payload, fresh_id, ids, on_top_of, stream, written};
 use super::racers::{assert_streams, race};
 use super::test_log::TestLog;
 
@@ -71,10 +71,14 @@ async fn p9_an_append_is_loaded_as_it_was_given([node, other]: Nodes) {
 }
 
 async fn p2_a_stale_append_conflicts_and_writes_nothing([node, other]: Nodes) {
-    assert_eq!(node.append(append("one", 5)).await, Err(AppendError::Conflict), "what it stands on is not there");
+    let missing = on_top_of(fresh_id(), append("one", 5));
+    assert_eq!(node.append(missing).await, Err(AppendError::Conflict), "what it stands on is not there");
     written(node.append(append("one", 0)).await);
     assert_eq!(other.append(append("one", 0)).await, Err(AppendError::Conflict), "the stream exists");
-    assert_eq!(other.append(append("one", 3)).await, Err(AppendError::Conflict), "ahead of its stream");
+    let ahead = on_top_of(fresh_id(), append("one", 3));
+    assert_eq!(other.append(ahead).await, Err(AppendError::Conflict), "ahead of its stream");
+    let elses = on_top_of(fresh_id(), append("one", 1));
+    assert_eq!(other.append(elses).await, Err(AppendError::Conflict), "decided on an event that did not come to be");
     written(other.append(append("one", 1)).await);
     let head = node.head().await.expect("a head");
     // Its second and third event would have had free places: all or none.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atelier_commands::command_path::Target;
 use atelier_commands::event_store::StreamId;
 use atelier_commands::{CommandContext, CommandPath};
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerEvent, GrantSource};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerEvent, GrantReason};
 use atelier_domain::{AccountId, Actor, Credits, GenerationId, HoldId, LedgerId, LotId};
 use atelier_server::system::{SystemClock, SystemRandom};
 use atelier_vault::Vault;
@@ -36,7 +36,7 @@ async fn d2_a_stream_of_ours_is_read_and_folded_by_the_stock_repository() {
         let command = |now| match step {
             0 => CreditLedgerCommand::GrantCredits {
                 lot_id: lot,
-                source: GrantSource::Promotional,
+                reason: GrantReason::Gift,
                 amount: credits(500),
                 expires_at: None,
                 now,

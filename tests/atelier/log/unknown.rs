@@ -18,7 +18,7 @@ fn impatient() -> WriterOptions {
 }
 
 /// Waits until no abandoned call is left on the server.
-async fn settled(log: &TestLog) {
+pub async fn settled(log: &TestLog) {
     until("no call of a writer runs any more", async || {
         let running = "select count(*) from pg_stat_activity where application_name = 'atelier-append' \
                        and datname = current_database() and state = 'active'";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use atelier_commands::command_path::CommandPath;
 use atelier_commands::event_store::{
-    Append, AppendError, Appended, EventStore, LoadError, Position, StoredEvent, StreamId, UsedKey,
+    Append, AppendError, EventStore, LoadError, Position, StoredEvent, StreamId, Submitted, UsedKey,
 };
 use atelier_commands::use_cases::{Accepted, RequestGeneration};
 use atelier_commands::{CommandError, RefusalCode, UseCaseError, WriteSide};
@@ -23,16 +23,20 @@ struct Slow {
 
 #[async_trait]
 impl EventStore for Slow {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        if append.stream.aggregate_type == "Generation" && append.expected_sequence == 0 {
-            self.reached.notify_one();
-            self.go_on.notified().await;
+    fn submit(&self, append: Append) -> Result<Submitted, AppendError> {
+        if append.stream.aggregate_type != "Generation" || append.expected_sequence > 0 {
+            return self.log.submit(append);
         }
-        self.log.append(append).await
+        let (log, reached, go_on) = (self.log.clone(), self.reached.clone(), self.go_on.clone());
+        Ok(Box::pin(async move {
+            reached.notify_one();
+            go_on.notified().await;
+            log.append(append).await
+        }))
     }
 
-    async fn load(&self, stream: &StreamId, after_sequence: i64) -> Result<Vec<StoredEvent>, LoadError> {
-        self.log.load(stream, after_sequence).await
+    async fn page(&self, stream: &StreamId, after_sequence: i64, limit: usize) -> Result<Vec<StoredEvent>, LoadError> {
+        self.log.page(stream, after_sequence, limit).await
     }
 
     async fn head(&self) -> Result<Position, LoadError> {

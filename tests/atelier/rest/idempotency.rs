@@ -1,7 +1,10 @@
 //! Idempotency-Key: the same request is the same job, paid once; another request is a conflict; a refusal uses no key up (L04-L07).
 
+mod every_way;
+
 use std::collections::BTreeSet;
 
+use atelier_commands::reconciler::reconcile;
 use futures::future::join_all;
 use serde_json::json;
 
@@ -151,4 +154,60 @@ async fn a_malformed_key_is_refused_and_a_long_one_is_not() {
         assert_eq!(answer.status.as_u16(), 200, "{right}");
     }
     studio.stop().await;
+}
+
+/// A key's age, as if it had been used so long ago.
+async fn used_ago(studio: &TestStudio, key: &str, ago: &str) {
+    studio
+        .as_superuser(&format!(
+            "update idempotency_keys set recorded_at = now() - interval '{ago}' where key = '{key}'"
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l04_a_key_counts_for_a_day_and_then_it_is_a_new_request() {
+    let studio = TestStudio::start().await;
+    let key = with_key("ada", &studio).await;
+    let mut first = Vec::new();
+    for name in ["old", "young"] {
+        let answer = studio.post_with("/v1/generate", &key, &picture(), &[("idempotency-key", name)]).await;
+        assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+        first.push(answer.json()["request_id"].clone());
+    }
+    used_ago(&studio, "old", "24 hours 1 second").await;
+    used_ago(&studio, "young", "23 hours 59 minutes").await;
+    let expired = reconcile(&studio.node.studio.write).await.expect("a round").expired_keys;
+    assert!(expired <= 1, "the node's own round may have been first");
+    let mut other = picture();
+    other["prompt"] = json!("Another one, a day later");
+    let anew = studio.post_with("/v1/generate", &key, &other, &[("idempotency-key", "old")]).await;
+    assert_eq!((anew.status.as_u16(), anew.headers.get("idempotency-hit")), (200, None), "{}", anew.text);
+    assert!(anew.json()["request_id"] != first[0]);
+    let again = studio.post_with("/v1/generate", &key, &picture(), &[("idempotency-key", "young")]).await;
+    assert_eq!((again.status.as_u16(), &again.json()["request_id"]), (200, &first[1]));
+    assert!(again.headers.contains_key("idempotency-hit"));
+    studio.drain().await;
+    assert_eq!(balance(&studio, &key).await, (200, 0));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_ended_in_bounded_pieces_and_never_before_their_time() {
+    let database = crate::harness::TestDatabase::fresh().await;
+    let mut owner: sqlx::PgConnection =
+        sqlx::Connection::connect(&database.superuser_url).await.expect("the superuser connects");
+    let fill = "insert into idempotency_keys select gen_random_uuid(), 'k' || n, '', '', n, \
+                now() - case when n <= 5 then interval '25 hours' else interval '23 hours' end from generate_series(1, 9) n";
+    sqlx::query(fill).execute(&mut owner).await.expect("rows are inserted");
+    let expire = async |at_most: i32| -> i64 {
+        let expired = sqlx::query_scalar("select expire_idempotency_keys($1)").bind(at_most);
+        expired.fetch_one(&database.pool).await.expect("the application may ask for it")
+    };
+    assert_eq!([expire(2).await, expire(-1).await, expire(100).await, expire(100).await], [2, 0, 3, 0]);
+    let left: Vec<String> = sqlx::query_scalar("select key from idempotency_keys order by position")
+        .fetch_all(&database.pool)
+        .await
+        .expect("the keys");
+    assert_eq!(left, ["k6", "k7", "k8", "k9"]);
 }

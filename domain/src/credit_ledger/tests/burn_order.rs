@@ -8,7 +8,8 @@ use super::*;
 use GrantSource::{Plan, Promotional, Purchased};
 
 fn made(n: u64, source: GrantSource, expires: Option<i64>) -> Lot {
-    let terms = LotTerms { source, amount: Credits::new(1), expires_at: expires.map(at) };
+    let terms =
+        LotTerms { source, reason: reason(n.into(), source), amount: Credits::new(1), expires_at: expires.map(at) };
     // Ids fall as orders rise, so that an order by id is not an order by age.
     let id = lot(u128::from(1000 - n));
     Lot { id, terms, order: n, remaining: terms.amount, held: Credits::ZERO }

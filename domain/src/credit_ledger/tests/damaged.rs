@@ -24,7 +24,14 @@ fn any_event() -> impl Strategy<Value = CreditLedgerEvent> {
         let (lot_id, hold_id, generation_id) = (lot(n), hold(n), hold(n).into());
         let source = GrantSource::Plan;
         match kind {
-            0 => CreditLedgerEvent::CreditsGranted { lot_id, source, amount, expires_at: Some(at(5)), entries },
+            0 => CreditLedgerEvent::CreditsGranted {
+                lot_id,
+                source,
+                reason: reason(n, source),
+                amount,
+                expires_at: Some(at(5)),
+                entries,
+            },
             1 => CreditLedgerEvent::HoldPlaced { hold_id, generation_id, amount, price_version: 1, entries },
             2 => {
                 CreditLedgerEvent::HoldCaptured { hold_id, generation_id, captured: amount, price_version: 1, entries }
@@ -60,5 +67,19 @@ proptest! {
                 prop_assert_eq!(decided.is_ok_and(|events| !events.is_empty()), after != ledger);
             }
         }
+    }
+
+    #[test]
+    fn d3_whatever_was_folded_survives_a_snapshot(events in prop::collection::vec(any_event(), 0..12), cut in 0..12_usize) {
+        let (before, after) = events.split_at(cut.min(events.len()));
+        let snapshot = serde_json::to_vec(&folded(before)).unwrap();
+        let read_back: CreditLedger = serde_json::from_slice(&snapshot).unwrap();
+        let folded_on = after.iter().cloned().fold(read_back, |mut ledger, event| {
+            ledger.apply(event);
+            ledger
+        });
+        let bytes = serde_json::to_vec(&folded_on).unwrap();
+        prop_assert_eq!(&folded_on, &folded(&events));
+        prop_assert_eq!(bytes, serde_json::to_vec(&folded(&events)).unwrap());
     }
 }

@@ -15,6 +15,7 @@ fn l01_a_grant_moves_from_the_issuing_account_to_the_lot() {
         let event = CreditLedgerEvent::CreditsGranted {
             lot_id: lot(1),
             source,
+            reason: reason(1, source),
             amount: Credits::new(100),
             expires_at: Some(at(50)),
             entries: vec![line(issued, -100), line(LedgerAccount::Lot(lot(1)), 100)],
@@ -64,6 +65,60 @@ fn l06_a_lot_id_with_other_terms_is_refused_open_or_spent() {
     for before in [&open, &spent] {
         for (source, amount, expires) in others {
             given(before).when(grant(1, source, amount, expires, 0)).then_expect_error(CreditLedgerError::IdReused);
+        }
+    }
+}
+
+fn for_reason(reason: GrantReason) -> CreditLedgerCommand {
+    let amount = Credits::new(5);
+    CreditLedgerCommand::GrantCredits { lot_id: lot(1), reason, amount, expires_at: Some(at(50)), now: at(0) }
+}
+
+fn payment(n: u128) -> GrantReason {
+    reason(n, Purchased)
+}
+
+#[test]
+fn l23_a_grant_says_where_it_comes_from_and_has_the_kind_that_follows() {
+    let table = [
+        (GrantReason::SignUpBonus, Promotional),
+        (GrantReason::TestRefill, Promotional),
+        (GrantReason::Gift, Promotional),
+        (GrantReason::PlanCycle, Plan),
+        (payment(7), Purchased),
+    ];
+    for (reason, source) in table {
+        let mut expected = granted(1, source, 5, Some(50));
+        if let CreditLedgerEvent::CreditsGranted { reason: granted_for, .. } = &mut expected {
+            *granted_for = reason;
+        }
+        given(&[]).when(for_reason(reason)).then_expect_events(vec![expected]);
+    }
+    given(&[]).when(for_reason(GrantReason::Unrecorded)).then_expect_error(CreditLedgerError::ReasonMissing);
+}
+
+#[test]
+fn l15_a_lot_of_one_payment_is_not_that_of_another() {
+    let paid = [granted(1, Purchased, 5, Some(50))];
+    given(&paid).when(for_reason(payment(1))).then_expect_events(Vec::new());
+    given(&paid).when(for_reason(payment(2))).then_expect_error(CreditLedgerError::IdReused);
+    let given_away = [granted(1, Promotional, 5, Some(50))];
+    given(&given_away).when(for_reason(GrantReason::SignUpBonus)).then_expect_error(CreditLedgerError::IdReused);
+}
+
+#[test]
+fn inv04_a_grant_of_a_release_without_reasons_is_repeated_by_one_that_gives_any() {
+    let mut old = granted(1, Promotional, 5, Some(50));
+    if let CreditLedgerEvent::CreditsGranted { reason, .. } = &mut old {
+        *reason = GrantReason::Unrecorded;
+    }
+    let spent = vec![old.clone(), placed(1, &[(1, 5)]), captured(1, 5, &[])];
+    for before in [vec![old], spent] {
+        for reason in [GrantReason::SignUpBonus, GrantReason::TestRefill, GrantReason::Gift] {
+            given(&before).when(for_reason(reason)).then_expect_events(Vec::new());
+        }
+        for reason in [GrantReason::PlanCycle, payment(1)] {
+            given(&before).when(for_reason(reason)).then_expect_error(CreditLedgerError::IdReused);
         }
     }
 }

@@ -88,3 +88,53 @@ fn the_state_stays_bounded_whatever_the_history() {
     (1100..3000).for_each(|n| spend(&mut ledger, made(1_000_000_000_000 + n, 1)));
     assert_eq!(size(&ledger), full);
 }
+
+#[test]
+fn l10_holds_that_end_in_any_order_are_never_placed_again() {
+    let mut ledger = ledger_with(10_000);
+    // Every 701st of 1,500: far apart, each once.
+    let ids: Vec<u128> = (0..1500).map(|n| made(1_000_000 + n * 701 % 1500, 1)).collect();
+    for id in &ids {
+        perform(&mut ledger, place(*id, 1, 0)).unwrap();
+    }
+    for (count, id) in (1..).zip(&ids) {
+        perform(&mut ledger, capture(*id, 1, 0)).unwrap();
+        if count % 250 == 0 {
+            let read_back: CreditLedger = serde_json::from_slice(&serde_json::to_vec(&ledger).unwrap()).unwrap();
+            assert_eq!(read_back, ledger);
+            ledger = read_back;
+        }
+    }
+    for id in ids {
+        assert_eq!(perform(&mut ledger, place(id, 1, 0)), Err(CreditLedgerError::HoldEnded));
+    }
+    // Of 1,500 the youngest thousand are remembered one by one, so a new id of their age is no stranger.
+    assert!(perform(&mut ledger, place(made(1_000_500, 2), 1, 0)).is_ok());
+    assert_eq!(perform(&mut ledger, place(made(1_000_499, 2), 1, 0)), Err(CreditLedgerError::HoldEnded));
+}
+
+#[test]
+fn l10_a_hold_that_stayed_open_while_a_thousand_younger_ones_ended_is_not_placed_again() {
+    let mut ledger = ledger_with(10_000);
+    let old = made(1_000_000, 1);
+    perform(&mut ledger, place(old, 1, 0)).unwrap();
+    (1..=1000).for_each(|n| spend(&mut ledger, made(1_000_000 + n, 1)));
+    assert_eq!(perform(&mut ledger, place(old, 1, 0)), Ok(Vec::new()), "it is still open");
+    perform(&mut ledger, void(old, 0)).unwrap();
+    assert_eq!(perform(&mut ledger, place(old, 1, 0)), Err(CreditLedgerError::HoldEnded));
+    assert!(perform(&mut ledger, place(made(1_000_001, 2), 1, 0)).is_ok(), "nothing younger was forgotten");
+}
+
+#[test]
+fn d3_a_ledger_says_about_how_big_it_is() {
+    let mut ledger = ledger_with(10_000);
+    let bare = ledger.heap_bytes();
+    (0..1000).for_each(|n| spend(&mut ledger, made(1_000_000 + n, 1)));
+    let remembering = ledger.heap_bytes();
+    (0..300).for_each(|n| drop(perform(&mut ledger, place(made(2_000_000 + n, 1), 1, 0)).unwrap()));
+    let holding = ledger.heap_bytes();
+    assert!((16_000..40_000).contains(&(remembering - bare)), "a thousand ids: {bare} {remembering}");
+    let holds = 300 * size_of::<(HoldId, Hold)>();
+    assert!((holds..4 * holds).contains(&(holding - remembering)), "300 holds: {remembering} {holding}");
+    assert_eq!(CreditLedger::default().heap_bytes(), 0);
+}

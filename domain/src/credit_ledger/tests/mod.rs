@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use uuid::Uuid;
 
 use super::*;
-use crate::{Credits, GenerationId, HoldId, LotId};
+use crate::{Credits, Decide, GenerationId, HoldId, LotId, PaymentId};
 
 /// Milliseconds on the virtual clock.
 fn at(millis: i64) -> DateTime<Utc> {
@@ -39,9 +39,18 @@ fn line(account: LedgerAccount, amount: i64) -> Entry {
     Entry::new(account, Credits::new(amount))
 }
 
+/// A reason that grants this kind of credits; each lot's payment is its own.
+fn reason(n: u128, source: GrantSource) -> GrantReason {
+    match source {
+        GrantSource::Promotional => GrantReason::Gift,
+        GrantSource::Plan => GrantReason::PlanCycle,
+        GrantSource::Purchased => GrantReason::Payment { payment_id: PaymentId(Uuid::from_u128(n)) },
+    }
+}
+
 fn grant(n: u128, source: GrantSource, amount: i64, expires: Option<i64>, now: i64) -> CreditLedgerCommand {
     let (amount, expires_at) = (Credits::new(amount), expires.map(at));
-    CreditLedgerCommand::GrantCredits { lot_id: lot(n), source, amount, expires_at, now: at(now) }
+    CreditLedgerCommand::GrantCredits { lot_id: lot(n), reason: reason(n, source), amount, expires_at, now: at(now) }
 }
 
 fn place(n: u128, amount: i64, now: i64) -> CreditLedgerCommand {
@@ -68,7 +77,7 @@ fn granted(n: u128, source: GrantSource, amount: i64, expires: Option<i64>) -> C
     };
     let entries = vec![line(issued, -amount), line(LedgerAccount::Lot(lot(n)), amount)];
     let (amount, expires_at) = (Credits::new(amount), expires.map(at));
-    CreditLedgerEvent::CreditsGranted { lot_id: lot(n), source, amount, expires_at, entries }
+    CreditLedgerEvent::CreditsGranted { lot_id: lot(n), source, reason: reason(n, source), amount, expires_at, entries }
 }
 
 fn lot_lines<'a>(parts: &'a [(u128, i64)], sign: i64) -> impl Iterator<Item = Entry> + 'a {

@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::operations::{Operation, history};
-use super::simulation::{Decide, Decision, Simulation};
+use super::simulation::{Decider, Decision, Simulation};
 use super::*;
 
 proptest! {
@@ -70,7 +70,7 @@ fn the_histories_reach_every_event_and_every_refusal() {
 }
 
 /// The first complaint about a decision with a bug in it.
-fn complaint(buggy: Decide) -> Option<String> {
+fn complaint(buggy: Decider) -> Option<String> {
     fixed_histories().iter().find_map(|history| Simulation::new(buggy).run(history).err())
 }
 
@@ -135,7 +135,7 @@ fn places_ended_holds_again(ledger: &CreditLedger, command: CreditLedgerCommand)
 #[test]
 fn planted_bugs_are_caught() {
     assert_eq!(complaint(CreditLedger::decide), None);
-    let mutants: [(Decide, &str); 6] = [
+    let mutants: [(Decider, &str); 6] = [
         (spends_expired_lots, "reference: PlaceHold"),
         (keeps_the_rest, "L11"),
         (forgets_the_issuer, "L01"),

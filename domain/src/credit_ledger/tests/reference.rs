@@ -46,7 +46,8 @@ fn in_range(amount: i128) -> bool {
 impl Reference {
     pub(super) fn answer(&mut self, command: &CreditLedgerCommand) -> Result<Moves, CreditLedgerError> {
         match *command {
-            CreditLedgerCommand::GrantCredits { lot_id, source, amount, expires_at, now } => {
+            CreditLedgerCommand::GrantCredits { lot_id, reason, amount, expires_at, now } => {
+                let source = reason.source().expect("histories give a reason");
                 let expires = expires_at;
                 let pot = Pot { id: lot_id, source, expires, granted: wide(amount), consumed: 0, lapsed: 0 };
                 self.grant(pot, now)

@@ -8,7 +8,7 @@ use super::*;
 
 pub(super) type Decision = Result<Vec<CreditLedgerEvent>, CreditLedgerError>;
 /// The decision under test: the ledger's own, or one with a bug planted in it.
-pub(super) type Decide = fn(&CreditLedger, CreditLedgerCommand) -> Decision;
+pub(super) type Decider = fn(&CreditLedger, CreditLedgerCommand) -> Decision;
 
 /// What an auditor knows, from events alone.
 #[derive(Default)]
@@ -25,7 +25,7 @@ struct Books {
 
 /// A run of one history.
 pub(super) struct Simulation {
-    decide: Decide,
+    decide: Decider,
     now: i64,
     ledger: CreditLedger,
     reference: Reference,
@@ -137,7 +137,7 @@ impl Books {
 }
 
 impl Simulation {
-    pub(super) fn new(decide: Decide) -> Self {
+    pub(super) fn new(decide: Decider) -> Self {
         Self {
             decide,
             now: 0,

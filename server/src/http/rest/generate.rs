@@ -110,7 +110,8 @@ async fn read(key: &AuthenticatedApiKey, headers: &HeaderMap, content: Body) -> 
     })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
+/// The client's key, if it sent one.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().filter(|_| values.next().is_none());
@@ -204,7 +205,7 @@ async fn done(
     if let Ok(position) = HeaderValue::from_str(position) {
         headers.insert("atelier-position", position);
     }
-    mark_repeat(headers, accepted);
+    mark_repeat(headers, accepted.repeated);
     Ok(response)
 }
 
@@ -233,13 +234,13 @@ fn waiting(edge: &Edge, accepted: &Accepted) -> Response {
     if let Ok(position) = HeaderValue::from_str(&edge.read.token(accepted.position.0)) {
         response.headers_mut().insert("atelier-position", position);
     }
-    mark_repeat(response.headers_mut(), accepted);
+    mark_repeat(response.headers_mut(), accepted.repeated);
     response
 }
 
 /// A replay is marked by a header (L04).
-fn mark_repeat(headers: &mut HeaderMap, accepted: &Accepted) {
-    if accepted.repeated {
+pub(super) fn mark_repeat(headers: &mut HeaderMap, repeated: bool) {
+    if repeated {
         headers.insert("idempotency-hit", HeaderValue::from_static("true"));
     }
 }

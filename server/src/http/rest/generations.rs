@@ -12,10 +12,11 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::job;
+use super::{generate, job};
 use crate::http::answer::{ApiError, ApiResult};
 use crate::http::{Edge, auth};
 
@@ -92,16 +93,19 @@ pub async fn cancel(
     State(edge): State<Arc<Edge>>,
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Response> {
     let key = auth::api_key(&edge, &headers, KeyScope::GenerationsWrite).await?;
     let generation = parse(id)?;
+    let idempotency_key = generate::idempotency_key(&headers)?;
     let context = edge.write.request_context(Actor::ApiKey(key.key));
     own(&edge, &key, generation, None).await?;
     let (write, account) = (edge.write.clone(), key.account);
-    let cancel = async move { CancelGeneration { account, generation }.run(&write, &context).await };
-    let position = edge.finish(cancel).await??;
-    let found = own(&edge, &key, generation, Some(&edge.read.token(position.0))).await?;
-    Ok(Json(job::show(&edge.write, &found)))
+    let use_case = CancelGeneration { account, generation, idempotency_key };
+    let cancelled = edge.finish(async move { use_case.run(&write, &context).await }).await??;
+    let found = own(&edge, &key, generation, Some(&edge.read.token(cancelled.position.0))).await?;
+    let mut response = Json(job::show(&edge.write, &found)).into_response();
+    generate::mark_repeat(response.headers_mut(), cancelled.repeated);
+    Ok(response)
 }
 
 /// Removes a finished job.

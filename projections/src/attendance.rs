@@ -1,0 +1,90 @@
+//! Who follows, and how far everything is: heartbeats by the database's clock, the numbers an operator watches, and versions that begin to serve.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use tokio_util::sync::CancellationToken;
+
+use crate::feed::position_as_f64;
+use crate::runner::Runner;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// A heartbeat every so many looks; a node lives if it was seen in the last minute.
+const HEARTBEAT: u32 = 5;
+
+impl Runner {
+    /// Says that this node is there, until stopped; shows how far everything is; lets a version serve that has reached the head.
+    pub(crate) async fn attend(&self, stop: &CancellationToken) {
+        let (mut look, mut head) = (0, None);
+        while !stop.is_cancelled() {
+            if let Err(error) = self.attend_once(look % HEARTBEAT == 0, &mut head).await {
+                tracing::warn!(%error, "the followers cannot be watched");
+            }
+            look += 1;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        if let Ok(node) = self.node().await {
+            // If this does not arrive, the heartbeat grows old.
+            let _ = sqlx::query("delete from follower_nodes where node = $1").bind(node).execute(&self.pool).await;
+        }
+    }
+
+    async fn attend_once(&self, heartbeat: bool, head: &mut Option<i64>) -> Result<(), sqlx::Error> {
+        let (names, versions): (Vec<&str>, Vec<i32>) = self.followers().unzip();
+        if heartbeat {
+            let beat = "insert into follower_nodes (node, name, version, seen_at) \
+                        select $1, name, version, clock_timestamp() from unnest($2::text[], $3::int[]) as f (name, version) \
+                        on conflict (node, name, version) do update set seen_at = excluded.seen_at";
+            let node = self.node().await?;
+            sqlx::query(beat).bind(node).bind(&names).bind(&versions).execute(&self.pool).await?;
+        }
+        let mut building = false;
+        // The age of the oldest event that is not applied yet, by the clock that recorded it.
+        let lag = "select c.name, coalesce(extract(epoch from greatest(clock_timestamp() - e.recorded_at, '0'))::float8, 0), \
+                   c.state = 'stopped', c.serving, r.position, h.head \
+                   from unnest($1::text[], $2::int[]) as f (name, version) join checkpoints c using (name, version) \
+                   cross join (select coalesce(max(position), 0) as head from events) h \
+                   left join events e on e.position = c.position + 1 \
+                   left join rebuilds r on r.name = c.name and r.version = c.version and r.state = 'building'";
+        let rows = sqlx::query(lag).bind(&names).bind(&versions).fetch_all(&self.pool).await?;
+        let before = *head;
+        for row in rows {
+            let name: String = row.try_get(0)?;
+            let gauge = |gauge: metrics::Gauge, value| gauge.set(value);
+            gauge(metrics::gauge!("atelier_projection_lag_seconds", "projection" => name.clone()), row.try_get(1)?);
+            let stopped = f64::from(u8::from(row.try_get::<bool, _>(2)?));
+            gauge(metrics::gauge!("atelier_projection_stopped", "projection" => name.clone()), stopped);
+            building |= !row.try_get::<bool, _>(3)?;
+            let last: i64 = row.try_get(5)?;
+            *head = Some(last);
+            // How much a build beside has still to fold; 0 when there is none.
+            let left = row.try_get::<Option<i64>, _>(4)?.map_or(0, |position| last - position);
+            gauge(metrics::gauge!("atelier_projection_rebuild_left", "projection" => name), position_as_f64(left));
+        }
+        if building {
+            self.begin_to_serve(&names, &versions, before).await?;
+        }
+        if heartbeat {
+            sqlx::query("select show_analysts()").execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+
+    /// A version that has reached where the head was at the last look has seen everything that was there when it began.
+    async fn begin_to_serve(&self, names: &[&str], versions: &[i32], head: Option<i64>) -> Result<(), sqlx::Error> {
+        let Some(head) = head else { return Ok(()) };
+        let serve = "update checkpoints set serving = true from unnest($1::text[], $2::int[]) as f (name, version) \
+                     where checkpoints.name = f.name and checkpoints.version = f.version and not serving and position >= $3 \
+                     returning checkpoints.name, checkpoints.version";
+        let begun: Vec<(String, i32)> =
+            sqlx::query_as(serve).bind(names).bind(versions).bind(head).fetch_all(&self.pool).await?;
+        for (name, version) in begun {
+            tracing::info!(name, version, "a read model has reached the head and begins to serve");
+        }
+        Ok(())
+    }
+}

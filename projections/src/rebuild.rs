@@ -1,0 +1,314 @@
+//! Rebuild without downtime: a read model is built again beside its serving rows, compared with them, and takes over (DESIGN 5).
+//!
+//! A read model has two places. The checkpoint says which of them serves, every reader finds that in its own snapshot, and the
+//! checkpoint's fence contains it. So a takeover is one update of one row: who began to read before it reads the old place to the
+//! end, who comes after it the new one, and a batch of a follower that began before it writes nothing.
+//!
+//! The build is driven by whoever asks for it. Each of its steps moves the position in `rebuilds` and its rows together; a new
+//! attempt takes that row over, and the older one, alive or not, cannot write any more. Killed at any moment it leaves the serving
+//! rows as they were, and asking again starts afresh.
+//!
+//! A **new version** has tables of its own. It needs no rebuild: its release follows it from the first event, a node of that
+//! release answers with `STALE_READ` and is not ready until it has been at the head once, and the nodes of the old release follow
+//! and answer from the old version as long as they live. What no node has followed for a minute, and a newer serving version
+//! replaces, `atelier projections prune` drops. `read_models.<table>` shows the serving place of a version, and
+//! `analytics.<name>` the newest version that serves.
+
+use std::sync::Arc;
+
+use atelier_domain::Envelope;
+use futures::{StreamExt, TryStreamExt};
+use sqlx::{PgConnection, Postgres, Row, Transaction};
+
+use crate::feed::Poison;
+use crate::place::{self, Place};
+use crate::replay::{Replay, ReplayError};
+use crate::runner::{Projection, Runner, is_poison, poison};
+
+/// How many rows of the old place are removed in one transaction.
+const CLEARED: i64 = 10_000;
+/// How long one statement of the comparison may take; the model does not move meanwhile.
+const COMPARISON: &str = "set local statement_timeout = 1000";
+
+/// Why a rebuild did not take over. What served goes on serving.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// There is no read model of this name.
+    #[error("there is no read model named {0}")]
+    Unknown(String),
+    /// Somebody has begun another rebuild of it.
+    #[error("another rebuild of it has begun")]
+    Overtaken,
+    /// An event cannot be folded.
+    #[error("the event at {position} cannot be folded: {error}")]
+    Poisoned {
+        /// Where.
+        position: i64,
+        /// Why; structure only.
+        error: String,
+    },
+    /// The log could not be read back.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<Poison> for RebuildError {
+    fn from(Poison { position, error }: Poison) -> Self {
+        Self::Poisoned { position, error }
+    }
+}
+
+/// What has taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The position at which it took over.
+    pub position: i64,
+    /// The old rows and the new ones of each table, both at this position; none when the old ones stood elsewhere.
+    pub tables: Vec<ComparedTable>,
+}
+
+/// A table's old rows beside its new ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparedTable {
+    /// The table.
+    pub table: &'static str,
+    /// How many rows served, with their content's digest; `None` when they were too many to be read in time.
+    pub old: Option<(i64, String)>,
+    /// The same of those that have taken over.
+    pub new: Option<(i64, String)>,
+}
+
+impl ComparedTable {
+    /// Whether both hold the same rows; `None` when it could not be found out in time.
+    #[must_use]
+    pub fn same(&self) -> Option<bool> {
+        Some(self.old.as_ref()? == self.new.as_ref()?)
+    }
+}
+
+/// A build under way.
+struct Attempt<'a> {
+    runner: &'a Runner,
+    projection: &'a dyn Projection,
+    replay: Replay,
+    number: i64,
+    place: Place,
+    position: i64,
+}
+
+impl Runner {
+    /// Builds a read model again from the first event, beside the one that serves, and lets it take over. `watch` is told the
+    /// build's position and the log's head after every step.
+    ///
+    /// # Errors
+    /// A [`RebuildError`]; what served goes on serving, and asking again starts afresh.
+    pub async fn rebuild(&self, name: &str, mut watch: impl FnMut(i64, i64) + Send) -> Result<Rebuilt, RebuildError> {
+        let projection = self.projections.iter().find(|p| p.name() == name && !p.tables().is_empty());
+        let projection = projection.ok_or_else(|| RebuildError::Unknown(name.to_owned()))?.as_ref();
+        let mut attempt = Attempt::begin(self, projection).await?;
+        attempt.clear().await?;
+        loop {
+            let head = attempt.replay.head().await?;
+            attempt.catch_up(head, &mut watch).await?;
+            if let Some(rebuilt) = attempt.take_over().await? {
+                attempt.place = attempt.place.other();
+                attempt.clear().await?;
+                attempt.end().await?;
+                return Ok(rebuilt);
+            }
+        }
+    }
+}
+
+impl<'a> Attempt<'a> {
+    /// Takes the build of this model over from whoever was at it.
+    async fn begin(runner: &'a Runner, projection: &'a dyn Projection) -> Result<Self, RebuildError> {
+        let begin = "insert into rebuilds (name, version, attempt, place, position, state, started_at) \
+                     select name, version, nextval('rebuild_attempts'), case place when 'a' then 'b' else 'a' end, 0, 'building', clock_timestamp() \
+                     from checkpoints where name = $1 and version = $2 for update \
+                     on conflict (name, version) do update set attempt = excluded.attempt, place = excluded.place, position = 0, \
+                     state = 'building', started_at = excluded.started_at \
+                     returning attempt, place";
+        let row = sqlx::query(begin)
+            .bind(projection.name())
+            .bind(projection.version())
+            .fetch_optional(&runner.pool)
+            .await?
+            .ok_or_else(|| RebuildError::Unknown(projection.name().to_owned()))?;
+        let (number, place) = (row.try_get(0)?, Place::of(row.try_get(1)?));
+        Ok(Self { runner, projection, replay: Replay::new(runner.pool.clone()), number, place, position: 0 })
+    }
+
+    /// A transaction in the attempt's place that is fenced: it has the row of the build, at this position.
+    async fn step(&self, to: i64, durable: bool) -> Result<Transaction<'static, Postgres>, RebuildError> {
+        let mut transaction =
+            place::begin(&self.runner.pool, self.place, self.runner.options.bound, durable).await?;
+        self.fence(&mut transaction, to).await?;
+        Ok(transaction)
+    }
+
+    async fn fence(&self, connection: &mut PgConnection, to: i64) -> Result<(), RebuildError> {
+        let fence =
+            "update rebuilds set position = $5 where name = $1 and version = $2 and attempt = $3 and position = $4";
+        let moved = sqlx::query(fence)
+            .bind(self.projection.name())
+            .bind(self.projection.version())
+            .bind(self.number)
+            .bind(self.position)
+            .bind(to)
+            .execute(connection)
+            .await?;
+        if moved.rows_affected() == 1 { Ok(()) } else { Err(RebuildError::Overtaken) }
+    }
+
+    /// Removes every row of the attempt's place, piece by piece. Nobody reads them but who began to before a takeover, and those
+    /// keep what their snapshot holds.
+    async fn clear(&self) -> Result<(), RebuildError> {
+        for table in self.projection.tables() {
+            let piece = format!("delete from {table} where ctid = any(array(select ctid from {table} limit {CLEARED}))");
+            loop {
+                let mut transaction = self.step(self.position, false).await?;
+                let removed = sqlx::query(&piece).execute(&mut *transaction).await?.rows_affected();
+                transaction.commit().await?;
+                if removed == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds everything up to this head.
+    async fn catch_up(&mut self, head: i64, watch: &mut (impl FnMut(i64, i64) + Send)) -> Result<(), RebuildError> {
+        let mut ranges = Box::pin(self.replay.envelopes(self.position + 1..=head));
+        while let Some(batch) = ranges.next().await.transpose()? {
+            for events in batch.events.chunks(self.runner.options.batch) {
+                self.fold(events).await?;
+                watch(self.position, head);
+            }
+            if let Some(poison) = batch.poison {
+                return Err(poison.into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn fold(&mut self, events: &[Arc<Envelope>]) -> Result<(), RebuildError> {
+        let Some(last) = events.last() else { return Ok(()) };
+        let mut transaction = self.step(last.position, false).await?;
+        match self.projection.apply(&mut transaction, events).await {
+            Ok(()) => {}
+            // One by one, to say which it is.
+            Err(error) if is_poison(&error) && events.len() > 1 => {
+                transaction.rollback().await?;
+                for event in events.chunks(1) {
+                    Box::pin(self.fold(event)).await?;
+                }
+                return Ok(());
+            }
+            Err(error) if is_poison(&error) => return Err(poison(last.position, &error).into()),
+            Err(error) => return Err(error.into()),
+        }
+        transaction.commit().await?;
+        self.position = last.position;
+        Ok(())
+    }
+
+    /// Holds the followers of the model off for a moment, folds the last few events, compares, and takes over; or, when there is
+    /// still too much to fold, does nothing.
+    async fn take_over(&mut self) -> Result<Option<Rebuilt>, RebuildError> {
+        let bound = self.runner.options.bound;
+        let mut transaction = place::begin(&self.runner.pool, self.place, bound, true).await?;
+        let hold = "select position from checkpoints where name = $1 and version = $2 and place = $3 for update";
+        let served: Option<i64> = sqlx::query_scalar(hold)
+            .bind(self.projection.name())
+            .bind(self.projection.version())
+            .bind(self.place.other().as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let served = served.ok_or(RebuildError::Overtaken)?;
+        let behind = served - self.position;
+        if usize::try_from(behind).is_ok_and(|behind| behind > self.runner.options.batch) {
+            return Ok(None);
+        }
+        let position = served.max(self.position);
+        self.fence(&mut transaction, position).await?;
+        let rest: Vec<_> = self.replay.envelopes(self.position + 1..=position).try_collect().await?;
+        for batch in rest {
+            self.projection.apply(&mut transaction, &batch.events).await?;
+            if let Some(poison) = batch.poison {
+                return Err(poison.into());
+            }
+        }
+        // A model that had stopped is behind the build; then there is nothing to compare at one position.
+        let tables = if served == position { self.compare(&mut transaction).await? } else { Vec::new() };
+        let take = "update checkpoints set place = $3, position = $4, state = 'running', error = null, failed_position = null, \
+                    serving = true where name = $1 and version = $2";
+        sqlx::query(take)
+            .bind(self.projection.name())
+            .bind(self.projection.version())
+            .bind(self.place.as_str())
+            .bind(position)
+            .execute(&mut *transaction)
+            .await?;
+        let clearing = "update rebuilds set state = 'clearing', place = $3 where name = $1 and version = $2";
+        sqlx::query(clearing)
+            .bind(self.projection.name())
+            .bind(self.projection.version())
+            .bind(self.place.other().as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        self.position = position;
+        Ok(Some(Rebuilt { position, tables }))
+    }
+
+    async fn compare(&self, transaction: &mut Transaction<'static, Postgres>) -> Result<Vec<ComparedTable>, RebuildError> {
+        let mut tables = Vec::new();
+        for table in self.projection.tables() {
+            let old = digest(transaction, self.place.other(), table).await?;
+            let new = digest(transaction, self.place, table).await?;
+            tables.push(ComparedTable { table, old, new });
+        }
+        Ok(tables)
+    }
+
+    async fn end(self) -> Result<(), RebuildError> {
+        let end = "delete from rebuilds where name = $1 and version = $2 and attempt = $3";
+        sqlx::query(end)
+            .bind(self.projection.name())
+            .bind(self.projection.version())
+            .bind(self.number)
+            .execute(&self.runner.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+/// A table's number of rows and a digest of what is in them, whatever their order; `None` when it takes too long.
+async fn digest(
+    transaction: &mut Transaction<'static, Postgres>,
+    place: Place,
+    table: &str,
+) -> Result<Option<(i64, String)>, sqlx::Error> {
+    let sql = format!(
+        "select count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from {}.{table} t",
+        place.schema()
+    );
+    let mut part = sqlx::Acquire::begin(&mut *transaction).await?;
+    sqlx::query(COMPARISON).execute(&mut *part).await?;
+    match sqlx::query_as(&sql).fetch_one(&mut *part).await {
+        Ok(found) => {
+            part.commit().await?;
+            Ok(Some(found))
+        }
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57014") => {
+            part.rollback().await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

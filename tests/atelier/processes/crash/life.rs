@@ -1,0 +1,130 @@
+//! A life: a whole node on a runtime of its own. At its death the runtime is dropped where it stands, as by `kill -9`: everything in
+//! memory is gone, connections are cut, nothing is said to anybody.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use atelier_commands::event_store::WriterOptions;
+use atelier_commands::process::DispatcherOptions;
+use atelier_projections::RunnerOptions;
+use atelier_server::database;
+use atelier_server::studio::{Studio, StudioOptions};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+
+use super::link::Link;
+use super::steps::Steps;
+use super::world::{PATIENCE, World};
+
+type Order = Box<dyn FnOnce(Arc<Studio>) + Send>;
+
+/// A living node, until it dies.
+pub struct Life {
+    pub steps: Arc<Steps>,
+    orders: mpsc::UnboundedSender<Order>,
+    thread: JoinHandle<()>,
+    _link: Link,
+}
+
+impl Life {
+    /// Begins.
+    pub async fn begin(world: &World) -> Self {
+        Self::with(world, DispatcherOptions::default()).await
+    }
+
+    /// Begins, with a dispatcher of these bounds.
+    pub async fn with(world: &World, dispatcher: DispatcherOptions) -> Self {
+        let steps = Arc::new(Steps::default());
+        let link = Link::to(&world.database.url, steps.clone()).await;
+        let (orders, received) = mpsc::unbounded_channel();
+        let (ready, begun) = oneshot::channel();
+        let (url, keys, ports) = (link.url.clone(), world.data.path().join("keys"), world.ports(&steps));
+        let open = async move {
+            let pool = database::pool(&url, 6).await.expect("the database takes connections");
+            let studio = Studio::open(StudioOptions {
+                database_url: url,
+                pool,
+                keys,
+                ports,
+                public_url: "http://atelier.test".to_owned(),
+                writer: WriterOptions::default(),
+                runner: RunnerOptions { rest: Duration::from_millis(10), ..RunnerOptions::default() },
+                dispatcher: DispatcherOptions { poll: Duration::from_millis(10), ..dispatcher },
+            });
+            Arc::new(studio.await.expect("the studio opens"))
+        };
+        let until = steps.clone();
+        let thread = std::thread::spawn(move || live(open, received, ready, &until));
+        begun.await.expect("it begins");
+        Self { steps, orders, thread, _link: link }
+    }
+
+    /// Asks the node for something; `None` when it died before it had answered.
+    pub async fn ask<T, F>(&self, ask: impl FnOnce(Arc<Studio>) -> F + Send + 'static) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let order: Order = Box::new(move |studio| {
+            tokio::spawn(async move {
+                let _ = answer.send(ask(studio).await);
+            });
+        });
+        if self.orders.send(order).is_err() {
+            return None;
+        }
+        tokio::select! {
+            answer = answered => answer.ok(),
+            () = self.steps.died() => None,
+        }
+    }
+
+    /// Waits until it has nothing left to do, or is dead; whether it lives.
+    pub async fn rests(&self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.ask(async |studio| studio.at_rest().await.unwrap_or(false)).await {
+                Some(true) => return true,
+                None => return false,
+                Some(false) => assert!(Instant::now() < deadline, "a life does not come to rest"),
+            }
+            sleep(Duration::from_millis(3)).await;
+        }
+    }
+
+    /// Ends it: buried if it is dead, stopped in order if it lives.
+    pub async fn end(self) {
+        let Self { orders, thread, _link: link, .. } = self;
+        drop(orders);
+        tokio::task::spawn_blocking(|| thread.join()).await.expect("it can be waited for").expect("it does not panic");
+        drop(link);
+    }
+}
+
+fn live(
+    open: impl Future<Output = Arc<Studio>>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    ready: oneshot::Sender<()>,
+    steps: &Steps,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let living = async {
+            let studio = open.await;
+            studio.start();
+            ready.send(()).expect("somebody waits for it");
+            while let Some(order) = orders.recv().await {
+                order(studio.clone());
+            }
+            studio.stop().await;
+        };
+        tokio::select! {
+            () = steps.died() => {}
+            () = living => {}
+        }
+    });
+    // What a thread was writing when the process died is written or not before anybody else begins.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+}

@@ -1,0 +1,164 @@
+//! Two ends at once: a withdrawal, a deadline and a delivery race; a capture comes after the void; a model is silent (L10, U13, U14).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use atelier_commands::process::{DispatcherOptions, Work, enqueue};
+use atelier_domain::{AccountId, Credits, GenerationId, LedgerId};
+use chrono::{DateTime, Utc};
+use tokio::time::sleep;
+
+use super::crash::life::Life;
+use super::crash::world::{Model, World};
+use super::crash::{ask_for_one, newcomers, settle, truth, withdraw};
+
+/// A lease, or a patience, that a test can wait for.
+const SHORT: Duration = Duration::from_millis(600);
+/// Rounds of one race; each gives the other side a little more time.
+const ROUNDS: u64 = 24;
+
+/// A job whose picture is about to come.
+async fn nearly_done(world: &World, life: &Life, account: AccountId) -> GenerationId {
+    world.model.send_replace(Model::IsSilent);
+    world.waiting.send_replace(0);
+    let accepted = ask_for_one(life, account, None).await.expect("alive").expect("accepted");
+    world.until_waiting(1).await;
+    accepted.generation
+}
+
+/// Races the delivery against something else; how often each won.
+async fn race(against: impl AsyncFn(&World, &Life, AccountId, GenerationId)) -> BTreeMap<String, usize> {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, usize::try_from(ROUNDS).expect("small")).await;
+    let mut won = BTreeMap::new();
+    for (account, round) in accounts.into_iter().zip(0..) {
+        let job = nearly_done(&world, &life, account).await;
+        world.model.send_replace(Model::Draws);
+        sleep(Duration::from_micros(1_500 * round)).await;
+        against(&world, &life, account, job).await;
+        assert!(life.rests().await);
+        settle(&world, &life).await;
+        let ended = truth::check(&world, account).await;
+        assert_eq!((ended.len(), &ended[0].job), (1, &job.to_string()));
+        *won.entry(ended[0].how.clone()).or_default() += 1;
+    }
+    life.end().await;
+    won
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u13_l10_a_withdrawal_and_a_delivery_at_once_have_one_winner() {
+    let won = race(async |_, life, account, job| {
+        withdraw(life, account, job).await.expect("alive").map_or_else(
+            |refused| assert_eq!(refused.to_string(), "the generation has already ended"),
+            |cancelled| assert!(!cancelled.repeated),
+        );
+    })
+    .await;
+    let winners: Vec<&str> = won.keys().map(String::as_str).collect();
+    assert_eq!(winners, ["GenerationCancelled", "GenerationSucceeded"], "each won now and then: {won:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u14_l10_a_deadline_and_a_delivery_at_once_have_one_winner() {
+    let won = race(async |world, _, _, _| {
+        world.fire("time_out_generation").await;
+    })
+    .await;
+    let winners: Vec<&str> = won.keys().map(String::as_str).collect();
+    assert_eq!(winners, ["GenerationFailed", "GenerationSucceeded"], "each won now and then: {won:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l10_a_capture_after_the_deadline_takes_nothing() {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, 1).await;
+    let job = nearly_done(&world, &life, accounts[0]).await;
+    world.fire("time_out_generation").await;
+    // The worker still waits for the model, so the node is not at rest; the hold ends all the same.
+    let voided = "select count(*) from events where event_type = 'HoldVoided'";
+    while sqlx::query_scalar::<_, i64>(voided).fetch_one(&world.database.pool).await.expect("the log answers") == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let ledger = LedgerId::live(accounts[0]);
+    let capture = Work::CaptureHold { ledger, generation: job, amount: Credits::new(100) };
+    enqueue(&world.database.pool, "late:capture:0", &capture).await.expect("work is enqueued");
+    world.model.send_replace(Model::Draws);
+    assert!(life.rests().await);
+    settle(&world, &life).await;
+    assert_eq!(truth::check(&world, accounts[0]).await[0].how, "GenerationFailed");
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l10_a_model_that_never_answers_keeps_no_credits_and_no_worker() {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, 2).await;
+    life.end().await;
+    let life = Life::with(&world, DispatcherOptions { lease: SHORT, ..DispatcherOptions::default() }).await;
+    world.model.send_replace(Model::NeverAnswers);
+    // As many as the node renders at once.
+    for _ in 0..2 {
+        ask_for_one(&life, accounts[0], None).await.expect("alive").expect("accepted");
+    }
+    world.until_waiting(2).await;
+    assert_eq!(world.fire("time_out_generation").await, 2);
+    world.model.send_replace(Model::Draws);
+    ask_for_one(&life, accounts[1], None).await.expect("alive").expect("accepted");
+    assert!(life.rests().await, "their places are free again");
+    settle(&world, &life).await;
+    let ends: Vec<String> = truth::check(&world, accounts[0]).await.into_iter().map(|ended| ended.how).collect();
+    assert_eq!(ends, ["GenerationFailed", "GenerationFailed"]);
+    assert_eq!(truth::check(&world, accounts[1]).await[0].how, "GenerationSucceeded");
+    life.end().await;
+}
+
+/// How often a job was begun.
+async fn begun(world: &World) -> i64 {
+    let count = sqlx::query_scalar("select count(*) from events where event_type = 'GenerationStarted'");
+    count.fetch_one(&world.database.pool).await.expect("the log answers")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l10_a_model_that_does_not_answer_for_too_long_is_asked_again() {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, 1).await;
+    life.end().await;
+    let impatient = DispatcherOptions { render_within: SHORT, ..DispatcherOptions::default() };
+    let life = Life::with(&world, impatient).await;
+    world.model.send_replace(Model::NeverAnswers);
+    ask_for_one(&life, accounts[0], None).await.expect("alive").expect("accepted");
+    world.until_waiting(1).await;
+    world.model.send_replace(Model::Draws);
+    let left = "select count(*) from process_work where lane = 'render'";
+    while sqlx::query_scalar::<_, i64>(left).fetch_one(&world.database.pool).await.expect("the list answers") > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(life.rests().await);
+    assert_eq!(begun(&world).await, 2);
+    settle(&world, &life).await;
+    assert_eq!(truth::check(&world, accounts[0]).await[0].how, "GenerationSucceeded");
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_takes_longer_than_its_lease_keeps_it() {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, 1).await;
+    life.end().await;
+    let life = Life::with(&world, DispatcherOptions { lease: SHORT, ..DispatcherOptions::default() }).await;
+    let job = nearly_done(&world, &life, accounts[0]).await;
+    // Until the lease that it began with has run out, by the database's clock.
+    let first = "select leased_until from process_work where lane = 'render'";
+    let first: DateTime<Utc> = sqlx::query_scalar(first).fetch_one(&world.database.pool).await.expect("the lease");
+    let over = "select now() > $1 + interval '0.2 seconds'";
+    while !sqlx::query_scalar::<_, bool>(over).bind(first).fetch_one(&world.database.pool).await.expect("a clock") {
+        sleep(Duration::from_millis(5)).await;
+    }
+    world.model.send_replace(Model::Draws);
+    assert!(life.rests().await);
+    assert_eq!(begun(&world).await, 1, "nobody took it over");
+    settle(&world, &life).await;
+    assert_eq!(truth::check(&world, accounts[0]).await[0].job, job.to_string());
+    life.end().await;
+}

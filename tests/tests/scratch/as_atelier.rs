@@ -1,0 +1,1 @@
+../../atelier/as_atelier.rs
