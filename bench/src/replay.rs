@@ -18,9 +18,6 @@ use crate::Fallible;
 use crate::balance::Balance;
 use crate::postgres::Database;
 
-/// Events between stock's reader and the fold.
-const CHANNEL: usize = 2_000;
-
 /// What a replay came to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Replayed {
@@ -58,8 +55,7 @@ pub async fn atelier(on: Database) -> Fallible<Replayed> {
 pub async fn stock(on: Database) -> Fallible<Replayed> {
     let options = PgConnectOptions::from_str(&on.url)?.disable_statement_logging().options([("work_mem", "2GB")]);
     let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options).await?;
-    let repository = PostgresEventRepository::new(pool.clone())
-        .with_streaming_channel_size(std::env::var("CH").ok().and_then(|c| c.parse().ok()).unwrap_or(CHANNEL));
+    let repository = PostgresEventRepository::new(pool.clone());
     let mut stream = repository.stream_all_events::<CreditLedger>().await?;
     let mut balances: HashMap<String, Balance> = HashMap::new();
     let mut events = 0;

@@ -128,7 +128,9 @@ impl MediaStore for MediaFolder {
             return Err(unavailable(error));
         }
         if more {
-            return Err(GatewayError::Unavailable(format!("more than {MAX_DELETED} objects; the rest is left for the next try")));
+            return Err(GatewayError::Unavailable(format!(
+                "more than {MAX_DELETED} objects; the rest is left for the next try"
+            )));
         }
         self.remove_folder(&prefix).await
     }

@@ -75,6 +75,7 @@ async fn main() {
     let own = PgPoolOptions::new().max_connections(1).connect(&owner).await.unwrap();
     fill(&own, 400_000).await;
     let head: i64 = sqlx::query_scalar("select max(position) from events").fetch_one(&pool).await.unwrap();
+    for _ in 0..3 { replay(&pool, head).await; }
     let batches: Vec<usize> = std::env::var("BATCH").unwrap_or("500,2000,4000".into()).split(',').map(|b| b.parse().unwrap()).collect();
     let sets: Vec<(&str, Vec<Arc<dyn Projection>>)> = vec![("balance", vec![Arc::new(CreditBalance)]), ("history", vec![Arc::new(TransactionHistory)]), ("both", vec![Arc::new(CreditBalance), Arc::new(TransactionHistory)])];
     for batch in batches {
@@ -94,4 +95,49 @@ async fn main() {
             stop.cancel(); tasks.close(); tasks.wait().await;
         }
     }
+}
+
+#[derive(serde::Deserialize)]
+struct En<'a> { #[serde(borrow)] account: &'a str, amount: i64 }
+#[derive(serde::Deserialize)]
+struct Body<'a> { #[serde(borrow)] entries: Vec<En<'a>> }
+/// The one value of `{"Name": body}`.
+struct Only<'a>(Body<'a>);
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Only<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> serde::de::Visitor<'de> for V {
+            type Value = Only<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("x") }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut m: A) -> Result<Only<'de>, A::Error> {
+                let (_, b): (&str, Body<'de>) = m.next_entry()?.unwrap();
+                Ok(Only(b))
+            }
+        }
+        d.deserialize_map(V)
+    }
+}
+async fn replay(pool: &sqlx::PgPool, head: i64) {
+    use futures::TryStreamExt;
+    let replay = atelier_projections::Replay::new(pool.clone());
+    let (t, c, p) = (Instant::now(), cpu(), pg());
+    let mut ranges = std::pin::pin!(replay.read(1..=head, Some("CreditLedger"), |event| {
+        let Only(body) = serde_json::from_str::<Only>(event.payload).unwrap();
+        let (mut available, mut held) = (0, 0);
+        for e in &body.entries { if e.account == "held" { held += e.amount } else if e.account.starts_with("lot:") { available += e.amount } }
+        (Uuid::try_parse(&event.aggregate_id[..36]).unwrap(), available, held)
+    }));
+    let mut sums = std::collections::HashMap::new();
+    let mut n = 0;
+    while let Some(range) = ranges.try_next().await.unwrap() {
+        for (ledger, a, h) in range { let s = sums.entry(ledger).or_insert((0i64, 0i64)); s.0 += a; s.1 += h; n += 1; }
+    }
+    let s = t.elapsed().as_secs_f64();
+    println!("replay {n} events {} ledgers: {:.0} events/s, own cpu {:.2} pg {:.2} us/event", sums.len(), n as f64 / s, (cpu() - c) * 1e6 / n as f64, (pg() - p) * 1e6 / n as f64);
+    let (t, c, p) = (Instant::now(), cpu(), pg());
+    let mut ranges = std::pin::pin!(replay.envelopes(1..=head));
+    let mut n = 0;
+    while let Some(range) = ranges.try_next().await.unwrap() { n += range.events.len(); }
+    let s = t.elapsed().as_secs_f64();
+    println!("envelopes {n}: {:.0} events/s, own cpu {:.2} pg {:.2} us/event", n as f64 / s, (cpu() - c) * 1e6 / n as f64, (pg() - p) * 1e6 / n as f64);
 }

@@ -68,7 +68,7 @@ impl Runner {
         if building {
             self.begin_to_serve(&names, &versions, before).await?;
         }
-        if heartbeat {
+        if heartbeat || building {
             sqlx::query("select show_analysts()").execute(&self.pool).await?;
         }
         Ok(())

@@ -9,7 +9,6 @@ mod place;
 mod read_row;
 pub mod rebuild;
 pub mod replay;
-mod row_columns;
 pub mod runner;
 pub mod snapshot;
 mod stored_event;

@@ -144,8 +144,7 @@ impl<'a> Attempt<'a> {
 
     /// A transaction in the attempt's place that is fenced: it has the row of the build, at this position.
     async fn step(&self, to: i64, durable: bool) -> Result<Transaction<'static, Postgres>, RebuildError> {
-        let mut transaction =
-            place::begin(&self.runner.pool, self.place, self.runner.options.bound, durable).await?;
+        let mut transaction = place::begin(&self.runner.pool, self.place, self.runner.options.bound, durable).await?;
         self.fence(&mut transaction, to).await?;
         Ok(transaction)
     }
@@ -168,7 +167,8 @@ impl<'a> Attempt<'a> {
     /// keep what their snapshot holds.
     async fn clear(&self) -> Result<(), RebuildError> {
         for table in self.projection.tables() {
-            let piece = format!("delete from {table} where ctid = any(array(select ctid from {table} limit {CLEARED}))");
+            let piece =
+                format!("delete from {table} where ctid = any(array(select ctid from {table} limit {CLEARED}))");
             loop {
                 let mut transaction = self.step(self.position, false).await?;
                 let removed = sqlx::query(&piece).execute(&mut *transaction).await?.rows_affected();
@@ -266,7 +266,10 @@ impl<'a> Attempt<'a> {
         Ok(Some(Rebuilt { position, tables }))
     }
 
-    async fn compare(&self, transaction: &mut Transaction<'static, Postgres>) -> Result<Vec<ComparedTable>, RebuildError> {
+    async fn compare(
+        &self,
+        transaction: &mut Transaction<'static, Postgres>,
+    ) -> Result<Vec<ComparedTable>, RebuildError> {
         let mut tables = Vec::new();
         for table in self.projection.tables() {
             let old = digest(transaction, self.place.other(), table).await?;

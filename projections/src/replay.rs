@@ -78,7 +78,8 @@ impl Replay {
         aggregate_type: Option<&'static str>,
         decode: D,
     ) -> impl Stream<Item = Result<Vec<T>, ReplayError>> + Send + use<T, D> {
-        let of = aggregate_type.map_or_else(String::new, |name| format!(" and aggregate_type = '{}'", name.replace('\'', "''")));
+        let of = aggregate_type
+            .map_or_else(String::new, |name| format!(" and aggregate_type = '{}'", name.replace('\'', "''")));
         let columns = "position, aggregate_type, aggregate_id, event_type, event_version, payload";
         let dense = aggregate_type.is_none();
         self.copy(positions, columns, of, dense, move |fields| Some(decode(stored(fields)?)))
@@ -89,7 +90,10 @@ impl Replay {
     ///
     /// # Errors
     /// An item is a [`ReplayError`] when the log could not be read; nothing comes after it.
-    pub fn envelopes(&self, positions: RangeInclusive<i64>) -> impl Stream<Item = Result<Batch, ReplayError>> + Send + use<> {
+    pub fn envelopes(
+        &self,
+        positions: RangeInclusive<i64>,
+    ) -> impl Stream<Item = Result<Batch, ReplayError>> + Send + use<> {
         let columns = "position, aggregate_type, aggregate_id, event_type, event_version, payload, \
                        event_id, sequence, decided_at, recorded_at, metadata";
         let decode = |fields: &mut Fields<'_>| {
@@ -170,9 +174,7 @@ async fn range<T>(
         }
     }
     match expected {
-        Some((from, to)) if i64::try_from(rows.len()) != Ok(to - from + 1) => {
-            Err(ReplayError::Missing(from, to))
-        }
+        Some((from, to)) if i64::try_from(rows.len()) != Ok(to - from + 1) => Err(ReplayError::Missing(from, to)),
         _ => Ok(rows),
     }
 }

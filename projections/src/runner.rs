@@ -24,8 +24,12 @@ use crate::place::{self, Place};
 
 /// A batch of so many events says that more are on their way.
 const BUSY: usize = 16;
-/// How long a follower then waits at the head, so that its next batch is a bigger one.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long, for each event of such a batch, a follower then waits for the next one to grow: a bigger batch is less work.
+const GATHER: Duration = Duration::from_micros(200);
+/// How long it waits at most.
+const GATHER_MOST: Duration = Duration::from_millis(100);
+/// How often it looks meanwhile whether somebody waits for what it would apply.
+const GATHER_LOOK: Duration = Duration::from_millis(5);
 /// How much longer than the bound a holder may stand before it is ended by another node.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -67,7 +71,7 @@ pub struct RunnerOptions {
 
 impl Default for RunnerOptions {
     fn default() -> Self {
-        Self { batch: 2_000, rest: Duration::from_millis(500), bound: Duration::from_secs(5) }
+        Self { batch: 4_000, rest: Duration::from_millis(500), bound: Duration::from_secs(5) }
     }
 }
 
@@ -173,7 +177,7 @@ impl Runner {
             match self.step(projection, batch, &mut known).await {
                 Ok(Step::Moved(events)) => {
                     if (BUSY..batch).contains(&events) {
-                        rest(GATHER, stop).await;
+                        self.gather(projection, events, stop).await;
                     }
                     batch = (batch * 2).min(self.options.batch);
                     held = None;
@@ -205,10 +209,20 @@ impl Runner {
         }
     }
 
+    /// Lets the next batch grow, unless a reader waits for it.
+    async fn gather(&self, projection: &dyn Projection, events: usize, stop: &CancellationToken) {
+        let waits = u32::try_from(events).map_or(GATHER_MOST, |events| (GATHER * events).min(GATHER_MOST));
+        let until = Instant::now() + waits;
+        let awaited = || self.progress.get(projection.name()).is_some_and(|progress| progress.receiver_count() > 0);
+        while Instant::now() < until && !awaited() && !stop.is_cancelled() {
+            rest(GATHER_LOOK.min(until - Instant::now()), stop).await;
+        }
+    }
+
     async fn here(&self, projection: &dyn Projection) -> Result<Here, sqlx::Error> {
-        let here = "select position, state = 'running', place, holder from checkpoints where name = $1 and version = $2";
-        let row =
-            sqlx::query(here).bind(projection.name()).bind(projection.version()).fetch_one(&self.pool).await?;
+        let here =
+            "select position, state = 'running', place, holder from checkpoints where name = $1 and version = $2";
+        let row = sqlx::query(here).bind(projection.name()).bind(projection.version()).fetch_one(&self.pool).await?;
         let place = Place::of(row.try_get(2)?);
         Ok(Here { position: row.try_get(0)?, running: row.try_get(1)?, place, holder: row.try_get(3)? })
     }
@@ -235,8 +249,7 @@ impl Runner {
         };
         let node = self.node().await?;
         let started = Instant::now();
-        let mut transaction =
-            place::begin(&self.pool, here.place, self.options.bound, projection.durable()).await?;
+        let mut transaction = place::begin(&self.pool, here.place, self.options.bound, projection.durable()).await?;
         // The place is part of the fence: a build that took over has another one. The lock only saves work.
         let fence = "update checkpoints set position = $4, holder = $6 where name = $1 and version = $2 and position = $3 \
                      and place = $5 and state = 'running' and pg_try_advisory_xact_lock(hashtext($1), $2)";

@@ -185,6 +185,15 @@ impl ReadModels {
         Ok((Snapshot { transaction, models: self.clone(), position, places, ends }, serving))
     }
 
+    /// The read models of this release that do not answer yet, because they were never at the head.
+    #[must_use]
+    pub fn building<'a>(&self, checkpoints: &'a [Checkpoint]) -> Vec<&'a str> {
+        let ours = |c: &&Checkpoint| {
+            self.tables.values().any(|(name, version)| (*name, *version) == (c.name.as_str(), c.version))
+        };
+        checkpoints.iter().filter(|c| !c.serving).filter(ours).map(|c| c.name.as_str()).collect()
+    }
+
     /// Every projection's checkpoint: name, version, position, state, error, and how far the log is.
     ///
     /// # Errors
@@ -259,7 +268,10 @@ impl Snapshot {
     }
 
     /// The rows of these keys, as far as they exist.
-    pub(crate) async fn rows<R: ReadRow>(&mut self, keys: impl IntoIterator<Item = R::Key>) -> Result<Rows<R>, ReadError> {
+    pub(crate) async fn rows<R: ReadRow>(
+        &mut self,
+        keys: impl IntoIterator<Item = R::Key>,
+    ) -> Result<Rows<R>, ReadError> {
         let table = self.table::<R>();
         Ok(Rows::load_from(&mut self.transaction, &table, keys).await?)
     }

@@ -1,12 +1,14 @@
-//! `atelier projections list|rebuild|retry`.
+//! `atelier projections list|rebuild|retry|prune`.
 
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use atelier_projections::{Feed, Runner, RunnerOptions, models};
+use atelier_projections::{Feed, Rebuilt, Runner, RunnerOptions, models};
 use clap::Subcommand;
-use sqlx::Row;
+use sqlx::{PgPool, Row};
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::database::Database;
@@ -14,9 +16,10 @@ use crate::database::Database;
 /// What to do with the followers of the log.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Where each is, and which stopped.
+    /// Where each is, on how many nodes it is followed, which stopped, and what is built beside.
     List,
-    /// Empty one read model and fold it again from the first event; a running node does the folding.
+    /// Fold one read model again from the first event, beside the one that serves; it takes over when it has caught up. Nodes go
+    /// on answering meanwhile. Let every node have the corrected fold first.
     Rebuild {
         /// The read model's name.
         name: String,
@@ -26,7 +29,12 @@ pub enum Action {
         /// Its name.
         name: String,
     },
+    /// Drop the versions that a newer one replaces and no node has followed for a minute, with their tables.
+    Prune,
 }
+
+/// Between two lines of progress.
+const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Runs one of the actions. With the private PostgreSQL no node may be running at the same time.
 ///
@@ -40,31 +48,22 @@ pub async fn run(config: &Config, action: &Action) -> Result<ExitCode, Box<dyn E
 }
 
 async fn act(database: &Database, action: &Action) -> Result<ExitCode, Box<dyn Error>> {
-    let pool = database.pool(2).await?;
+    // A rebuild reads two ranges of the log while it writes.
+    let pool = database.pool(4).await?;
     let runner = Runner::new(pool.clone(), Feed::new(pool.clone()), models::all(), RunnerOptions::default());
     let mut out = std::io::stdout();
     match action {
-        Action::List => {
-            let rows = sqlx::query(
-                "select name, version, position, state, failed_position, error, (select coalesce(max(position), 0) from events) \
-                 from checkpoints order by name, version",
-            )
-            .fetch_all(&pool)
-            .await?;
-            writeln!(out, "{:<20} {:>7} {:>12} {:>8}  state", "name", "version", "position", "behind")?;
-            for row in rows {
-                let (position, head): (i64, i64) = (row.try_get(2)?, row.try_get(6)?);
-                let (name, version, state): (String, i32, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
-                let why = match (row.try_get::<Option<i64>, _>(4)?, row.try_get::<Option<String>, _>(5)?) {
-                    (Some(at), Some(error)) => format!(" at {at}: {error}"),
-                    _ => String::new(),
-                };
-                writeln!(out, "{name:<20} {version:>7} {position:>12} {:>8}  {state}{why}", head - position)?;
-            }
-        }
+        Action::List => list(&pool, &mut out).await?,
         Action::Rebuild { name } => {
-            let rebuilt = runner.rebuild(name, |_, _| {}).await?;
-            writeln!(out, "{name} was rebuilt and took over at {}", rebuilt.position)?;
+            let (mut told, begun) = (None, Instant::now());
+            let rebuilt = runner.rebuild(name, |position, head| {
+                if told.is_none_or(|at: Instant| at.elapsed() >= PROGRESS) {
+                    told = Some(Instant::now());
+                    // Whoever does not listen any more does not need the line.
+                    let _ = writeln!(std::io::stdout(), "{name}: {position} of {head} events folded");
+                }
+            });
+            report(&rebuilt.await?, name, begun.elapsed(), &mut out)?;
         }
         Action::Retry { name } => {
             if !runner.retry(name).await? {
@@ -72,6 +71,61 @@ async fn act(database: &Database, action: &Action) -> Result<ExitCode, Box<dyn E
             }
             writeln!(out, "{name} tries again")?;
         }
+        Action::Prune => {
+            let pruned: Vec<String> = sqlx::query_scalar("select prune_followers()").fetch_all(&pool).await?;
+            if pruned.is_empty() {
+                writeln!(out, "nothing to drop")?;
+            }
+            for what in pruned {
+                writeln!(out, "dropped {what}")?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn list(pool: &PgPool, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let rows = sqlx::query(
+        "select c.name, c.version, c.position, c.state, c.failed_position, c.error, h.head, c.serving, \
+         (select count(*) from follower_nodes f where (f.name, f.version) = (c.name, c.version) and f.seen_at > now() - interval '1 minute'), \
+         r.position, r.state \
+         from checkpoints c cross join (select coalesce(max(position), 0) as head from events) h \
+         left join rebuilds r using (name, version) order by c.name, c.version",
+    )
+    .fetch_all(pool)
+    .await?;
+    writeln!(out, "{:<20} {:>7} {:>12} {:>8} {:>5}  state", "name", "version", "position", "behind", "nodes")?;
+    for row in rows {
+        let (name, version, position): (String, i32, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (head, serving, nodes): (i64, bool, i64) = (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
+        let mut state: String = row.try_get(3)?;
+        if let (Some(at), Some(error)) = (row.try_get::<Option<i64>, _>(4)?, row.try_get::<Option<String>, _>(5)?) {
+            state += &format!(" at {at}: {error}");
+        }
+        if !serving {
+            state += ", does not serve yet";
+        }
+        if let (Some(at), Some(building)) = (row.try_get::<Option<i64>, _>(9)?, row.try_get::<Option<String>, _>(10)?) {
+            state += &format!(", {building} beside at {at}");
+        }
+        writeln!(out, "{name:<20} {version:>7} {position:>12} {:>8} {nodes:>5}  {state}", head - position)?;
+    }
+    Ok(())
+}
+
+/// Says what took over, and where it differs from what served.
+fn report(rebuilt: &Rebuilt, name: &str, took: Duration, out: &mut impl Write) -> std::io::Result<()> {
+    for table in &rebuilt.tables {
+        let rows = |side: &Option<(i64, String)>| side.as_ref().map_or("?".to_owned(), |(rows, _)| rows.to_string());
+        let verdict = match table.same() {
+            Some(true) => "the same content",
+            Some(false) => "DIFFERENT content",
+            None => "too many to compare the content in time",
+        };
+        writeln!(out, "{}: {} rows served, {} rebuilt, {verdict}", table.table, rows(&table.old), rows(&table.new))?;
+    }
+    if rebuilt.tables.is_empty() {
+        writeln!(out, "nothing to compare with: what served stood at another position")?;
+    }
+    writeln!(out, "{name} has taken over at position {} after {:.1} s", rebuilt.position, took.as_secs_f64())
 }

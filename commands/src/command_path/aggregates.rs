@@ -94,10 +94,13 @@ impl Aggregates {
             drop(guard);
             return Ok(slot.until_settled(epoch, sequence + 1).await.map(|settled| settled.position));
         }
-        // Another node's: the state is brought up to it.
+        // Another node's: the state is brought up to it, in a new epoch. Whoever else was decided on the old one must not take this
+        // step for one of ours.
         let stale = warm.clone();
-        if let Some((warm, position)) = self.folder.catch_up(stream, stale).await? {
-            slot.settle(epoch, warm.sequence, position);
+        if let Some((mut warm, position)) = self.folder.catch_up(stream, stale).await? {
+            slot.void(epoch);
+            warm.epoch = epoch + 1;
+            slot.settle(warm.epoch, warm.sequence, position);
             self.keep(stream, slot, guard.insert(warm));
         }
         Ok(None)

@@ -49,12 +49,7 @@ impl Backlog {
         .fetch_all(pool)
         .await?;
         let lane = |(lane, row): (Lane, &sqlx::postgres::PgRow)| {
-            Ok(LaneBacklog {
-                lane,
-                due: row.try_get(0)?,
-                oldest_seconds: row.try_get(1)?,
-                attempts: row.try_get(2)?,
-            })
+            Ok(LaneBacklog { lane, due: row.try_get(0)?, oldest_seconds: row.try_get(1)?, attempts: row.try_get(2)? })
         };
         let lanes = Lane::ALL.into_iter().zip(&rows).map(lane).collect::<Result<_, sqlx::Error>>()?;
         let (stuck, dead) = sqlx::query_as(

@@ -59,8 +59,7 @@ pub(super) async fn generation_notice(
         Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Cancelled => return Ok(()),
     };
     let Some(to) = address(write, account).await? else { return Ok(()) };
-    let text =
-        format!("Your generation gen_{} {what}.\n\nSee it at {}.\n", generation.0.simple(), write.public_url);
+    let text = format!("Your generation gen_{} {what}.\n\nSee it at {}.\n", generation.0.simple(), write.public_url);
     send(write, &format!("generation-notice-{generation}"), to, subject, text).await
 }
 

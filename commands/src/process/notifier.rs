@@ -2,7 +2,7 @@
 
 use atelier_domain::generation::GenerationEvent;
 use atelier_domain::policy::catalogue::MediaType;
-use atelier_domain::{AccountId, Environment, Envelope, LogEvent};
+use atelier_domain::{AccountId, Envelope, Environment, LogEvent};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,8 @@ impl ProcessManager for Notifier {
             }
             GenerationEvent::GenerationSucceeded { .. } | GenerationEvent::GenerationFailed { .. } => {
                 let due = state.filter(|job| by_mail(job.media_type, event.decided_at - job.accepted_at));
-                let notice = |job: Awaited| Work::SendGenerationNotice { account: job.account, generation: *generation };
+                let notice =
+                    |job: Awaited| Work::SendGenerationNotice { account: job.account, generation: *generation };
                 Reaction { state: None, work: due.map(notice).into_iter().collect() }
             }
             // Its owner knows.
@@ -94,15 +95,7 @@ mod tests {
         let metadata = EventMetadata { actor: Actor::Operator, correlation_id: id, causation_id: id };
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap() + TimeDelta::seconds(seconds);
         let event = LogEvent::Generation(JOB, event);
-        Envelope {
-            position: 1,
-            event_id: EventId(id),
-            sequence: 1,
-            decided_at: now,
-            recorded_at: now,
-            metadata,
-            event,
-        }
+        Envelope { position: 1, event_id: EventId(id), sequence: 1, decided_at: now, recorded_at: now, metadata, event }
     }
 
     fn requested(media_type: MediaType, environment: Environment) -> Envelope {

@@ -145,7 +145,14 @@ impl RequestGeneration {
             price_version: catalogue::PRICE_VERSION,
             now,
         };
-        match write.path.execute::<CreditLedger>(&target, context, key.as_ref(), hold).await.map_err(to_use_case)? {
+        let held = match write.path.execute::<CreditLedger>(&target, context, key.as_ref(), hold).await {
+            // Kept from its turn by twins with the same key: then one of them has done it.
+            Err(CommandError::Conflict) => {
+                write.path.repeat(key.as_ref()).await.and_then(|twin| twin.ok_or(CommandError::Conflict))
+            }
+            held => held,
+        };
+        match held.map_err(to_use_case)? {
             Executed::Done { position, .. } => {
                 let job = self.accept_or_find(write, context, &priced, generation, publish).await?;
                 Ok(accepted(generation, &job, position, false, priced.price))

@@ -143,12 +143,12 @@ pub async fn page(
         snapshot.table::<Row>()
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
-    .bind(account.0)
-    .bind(after.map(|cursor| cursor.at))
-    .bind(after.map(|cursor| cursor.id))
-    .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
-    .fetch_all(snapshot.connection())
-    .await?;
+        .bind(account.0)
+        .bind(after.map(|cursor| cursor.at))
+        .bind(after.map(|cursor| cursor.id))
+        .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
+        .fetch_all(snapshot.connection())
+        .await?;
     let mut keys = Vec::with_capacity(rows.len());
     for sqlx::types::Json(row) in rows {
         let label = snapshot.open(account, "label", &row.label).await?;

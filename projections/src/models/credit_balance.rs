@@ -80,7 +80,8 @@ impl Projection for CreditBalance {
         let mut rows = Rows::<Row>::load(connection, ledgers).await?;
         for envelope in events {
             let LogEvent::CreditLedger(ledger, event) = &envelope.event else { continue };
-            let new = || Row { ledger_id: *ledger, account_id: ledger.account.0, held: Credits::ZERO, lots: Vec::new() };
+            let new =
+                || Row { ledger_id: *ledger, account_id: ledger.account.0, held: Credits::ZERO, lots: Vec::new() };
             fold(rows.get_or_put(*ledger, new), event);
         }
         rows.save(connection).await

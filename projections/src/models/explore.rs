@@ -167,14 +167,14 @@ pub async fn page(
         snapshot.table::<Row>()
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
-    .bind(filter.creator.map(|account| account.0))
-    .bind(filter.media_type.map(MediaType::as_str))
-    .bind(filter.model)
-    .bind(after.map(|cursor| cursor.at))
-    .bind(after.map(|cursor| cursor.id))
-    .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
-    .fetch_all(snapshot.connection())
-    .await?;
+        .bind(filter.creator.map(|account| account.0))
+        .bind(filter.media_type.map(MediaType::as_str))
+        .bind(filter.model)
+        .bind(after.map(|cursor| cursor.at))
+        .bind(after.map(|cursor| cursor.id))
+        .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
+        .fetch_all(snapshot.connection())
+        .await?;
     let mut items = Vec::with_capacity(rows.len());
     for sqlx::types::Json(row) in rows {
         let Some(published_at) = row.published_at else { continue };

@@ -97,10 +97,7 @@ pub async fn of(
          order by started_at desc, session_id desc limit 100",
         snapshot.table::<SessionView>()
     );
-    let rows: Vec<sqlx::types::Json<SessionView>> = sqlx::query_scalar(&sql)
-    .bind(account.0)
-    .bind(now)
-    .fetch_all(snapshot.connection())
-    .await?;
+    let rows: Vec<sqlx::types::Json<SessionView>> =
+        sqlx::query_scalar(&sql).bind(account.0).bind(now).fetch_all(snapshot.connection()).await?;
     Ok(rows.into_iter().map(|sqlx::types::Json(row)| row).collect())
 }

@@ -178,12 +178,12 @@ pub async fn page(
         snapshot.table::<TransactionView>()
     );
     let rows: Vec<sqlx::types::Json<TransactionView>> = sqlx::query_scalar(&sql)
-    .bind(ledger.to_string())
-    .bind(after.map(|cursor| cursor.at))
-    .bind(after.map(|cursor| cursor.id))
-    .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
-    .fetch_all(snapshot.connection())
-    .await?;
+        .bind(ledger.to_string())
+        .bind(after.map(|cursor| cursor.at))
+        .bind(after.map(|cursor| cursor.id))
+        .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
+        .fetch_all(snapshot.connection())
+        .await?;
     let rows = rows.into_iter().map(|sqlx::types::Json(row)| (Cursor { at: row.at, id: row.id }, row)).collect();
     Ok(snapshot.page(rows, first))
 }

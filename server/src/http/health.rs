@@ -23,7 +23,8 @@ pub async fn live() -> Json<serde_json::Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// The node can serve: the database answers, and the clocks agree. Stopped projections and work that does not end by itself are
+/// The node can serve: the database answers, the clocks agree, and its read models have been built. Stopped projections and work
+/// that does not end by itself are
 /// shown; they do not take the node out, because everything else still works.
 pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
     if edge.stopping.is_cancelled() {
@@ -47,18 +48,24 @@ pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
         .into_iter()
         .map(|c| json!({ "projection": c.name, "failed_position": c.failed_position, "error": c.error }))
         .collect();
+    // A release whose read models were never at the head leaves the answers to the nodes of the older one.
+    let building = edge.read.building(&checkpoints);
     let in_time = skew.abs() <= MAX_SKEW_MS;
     let status = if !in_time {
         "clock skew"
+    } else if !building.is_empty() {
+        "building read models"
     } else if stopped.is_empty() && backlog.stuck == 0 && backlog.dead == 0 {
         "ready"
     } else {
         "degraded"
     };
-    let code = if in_time { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if in_time && building.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let work = json!({ "stuck": backlog.stuck, "dead": backlog.dead });
-    (code, Json(json!({ "status": status, "clock_skew_ms": skew, "stopped_projections": stopped, "work": work })))
-        .into_response()
+    let body = json!({
+        "status": status, "clock_skew_ms": skew, "stopped_projections": stopped, "building": building, "work": work,
+    });
+    (code, Json(body)).into_response()
 }
 
 /// The counters, as Prometheus reads them.

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::stage::{Answer, Ask, Ledger, Outcome, Stage, done, insufficient, refused, spendable, started};
+use super::stage::{Ask, Ledger, Outcome, Stage, done, insufficient, refused, spendable, started};
 use super::stores::Gated;
 use crate::log::appends::fresh_id;
 use crate::log::test_log::{PATIENCE, TestLog, until};
@@ -23,10 +23,6 @@ use crate::log::test_log::{PATIENCE, TestLog, until};
 async fn gone(task: JoinHandle<Outcome>) {
     task.abort();
     assert!(task.await.expect_err("it does not end by itself").is_cancelled());
-}
-
-async fn in_time(answer: Answer) -> Outcome {
-    timeout(PATIENCE, answer).await.expect("nothing hangs")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,8 +44,8 @@ async fn d3_a_client_gone_while_the_log_is_read_or_in_front_of_the_aggregate() {
     gone(next).await;
     store.until_arrived(3).await;
     store.open_it();
-    done(timeout(PATIENCE, last).await.expect("nothing hangs").expect("it ends"));
-    assert_eq!(refused(in_time(ledger.ask(&path, Ask::hold(60))).await), insufficient(60, 40));
+    done(last.await.expect("it ends"));
+    assert_eq!(refused(ledger.ask(&path, Ask::hold(60)).await), insufficient(60, 40));
     assert_eq!(stage.history(&ledger).await.len(), 2);
 }
 
@@ -71,7 +67,7 @@ async fn d3_a_client_gone_while_it_waits_for_the_answer_has_its_append_and_every
     assert!(!next.is_finished());
     held.release().await;
     done(on_top.await.expect("it ends"));
-    assert_eq!(refused(timeout(PATIENCE, next).await.expect("nothing hangs").expect("it ends")), insufficient(60, 30));
+    assert_eq!(refused(next.await.expect("it ends")), insufficient(60, 30));
     assert_eq!(spendable(&ledger.load(&path).await.state), 30);
     assert_eq!(spendable(&stage.truth(&ledger).await), 30);
     assert_eq!(stage.history(&ledger).await.len(), 3, "what was submitted is there, with nobody waiting for it");
@@ -99,11 +95,11 @@ async fn d3_clients_gone_from_the_middle_of_a_row_cost_nobody_anything() {
     waiting.push(started(ledger.ask(&path, Ask::hold(70))).await);
     held.release().await;
     for answer in waiting {
-        done(timeout(PATIENCE, answer).await.expect("nothing hangs").expect("it ends"));
+        done(answer.await.expect("it ends"));
     }
     assert_eq!(spendable(&stage.truth(&ledger).await), 0);
     assert_eq!(stage.history(&ledger).await.len(), 32);
-    assert_eq!(refused(in_time(ledger.ask(&path, Ask::hold(1))).await), insufficient(1, 0));
+    assert_eq!(refused(ledger.ask(&path, Ask::hold(1)).await), insufficient(1, 0));
 }
 
 /// Keys that are given out while a gate is open.

@@ -68,7 +68,6 @@ async fn l06_two_nodes_that_spend_all_the_time_both_get_on() {
         written[node] += done;
         conflicts[node] += lost;
     }
-    eprintln!("written {written:?}, conflicts {conflicts:?}");
     assert!(written.iter().all(|&written| written > 0), "one node got nothing done: {written:?}, {conflicts:?}");
     assert_eq!(stage.history(&ledger).await.len(), 1 + written.iter().sum::<usize>());
     stage.truth(&ledger).await;

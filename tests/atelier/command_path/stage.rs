@@ -16,10 +16,11 @@ use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::checks::checked_fold;
 use crate::log::appends::fresh_id;
-use crate::log::test_log::TestLog;
+use crate::log::test_log::{PATIENCE, TestLog};
 
 /// What came of a command.
 pub type Outcome = Result<Executed<CreditLedger>, CommandError<CreditLedgerError>>;
@@ -214,13 +215,15 @@ impl Ledger {
                 *decided.lock().expect("nobody panics with it") = now;
                 ask.command(now)
             };
-            path.execute::<CreditLedger>(&target, &context, key.as_ref(), command).await
+            let executed = path.execute::<CreditLedger>(&target, &context, key.as_ref(), command);
+            timeout(PATIENCE, executed).await.expect("nothing hangs")
         })
     }
 
     /// The ledger as a node says it is.
     pub async fn load(&self, path: &CommandPath) -> Loaded<CreditLedger> {
-        path.load::<CreditLedger>(&self.id).await.expect("the log can be read")
+        let loaded = timeout(PATIENCE, path.load::<CreditLedger>(&self.id)).await.expect("nothing hangs");
+        loaded.expect("the log can be read")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atelier_commands::command_path::Commanded;
-use atelier_commands::event_store::{Append, EventStore, StreamId};
+use atelier_commands::event_store::{Append, StreamId};
 use atelier_domain::account::Account;
 use atelier_domain::credit_ledger::{CreditLedger, GrantReason};
 use atelier_domain::generation::Generation;

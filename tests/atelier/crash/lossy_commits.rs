@@ -17,7 +17,7 @@ use atelier_graphql::global_id::GlobalId;
 const JOBS: usize = 3;
 
 /// Puts a variant of `append_events` in its place: the same text, but its commit does not wait for the disk.
-async fn plant(superuser: &mut PgConnection) {
+pub async fn plant(superuser: &mut PgConnection) {
     let text = sqlx::query_scalar("select pg_get_functiondef('append_events'::regproc)");
     let text: String = text.fetch_one(&mut *superuser).await.expect("the function is there");
     let durable = "set_config('synchronous_commit', 'on', true)";

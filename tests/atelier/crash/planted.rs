@@ -155,13 +155,13 @@ fn g1_what_was_acknowledged_and_is_not_there_is_lost() {
     };
     assert_eq!(against(&[accepted("order", 3), accepted("order", 5), paid(100, 6), paid(100, 9)]), []);
     let (lost, too_early, dearer) = (accepted("never", 3), paid(100, 5), paid(90, 6));
-    assert_eq!(against(&[lost.clone()]), [Violation::Lost { what: format!("{lost:?}") }]);
+    assert_eq!(against(std::slice::from_ref(&lost)), [Violation::Lost { what: format!("{lost:?}") }]);
     for told in [too_early, dearer, accepted("order", 9)] {
-        assert_eq!(against(&[told.clone()]), [Violation::NotAsTold { what: format!("{told:?}") }]);
+        assert_eq!(against(std::slice::from_ref(&told)), [Violation::NotAsTold { what: format!("{told:?}") }]);
     }
     let (cancelled, bio) = (Told::Cancelled { generation: JOB }, Told::BioChanged);
     for (told, position) in [(cancelled, None), (bio, Some(7))] {
         let told = Acknowledged { account: ACCOUNT, told, position };
-        assert_eq!(against(&[told.clone()]), [Violation::Lost { what: format!("{told:?}") }]);
+        assert_eq!(against(std::slice::from_ref(&told)), [Violation::Lost { what: format!("{told:?}") }]);
     }
 }

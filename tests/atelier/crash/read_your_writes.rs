@@ -49,6 +49,7 @@ impl Writer<'_> {
 
     /// Reads on one node at a position: everything written up to there.
     async fn read(&mut self, position: &Value, dice: &mut Dice) {
+        let position = if std::env::var("MUTANT").as_deref() == Ok("stale") { &Value::Null } else { position }; // MUTANT
         let query = json!({ "query": ME, "variables": { "position": position } });
         let node = &self.nodes[dice.below(2)];
         let me = until("a node that has come as far", async || {

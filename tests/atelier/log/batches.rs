@@ -7,7 +7,7 @@ use atelier_commands::event_store::{Append, AppendError, EventStore, PostgresEve
 use futures::future::join_all;
 use sqlx::Executor;
 
-use super::appends::{Verdict, append, append_many, append_payload, ids, written};
+use super::appends::{Verdict, append, append_many, append_payload, ids, on_top_of, written};
 use super::test_log::{TestLog, queued};
 
 /// Answers to appends that all waited while the writer was busy with one in front of them, and so went as one batch.
@@ -116,4 +116,74 @@ async fn p8_in_a_batch_a_poisonous_payload_is_rejected_alone() {
     }
     assert_eq!(log.dense_ids().await[1..], expected);
     written(node.append(append("poisoned", 0)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_d3_what_stands_on_a_poisonous_append_fails_with_it_and_everybody_else_is_written() {
+    let log = TestLog::fresh().await;
+    let node = log.node();
+    // Two rows, each append decided on the one in front of it; one of them is poisoned in its middle.
+    let mut appends = Vec::new();
+    let mut last = [None, None];
+    for number in 0..20_i64 {
+        for (row, last) in last.iter_mut().enumerate() {
+            let payload = if (row, number) == (1, 11) { "{\"half\":" } else { "{}" };
+            let next = append_payload(&format!("row-{row}"), number, payload);
+            let next = if let Some(last) = *last { on_top_of(last, next) } else { next };
+            *last = Some(ids(&next)[0]);
+            appends.push(next);
+        }
+    }
+    let verdicts = in_one_batch(&log, &node, appends.clone()).await;
+    let mut good = Vec::new();
+    for (place, (append, verdict)) in appends.iter().zip(verdicts).enumerate() {
+        let (row, number) = (place % 2, place / 2);
+        match (row, number) {
+            (1, 11) => assert!(matches!(verdict, Err(AppendError::Rejected(_))), "{verdict:?}"),
+            (1, 12..) => assert_eq!(verdict, Err(AppendError::Conflict), "{number}"),
+            _ => good.push((written(verdict), ids(append)[0])),
+        }
+    }
+    good.sort_unstable();
+    assert_eq!(log.dense_ids().await[1..], good.iter().map(|(_, id)| *id).collect::<Vec<_>>());
+    assert_eq!(good.len(), 20 + 11);
+    // The row goes on where it broke off.
+    let last = ids(&appends[2 * 10 + 1])[0];
+    written(node.append(on_top_of(last, append("row-1", 11))).await);
+}
+
+/// One append is on its way, and in the batch behind it another that was decided on it, when another node's event takes the place of the
+/// first. What came to the two, and to an append to another stream in the second's batch.
+pub async fn standing_on_a_lost_place(log: &TestLog) -> Vec<Verdict> {
+    let (node, other) = (log.node(), log.node());
+    let held = log.hold().await;
+    let theirs = queued(&other, append("one", 0)).await;
+    log.until_blocked(1).await;
+    let first = append("one", 0);
+    let second = on_top_of(ids(&first)[0], append("one", 1));
+    let first = queued(&node, first).await;
+    log.until_blocked(2).await;
+    let rest = [queued(&node, second).await, queued(&node, append("beside", 0)).await];
+    held.release().await;
+    written(theirs.await);
+    join_all([first].into_iter().chain(rest)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d3_p2_p6_what_stands_on_an_append_of_an_earlier_batch_fails_when_another_node_took_its_place() {
+    let log = TestLog::fresh().await;
+    let verdicts = standing_on_a_lost_place(&log).await;
+    assert_eq!(verdicts[..2], [Err(AppendError::Conflict), Err(AppendError::Conflict)]);
+    written(verdicts[2].clone());
+    assert_eq!(log.dense_ids().await.len(), 2);
+    // When nobody takes the place, both are written.
+    let node = log.node();
+    let held = log.hold().await;
+    let first = append("two", 0);
+    let second = on_top_of(ids(&first)[0], append("two", 1));
+    let first = queued(&node, first).await;
+    log.until_blocked(1).await;
+    let second = queued(&node, second).await;
+    held.release().await;
+    assert_eq!((written(first.await).0, written(second.await).0), (3, 4));
 }

@@ -1,11 +1,14 @@
 //! What every event store promises by the port alone (DESIGN 3.9), written for any adapter: a fixture gives two nodes over one
 //! fresh log. The PostgreSQL adapter runs it here; a later adapter adds one line.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use atelier_commands::event_store::{Append, AppendError, EventStore, Position, StreamId};
 
-use super::appends::{append, append_many, append_payload, fresh_id, ids, on_top_of, stream, written};
+use futures::future::join_all;
+
+use super::appends::{Verdict, append, append_many, append_payload, fresh_id, ids, on_top_of, stream, written};
 use super::racers::{assert_streams, race};
 use super::test_log::TestLog;
 
@@ -20,7 +23,10 @@ macro_rules! conforms {
             p9_streams_of_two_types_with_one_id_do_not_meet,
             p9_a_later_append_has_a_later_position_and_the_head_follows,
             p2_p6_racing_nodes_lose_nothing_and_repeat_nothing,
-            p8_the_same_append_sent_again_is_written_once
+            p8_the_same_append_sent_again_is_written_once,
+            d3_appends_of_one_stream_are_tried_in_the_order_of_their_places,
+            d3_p2_what_stands_on_an_append_is_written_only_on_that_one,
+            p9_each_append_of_many_at_once_has_the_position_of_its_last_event
         );
     };
     (@tests $adapter:ident $fixture:path; $($promise:ident),+) => {
@@ -128,4 +134,93 @@ async fn p8_the_same_append_sent_again_is_written_once([node, other]: Nodes) {
     assert_eq!(other.append(elsewhere).await, Err(AppendError::Conflict));
     assert_eq!(sequences(&node, &stream("one")).await, [1, 2, 3]);
     assert_eq!(ids(&sent).len(), 2);
+}
+
+/// Gives each its place in the queue before any is answered.
+async fn at_once(node: &Arc<dyn EventStore>, appends: Vec<Append>) -> Vec<Verdict> {
+    join_all(appends.into_iter().map(|append| node.submit(append).expect("there is a place"))).await
+}
+
+/// Appends of one stream, each decided on the one in front of it.
+fn row(id: &str, sizes: impl IntoIterator<Item = usize>) -> Vec<Append> {
+    let (mut sequence, mut last) = (0, None);
+    let mut row = Vec::new();
+    for size in sizes {
+        let next = append_many(id, sequence, size);
+        let next = match last {
+            Some(last) => on_top_of(last, next),
+            None => next,
+        };
+        sequence += i64::try_from(size).expect("a small append");
+        last = ids(&next).last().copied();
+        row.push(next);
+    }
+    row
+}
+
+async fn d3_appends_of_one_stream_are_tried_in_the_order_of_their_places([node, other]: Nodes) {
+    // More than one batch, however large those are.
+    let rows = ["one", "two"].map(|id| row(id, (0..600).map(|number| 1 + number % 2)));
+    let ordered = rows.clone();
+    let mixed = rows[0].iter().zip(&rows[1]).flat_map(|(one, two)| [one.clone(), two.clone()]).collect();
+    let positions: Vec<Position> = at_once(&node, mixed).await.into_iter().map(written).collect();
+    assert!(positions.is_sorted_by(|before, after| before < after), "in the order of their places");
+    for (id, row) in ["one", "two"].into_iter().zip(ordered) {
+        let stored = other.load(&stream(id), 0).await.expect("the log can be read");
+        let stored: Vec<_> = stored.into_iter().map(|event| event.event_id.0).collect();
+        assert_eq!(stored, row.iter().flat_map(ids).collect::<Vec<_>>());
+    }
+}
+
+async fn d3_p2_what_stands_on_an_append_is_written_only_on_that_one([node, other]: Nodes) {
+    written(node.append(append("one", 0)).await);
+    let theirs = append("one", 1);
+    written(other.append(theirs.clone()).await);
+    // Ours has lost its place. What stands on it would have a free one, behind an event that it has never heard of.
+    let ours = append("one", 1);
+    let on_top = on_top_of(ids(&ours)[0], append("one", 2));
+    let further = on_top_of(ids(&on_top)[0], append("one", 3));
+    let verdicts = at_once(&node, vec![ours.clone(), on_top.clone(), append("two", 0), further]).await;
+    let conflict = Err(AppendError::Conflict);
+    assert_eq!([&verdicts[0], &verdicts[1], &verdicts[3]], [&conflict; 3], "what was queued behind it");
+    written(verdicts[2].clone());
+    assert_eq!(node.append(on_top).await, conflict, "also when it comes later");
+    assert_eq!(sequences(&node, &stream("one")).await, [1, 2]);
+    // On what is there it is written, whoever wrote that; and it is the last event of an append that counts.
+    let several = on_top_of(ids(&theirs)[0], append_many("one", 2, 3));
+    written(node.append(several.clone()).await);
+    assert_eq!(other.append(on_top_of(ids(&several)[1], append("one", 5))).await, conflict);
+    assert_eq!(other.append(on_top_of(ids(&several)[2], append("one", 4))).await, conflict);
+    written(other.append(on_top_of(ids(&several)[2], append("one", 5))).await);
+    assert_eq!(sequences(&node, &stream("one")).await, [1, 2, 3, 4, 5, 6]);
+}
+
+async fn p9_each_append_of_many_at_once_has_the_position_of_its_last_event([node, other]: Nodes) {
+    // All good, and then with a conflict among them: a log may answer the two in different ways.
+    for round in ["good", "mixed"] {
+        let name = |number: usize| format!("{round}-{number}");
+        let mut appends: Vec<Append> =
+            (0..60).map(|number| append_many(&name(number % 30), 0, 1 + number % 4)).collect();
+        for number in 30..60 {
+            let below = appends[number - 30].clone();
+            let last = *ids(&below).last().expect("an event");
+            appends[number].expected_sequence = i64::try_from(below.events.len()).expect("few");
+            appends[number] = on_top_of(last, appends[number].clone());
+        }
+        if round == "mixed" {
+            appends.insert(17, append("good-0", 0));
+        }
+        let verdicts = at_once(&node, appends.clone()).await;
+        let mut positions = HashMap::new();
+        for number in 0..30 {
+            let stored = other.load(&stream(&name(number)), 0).await.expect("the log can be read");
+            positions.extend(stored.into_iter().map(|event| (event.event_id.0, event.position)));
+        }
+        for (append, verdict) in appends.iter().zip(verdicts) {
+            match positions.get(ids(append).last().expect("an event")) {
+                Some(position) => assert_eq!(written(verdict), *position),
+                None => assert_eq!((round, verdict), ("mixed", Err(AppendError::Conflict))),
+            }
+        }
+    }
 }

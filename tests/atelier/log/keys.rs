@@ -135,3 +135,39 @@ async fn p4_one_key_twice_in_one_batch_is_written_once_and_fails_what_stands_on_
     assert_eq!(verdicts[4..6], [Err(AppendError::Conflict), Err(AppendError::KeyReused)]);
     assert_eq!(log.dense_ids().await.len(), 5);
 }
+
+/// 64 requests with one key, of which some have another body, in an order that differs each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_l05_l07_64_at_once_with_two_bodies_are_one_request_and_others_that_are_told_so() {
+    let log = TestLog::fresh().await;
+    let nodes = [log.node(), log.node(), log.node(), log.node()];
+    for seed in 0..6_usize {
+        let account = account();
+        let held = log.hold().await;
+        let mut twins = JoinSet::new();
+        for n in 0..64 {
+            // A stride that has no factor with 64 visits each once.
+            let n = (n * (2 * seed + 1) + seed) % 64;
+            let body = u8::from(n % 5 == 0);
+            let append = keyed(append_many(&format!("{seed}-{}", n % 7), 0, 2), account, "key", body, &n.to_string());
+            let node = nodes[n % 4].clone();
+            twins.spawn(async move { (n, body, node.append(append).await) });
+        }
+        log.until_blocked(4).await;
+        held.release().await;
+        let verdicts = twins.join_all().await;
+        let first: Vec<_> =
+            verdicts.iter().filter(|(_, _, verdict)| matches!(verdict, Ok(Appended::Written { .. }))).collect();
+        let [(winner, body, first)] = first[..] else { panic!("seed {seed}: {verdicts:?}") };
+        let position = written(first.clone());
+        let repeat = Ok(Appended::Repeat { result: winner.to_string(), position });
+        for (n, other, verdict) in verdicts.iter().filter(|(n, ..)| n != winner) {
+            let expected = if other == body { &repeat } else { &Err(AppendError::KeyReused) };
+            assert_eq!(verdict, expected, "seed {seed}, request {n}");
+        }
+        let used = nodes[0].find_key(account, "key").await.expect("the log can be read");
+        let expected = UsedKey { fingerprint: vec![*body; 32], result: winner.to_string(), position };
+        assert_eq!(used, Some(expected));
+        assert_eq!(log.dense_ids().await.len(), 2 * (seed + 1), "written once, the others left nothing");
+    }
+}

@@ -62,7 +62,7 @@ async fn write(node: Arc<PostgresEventStore>, writer: usize) -> HashMap<i64, Vec
 }
 
 /// Transactions that append and then go back on it, by a rollback or by an error.
-async fn abort(url: String, aborter: usize) {
+pub async fn abort(url: String, aborter: usize) {
     let mut connection = PgConnection::connect(&url).await.expect("the application connects");
     for round in 0..ROUNDS {
         let mut transaction = connection.begin().await.expect("a transaction");
@@ -76,7 +76,7 @@ async fn abort(url: String, aborter: usize) {
 }
 
 /// Reads on and on until the writers are done and the head is reached.
-async fn follow(pool: PgPool, done: CancellationToken) -> Follower {
+pub async fn follow(pool: PgPool, done: CancellationToken) -> Follower {
     let mut follower = Follower::of("events");
     loop {
         let last_look = done.is_cancelled();

@@ -113,6 +113,15 @@ impl TestLog {
         sqlx::query_scalar(terminate).fetch_one(&mut superuser).await.expect("the superuser may")
     }
 
+    /// Ends the backend of one node's writer, whichever has been at it for longest; how many there were.
+    pub async fn terminate_one_writer(&self) -> i64 {
+        let mut superuser = self.superuser().await;
+        let terminate = "select count(*) filter (where pg_terminate_backend(pid)) from (select pid from pg_stat_activity \
+                         where application_name = 'atelier-append' and datname = current_database() and state = 'active' \
+                         order by query_start limit 1) busy";
+        sqlx::query_scalar(terminate).fetch_one(&mut superuser).await.expect("the superuser may")
+    }
+
     /// A connection of the superuser.
     pub async fn superuser(&self) -> PgConnection {
         PgConnection::connect(&self.database.superuser_url).await.expect("the superuser connects")

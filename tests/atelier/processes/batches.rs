@@ -7,7 +7,7 @@ use atelier_domain::credit_ledger::CreditLedgerEvent;
 use atelier_domain::generation::{FailureReason, GenerationEvent, RequestTerms};
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::{
-    AccountId, Actor, Credits, Environment, Envelope, EventId, EventMetadata, GenerationId, HoldId, LedgerId, LogEvent,
+    AccountId, Actor, Credits, Envelope, Environment, EventId, EventMetadata, GenerationId, HoldId, LedgerId, LogEvent,
     Personal, Sealed,
 };
 use chrono::{DateTime, TimeDelta};

@@ -164,7 +164,9 @@ async fn who_lost_its_lease_does_not_touch_the_row_of_its_successor() {
     until("it is leased", async || of_row::<i32>(database, "attempts", id).await == 1).await;
     // Another node takes it over; only then does this one fail.
     world
-        .sql("update process_work set attempts = 2, leased_until = now() + interval '1 hour' where id = 'signUp:test:0'")
+        .sql(
+            "update process_work set attempts = 2, leased_until = now() + interval '1 hour' where id = 'signUp:test:0'",
+        )
         .await;
     world.post.send_replace(Carrier::Fails);
     life.end().await;

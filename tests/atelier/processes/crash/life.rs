@@ -41,7 +41,7 @@ impl Life {
         let (ready, begun) = oneshot::channel();
         let (url, keys, ports) = (link.url.clone(), world.data.path().join("keys"), world.ports(&steps));
         let open = async move {
-            let pool = database::pool(&url, 6).await.expect("the database takes connections");
+            let pool = database::pool(&url, 4).await.expect("the database takes connections");
             let studio = Studio::open(StudioOptions {
                 database_url: url,
                 pool,
@@ -49,8 +49,8 @@ impl Life {
                 ports,
                 public_url: "http://atelier.test".to_owned(),
                 writer: WriterOptions::default(),
-                runner: RunnerOptions { rest: Duration::from_millis(10), ..RunnerOptions::default() },
-                dispatcher: DispatcherOptions { poll: Duration::from_millis(10), ..dispatcher },
+                runner: RunnerOptions { rest: Duration::from_millis(100), ..RunnerOptions::default() },
+                dispatcher: DispatcherOptions { poll: Duration::from_millis(20), ..dispatcher },
             });
             Arc::new(studio.await.expect("the studio opens"))
         };

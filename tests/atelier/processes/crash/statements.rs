@@ -82,7 +82,10 @@ impl Statements {
         if sql.contains("process_states") {
             self.manager = MANAGERS.into_iter().find(|manager| *manager == whose());
         }
-        if sql.contains("into process_work") || sql.contains("into process_states") || sql.contains("from process_states") {
+        if sql.contains("into process_work")
+            || sql.contains("into process_states")
+            || sql.contains("from process_states")
+        {
             let table = if sql.contains("process_work") { "work" } else { "states" };
             let verb = word.split(' ').next().unwrap_or_default();
             return if verb == "select" { None } else { always(format!("{verb} {table} {}", whose())) };

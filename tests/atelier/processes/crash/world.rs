@@ -83,12 +83,7 @@ impl World {
         Ports {
             clock: Arc::new(Ahead(self.ahead.clone())),
             random: Arc::new(SystemRandom),
-            mailer: Arc::new(Post {
-                mailbox,
-                steps: steps(),
-                sent: self.sent.clone(),
-                does: self.post.subscribe(),
-            }),
+            mailer: Arc::new(Post { mailbox, steps: steps(), sent: self.sent.clone(), does: self.post.subscribe() }),
             generator: Arc::new(Painter {
                 demo: StudioDemo::per_core(),
                 steps: steps(),
@@ -137,10 +132,21 @@ impl World {
         sqlx::query(sql).execute(&self.database.pool).await.expect("the database answers").rows_affected()
     }
 
+    /// Whether the managers have seen everything and nothing but renders is left to do.
+    pub async fn is_idle_but_for_renders(&self) -> bool {
+        let idle = "select not exists (select from checkpoints \
+                where state = 'running' and name = any($1) and position < (select max(position) from events)) \
+             and not exists (select from process_work where lane <> 'render' and (due_at <= now() or leased_until > now()))";
+        let managers = &["GenerationCharge", "Notifier", "Welcome", "ExpirySweep"][..];
+        sqlx::query_scalar(idle).bind(managers).fetch_one(&self.database.pool).await.expect("the database answers")
+    }
+
     /// The leases of the dead run out, and what was put off is due: time passes for all but timers.
     pub async fn time_passes(&self) {
-        self.sql("update process_work set leased_until = now() - interval '1 second' where leased_until is not null").await;
-        self.sql("update process_work set due_at = now() where due_at > now() and lane <> 'timer' and state <> 'dead'").await;
+        self.sql("update process_work set leased_until = now() - interval '1 second' where leased_until is not null")
+            .await;
+        self.sql("update process_work set due_at = now() where due_at > now() and lane <> 'timer' and state <> 'dead'")
+            .await;
     }
 
     /// The timers of this kind are due; how many there were.

@@ -1,1 +1,0 @@
-../../atelier/as_atelier.rs

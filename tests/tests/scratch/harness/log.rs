@@ -1,1 +1,0 @@
-../../../atelier/harness/log.rs
