@@ -13,7 +13,7 @@ use crate::dice::Dice;
 use crate::postgres::{Database, SETTINGS, Schema, Server};
 use crate::preload::{Past, Written};
 use crate::report::{Compared, Figures};
-use crate::stock::{AppliedOnce, Snapshotted, Stock};
+use crate::stock::{AppliedOnce, EVERY, Snapshotted, Stock};
 use crate::workload::{System, Tally, Window};
 use crate::{Arguments, Fallible, check, flush, preload, replay, report, stock, workload};
 
@@ -136,8 +136,8 @@ impl Bench {
                 }
             }
             if case.load == Load::Long {
-                self.snapshots::<CreditLedger>(case, "snapshots every 100 events, as the crate has them").await?;
-                self.snapshots::<AppliedOnce>(case, "the same, its double fold worked around").await?;
+                self.snapshots::<CreditLedger>(case, "its snapshots, as the crate has them").await?;
+                self.snapshots::<AppliedOnce>(case, "its snapshots, their double fold worked around").await?;
             }
             results.push(Compared {
                 case: *case,
@@ -298,8 +298,9 @@ impl Bench {
         Stock<A>: System,
     {
         let database = self.server.fresh(Schema::Stock).await?;
-        // Two events short of a round number: the first snapshot is taken during the warm-up.
-        let past = preload::write(&database, Schema::Stock, Past::of(1, LONG - 2)).await?;
+        // A little short of a snapshot: the first one is taken during the warm-up.
+        let past =
+            preload::write(&database, Schema::Stock, Past::of(1, (LONG / EVERY * EVERY).saturating_sub(1))).await?;
         let id = past.ledgers[0].id.clone();
         let pool = stock::pool(&database, case.clients).await?;
         let (before, tally) = self.drive(&Arc::new(A::stock(&pool)), case, Some(past), false).await?;
@@ -308,7 +309,10 @@ impl Bench {
         pool.close().await;
         let verdict = if right { "its state is right" } else { "ITS STATE IS WRONG" };
         let failed = tally.failed.as_ref().map_or_else(String::new, |failed| format!(", {failed}"));
-        println!("  aside: stock with {what}: {} ({verdict}{failed})", self.figures(&tally).sentence());
+        println!(
+            "  aside: stock with {what}, each {EVERY} events: {} ({verdict}{failed})",
+            self.figures(&tally).sentence()
+        );
         self.server.discard(database).await
     }
 }

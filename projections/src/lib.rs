@@ -11,6 +11,7 @@ pub mod rebuild;
 pub mod replay;
 pub mod runner;
 pub mod snapshot;
+mod stops;
 mod stored_event;
 
 pub use cursor::{BadCursor, Cursor, PositionToken};

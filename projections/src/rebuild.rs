@@ -23,7 +23,8 @@ use sqlx::{PgConnection, Postgres, Row, Transaction};
 use crate::feed::Poison;
 use crate::place::{self, Place};
 use crate::replay::{Replay, ReplayError};
-use crate::runner::{Projection, Runner, is_poison, poison};
+use crate::runner::{Projection, Runner};
+use crate::stops::{is_poison, poison};
 
 /// How many rows of the old place are removed in one transaction.
 const CLEARED: i64 = 10_000;

@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::feed::{Feed, Poison, UNDECODABLE, position_as_f64};
+use crate::feed::{Feed, Poison, position_as_f64};
 use crate::place::{self, Place};
+use crate::stops::{is_poison, poison};
 
 /// A batch of so many events says that more are on their way.
 const BUSY: usize = 16;
@@ -240,7 +241,8 @@ impl Runner {
         };
         self.report(projection, here.position);
         if !here.running {
-            return self.try_stopped(projection, here.position).await;
+            let goes_on = self.try_stopped(projection, here.position).await?;
+            return Ok(if goes_on { Step::Moved(0) } else { Step::Stopped });
         }
         let batch = self.feed.after(here.position, limit).await?;
         let Some(last) = batch.events.last() else {
@@ -288,26 +290,6 @@ impl Runner {
         }
     }
 
-    /// A stop at an event that another release could not decode ends when a node comes that can: an old node must not hold a new
-    /// one up. Any other stop waits for an operator.
-    async fn try_stopped(&self, projection: &dyn Projection, position: i64) -> Result<Step, sqlx::Error> {
-        let Some(next) = self.feed.after(position, 1).await?.events.first().map(|event| event.position) else {
-            return Ok(Step::Stopped);
-        };
-        let resumed = sqlx::query(
-            "update checkpoints set state = 'running', error = null, failed_position = null \
-             where name = $1 and version = $2 and position = $3 and state = 'stopped' and failed_position = $4 and error like $5",
-        )
-        .bind(projection.name())
-        .bind(projection.version())
-        .bind(position)
-        .bind(next)
-        .bind(format!("{UNDECODABLE}%"))
-        .execute(&self.pool)
-        .await?;
-        Ok(if resumed.rows_affected() == 1 { Step::Moved(0) } else { Step::Stopped })
-    }
-
     /// Ends a holder whose transaction has stood longer than the database's own bounds should have let it: a frozen process that
     /// was being sent something runs into none of them. `since` is from when on it was seen at this position.
     async fn end_frozen_holder(&self, projection: &dyn Projection, position: i64, since: &mut Option<(i64, Instant)>) {
@@ -345,69 +327,11 @@ impl Runner {
         let lag = (*self.feed.head().borrow() - position).max(0);
         metrics::gauge!("atelier_projection_lag_events", "projection" => projection.name()).set(position_as_f64(lag));
     }
-
-    async fn stop_projection(&self, projection: &dyn Projection, poison: &Poison) {
-        let stopped = sqlx::query(
-            "update checkpoints set state = 'stopped', error = $3, failed_position = $4 \
-             where name = $1 and version = $2 and state = 'running' and position < $4",
-        )
-        .bind(projection.name())
-        .bind(projection.version())
-        .bind(&poison.error)
-        .bind(poison.position)
-        .execute(&self.pool)
-        .await;
-        match stopped {
-            Ok(stopped) if stopped.rows_affected() == 1 => {
-                tracing::error!(projection = projection.name(), position = poison.position, error = %poison.error, "a projection stopped");
-                metrics::counter!("atelier_projection_stops_total", "projection" => projection.name()).increment(1);
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "a stopped projection could not be recorded; it will stop again"),
-        }
-    }
-
-    /// Lets a stopped projection try again.
-    ///
-    /// # Errors
-    /// When the database failed.
-    pub async fn retry(&self, name: &str) -> Result<bool, sqlx::Error> {
-        let updated = sqlx::query(
-            "update checkpoints set state = 'running', error = null, failed_position = null where name = $1 and state = 'stopped'",
-        )
-        .bind(name)
-        .execute(&self.pool)
-        .await?;
-        Ok(updated.rows_affected() > 0)
-    }
 }
 
 async fn rest(pause: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
         () = stop.cancelled() => {}
-    }
-}
-
-/// What stops at a position: the code and the constraint, never the message, which may quote a row.
-pub(crate) fn poison(position: i64, error: &sqlx::Error) -> Poison {
-    let error = error.as_database_error().map_or_else(
-        || "the row could not be converted".to_owned(),
-        |e| format!("SQLSTATE {} {}", e.code().unwrap_or_default(), e.constraint().unwrap_or_default()),
-    );
-    Poison { position, error }
-}
-
-/// Whether the error is of the events or of the fold, and will come again: bad data, a broken constraint, a missing column.
-pub(crate) fn is_poison(error: &sqlx::Error) -> bool {
-    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
-        Some(code) => ["22", "23", "42"].iter().any(|class| code.starts_with(class)),
-        None => matches!(
-            error,
-            sqlx::Error::ColumnDecode { .. }
-                | sqlx::Error::Decode(_)
-                | sqlx::Error::Encode(_)
-                | sqlx::Error::ColumnNotFound(_)
-        ),
     }
 }

@@ -21,7 +21,7 @@ use postgres_es::{PostgresCqrs, postgres_cqrs};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 
-pub use snapshots::{AppliedOnce, Snapshotted};
+pub use snapshots::{AppliedOnce, EVERY, Snapshotted};
 pub use views::{LostUpdates, balances};
 
 use crate::Fallible;

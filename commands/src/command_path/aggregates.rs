@@ -46,15 +46,21 @@ impl Aggregates {
         slot: &'a Arc<Slot<A>>,
     ) -> Result<(MutexGuard<'a, Option<Warm<A>>>, bool), CommandError<A::Error>> {
         let mut guard = slot.warm.lock().await;
-        let epoch = slot.settled().epoch;
-        if guard.as_ref().is_some_and(|warm| warm.epoch == epoch) {
+        let (epoch, era) = (slot.settled().epoch, self.store.era());
+        let current = guard.as_ref().filter(|warm| warm.epoch == epoch).map(|warm| warm.era);
+        if current == Some(era) {
             self.metrics.warm.increment(1);
             return Ok((guard, false));
         }
         *guard = None;
+        if current.is_some() {
+            // Of a log that may be gone: with it goes what stands on it.
+            slot.void(epoch);
+        }
+        let epoch = slot.settled().epoch;
         self.metrics.cold.increment(1);
         let (mut warm, position) = self.folder.read::<A>(stream).await?;
-        warm.epoch = epoch;
+        (warm.epoch, warm.era) = (epoch, era);
         slot.settle(epoch, warm.sequence, position);
         self.keep(stream, slot, guard.insert(warm));
         Ok((guard, true))

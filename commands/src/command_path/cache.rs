@@ -1,8 +1,8 @@
 //! The cache of warm aggregates: bounded in bytes. Losing an entry costs a read of the log and nothing else.
 
 use std::any::Any;
-use std::convert::Infallible;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use atelier_domain::Decide;
 use quick_cache::Weighter;
@@ -36,37 +36,63 @@ fn weight<A>(heap: usize) -> u64 {
     OVERHEAD + (size_of::<A>() + heap) as u64
 }
 
+/// The slots somebody uses, in the cache or not: commands on one aggregate must meet in one slot, also when the cache has dropped
+/// it or never took it in.
+#[derive(Default)]
+struct InUse {
+    slots: HashMap<StreamId, Weak<dyn Any + Send + Sync>>,
+    /// The number of entries at which those that nobody uses are taken out.
+    sweep_at: usize,
+}
+
 /// Warm aggregates of every type.
-pub(super) struct WarmCache(Cache<StreamId, Entry, ByWeight>);
+pub(super) struct WarmCache {
+    cached: Cache<StreamId, Entry, ByWeight>,
+    in_use: Mutex<InUse>,
+}
 
 impl WarmCache {
     /// A cache of at most about this many bytes.
     pub(super) fn new(bytes: u64) -> Self {
-        Self(Cache::with_weighter(ESTIMATED_ENTRIES, bytes, ByWeight))
+        Self { cached: Cache::with_weighter(ESTIMATED_ENTRIES, bytes, ByWeight), in_use: Mutex::default() }
     }
 
-    /// The slot of a stream; a new one when it is not there. An entry that was dropped while somebody still uses it is simply a
-    /// second one of the same stream: the log decides between them.
+    /// The slot of a stream; a new one when it is not there.
     pub(super) fn slot<A: Decide + Send + Sync + 'static>(&self, stream: &StreamId) -> Arc<Slot<A>> {
-        let fresh = || Entry { slot: Arc::<Slot<A>>::default(), weight: weight::<A>(0) };
-        let entry = self.0.get_or_insert_with(stream, || Ok::<_, Infallible>(fresh()));
-        let Ok(entry) = entry;
-        entry.slot.downcast().unwrap_or_else(|_| {
-            // Of another type under the same name, which no two aggregates have.
-            let slot = Arc::default();
-            self.put(stream, &slot, 0);
+        let cached = self.cached.get(stream).and_then(|entry| entry.slot.downcast().ok());
+        cached.unwrap_or_else(|| {
+            let slot = self.in_use(stream);
+            self.put(stream, &slot, slot.counted());
             slot
         })
     }
 
+    /// The slot that somebody uses although the cache does not have it; else a new one.
+    fn in_use<A: Decide + Send + Sync + 'static>(&self, stream: &StreamId) -> Arc<Slot<A>> {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = in_use.slots.get(stream).and_then(Weak::upgrade)
+            && let Ok(slot) = slot.downcast()
+        {
+            return slot;
+        }
+        if in_use.slots.len() >= in_use.sweep_at {
+            in_use.slots.retain(|_, slot| slot.strong_count() > 0);
+            in_use.sweep_at = 1_024.max(in_use.slots.len() * 2);
+        }
+        let slot = Arc::<Slot<A>>::default();
+        let known: Arc<dyn Any + Send + Sync> = slot.clone();
+        in_use.slots.insert(stream.clone(), Arc::downgrade(&known));
+        slot
+    }
+
     /// Counts an entry anew, when its state has grown.
     pub(super) fn put<A: Decide + Send + Sync + 'static>(&self, stream: &StreamId, slot: &Arc<Slot<A>>, heap: usize) {
-        self.0.insert(stream.clone(), Entry { slot: slot.clone(), weight: weight::<A>(heap) });
+        self.cached.insert(stream.clone(), Entry { slot: slot.clone(), weight: weight::<A>(heap) });
     }
 
     /// The bytes it counts.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.weight()
+        self.cached.weight()
     }
 }
 
@@ -94,6 +120,17 @@ mod tests {
         small.put(&stream(1), &slot, 5_000);
         assert_eq!(small.bytes() - before, 5_000);
         assert!(Arc::ptr_eq(&small.slot::<CreditLedger>(&stream(1)), &slot), "it is the same entry");
+    }
+
+    #[test]
+    fn d3_everybody_on_one_aggregate_meets_in_one_slot_although_the_cache_has_no_room() {
+        let cache = WarmCache::new(1);
+        let slot = cache.slot::<CreditLedger>(&stream(1));
+        for number in 2..5_000 {
+            cache.slot::<CreditLedger>(&stream(number));
+        }
+        assert!(Arc::ptr_eq(&cache.slot(&stream(1)), &slot));
+        assert!(cache.in_use.lock().unwrap().slots.len() <= 1_024, "what nobody uses is forgotten");
     }
 
     #[test]

@@ -88,7 +88,10 @@ impl Folder {
         A: Decide + DeserializeOwned,
     {
         let Some(snapshots) = &self.snapshots else { return Ok(None) };
-        let Some(snapshot) = snapshots.latest(stream, A::STATE_FORM).await? else { return Ok(None) };
+        let latest = snapshots.latest(stream, A::STATE_FORM).await;
+        let latest =
+            latest.inspect_err(|error| tracing::warn!(%error, "snapshots cannot be read; every event is")).ok();
+        let Some(snapshot) = latest.flatten() else { return Ok(None) };
         // Its own event is read with those behind it: a restored log may not have it, or another in its place.
         let mut page = self.store.page(stream, snapshot.last_sequence - 1, PAGE + 1).await?;
         let borne_out = page.first().is_some_and(|event| event.event_id == snapshot.last_event);
@@ -96,7 +99,9 @@ impl Folder {
         let (true, Ok(state)) = (borne_out, state) else {
             tracing::warn!(aggregate_type = stream.aggregate_type, "a snapshot that cannot be used is dropped");
             self.metrics.snapshots_dropped.increment(1);
-            snapshots.discard(stream).await?;
+            if let Err(error) = snapshots.discard(stream).await {
+                tracing::warn!(%error, "it could not be");
+            }
             return Ok(None);
         };
         let anchor = page.remove(0);
@@ -107,6 +112,7 @@ impl Folder {
             last_event: Some(anchor.event_id),
             decided_at: Some(anchor.decided_at),
             epoch: 0,
+            era: 0,
             since_snapshot: 0,
         };
         Ok(Some((Folding { warm, position: anchor.position }, page)))

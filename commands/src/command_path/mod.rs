@@ -233,11 +233,15 @@ impl CommandPath {
         let append = Append {
             stream: stream.clone(),
             expected_sequence: warm.sequence,
-            stands_on: warm.last_event.filter(|_| pending),
+            stands_on: warm.last_event,
+            durable_in: (!pending).then_some(warm.era),
             events: stored,
             key: issued.key.cloned(),
         };
         let answer = self.store.submit(append).map_err(CommandError::of_append)?;
+        // From here on the append may stand in the log: if anything goes wrong with the state, it is read again.
+        let in_flight =
+            InFlight::new(slot, warm.epoch, warm.sequence + i64::try_from(events.len()).unwrap_or(i64::MAX));
         for event in &events {
             warm.state.apply(event.clone());
             warm.sequence += 1;
@@ -246,7 +250,6 @@ impl CommandPath {
         warm.decided_at = Some(now);
         warm.since_snapshot += events.len();
         self.aggregates.keep(stream, slot, warm);
-        let in_flight = InFlight::new(slot, warm.epoch, warm.sequence);
         drop(guard);
         match answer.await {
             Ok(Appended::Written { position }) => {

@@ -20,13 +20,23 @@ pub(super) struct Warm<A> {
     pub decided_at: Option<DateTime<Utc>>,
     /// What the slot's epoch was when the state was read from the log.
     pub epoch: u64,
+    /// And the era of the log.
+    pub era: u64,
     /// Events applied since the last snapshot.
     pub since_snapshot: usize,
 }
 
 impl<A: Default> Default for Warm<A> {
     fn default() -> Self {
-        Self { state: A::default(), sequence: 0, last_event: None, decided_at: None, epoch: 0, since_snapshot: 0 }
+        Self {
+            state: A::default(),
+            sequence: 0,
+            last_event: None,
+            decided_at: None,
+            epoch: 0,
+            era: 0,
+            since_snapshot: 0,
+        }
     }
 }
 
@@ -43,7 +53,6 @@ pub(super) struct Settled {
 pub(super) struct Slot<A> {
     pub warm: Mutex<Option<Warm<A>>>,
     settled: watch::Sender<Settled>,
-    /// The heap bytes the cache has counted.
     counted: AtomicUsize,
 }
 
@@ -86,6 +95,11 @@ impl<A> Slot<A> {
         let mut settled = self.settled.subscribe();
         let known = settled.wait_for(|settled| settled.epoch != epoch || settled.sequence >= sequence).await;
         known.ok().map(|settled| *settled).filter(|settled| settled.epoch == epoch)
+    }
+
+    /// The heap bytes the cache has counted.
+    pub(super) fn counted(&self) -> usize {
+        self.counted.load(Ordering::Relaxed)
     }
 
     /// What the cache should count now, if that has changed enough to matter.

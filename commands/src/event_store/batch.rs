@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use atelier_domain::EventId;
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
@@ -39,9 +40,9 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(batch: &[&'a Append]) -> Self {
+    fn of(batch: &[&'a Append], era: u64) -> Self {
         let mut columns = Self::default();
-        columns.predecessors(batch);
+        columns.predecessors(batch, era);
         for (number, append) in (0_i32..).zip(batch) {
             for (sequence, event) in (append.expected_sequence + 1..).zip(&append.events) {
                 columns.appends.push(number);
@@ -66,15 +67,17 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    /// What an append stands on needs no looking for when it is in the same batch: it is written with it, or both fail.
-    fn predecessors(&mut self, batch: &[&'a Append]) {
-        if batch.iter().all(|append| append.stands_on.is_none()) {
+    /// What an append stands on needs no looking for when it was durable in this era, or is in the same batch: then it is written
+    /// with it, or both fail.
+    fn predecessors(&mut self, batch: &[&'a Append], era: u64) {
+        if batch.iter().all(|append| append.stands_on.is_none() || append.durable_in == Some(era)) {
             return;
         }
         let mut last = HashMap::new();
         for (number, append) in (0_i32..).zip(batch) {
             let before = last.insert(&append.stream, append.events.last().map(|event| event.event_id)).flatten();
-            if let Some(event_id) = append.stands_on.filter(|id| before != Some(*id)) {
+            let known = |id: &EventId| append.durable_in == Some(era) || before == Some(*id);
+            if let Some(event_id) = append.stands_on.filter(|id| !known(id)) {
                 self.stand_appends.push(number);
                 self.stands_on.push(event_id.0);
             }
@@ -86,8 +89,13 @@ impl<'a> Columns<'a> {
 pub(super) type Verdict = Result<Appended, AppendError>;
 
 /// Sends a batch in one autocommitted call; on success there is one verdict per append, in order.
-pub(super) async fn send(client: &Client, call: &Statement, batch: &[&Append]) -> Result<Vec<Verdict>, Error> {
-    let c = Columns::of(batch);
+pub(super) async fn send(
+    client: &Client,
+    call: &Statement,
+    batch: &[&Append],
+    era: u64,
+) -> Result<Vec<Verdict>, Error> {
+    let c = Columns::of(batch, era);
     let rows = client
         .query(
             call,

@@ -64,9 +64,11 @@ pub struct Append {
     pub stream: StreamId,
     /// The sequence of the last event the decision saw; 0 for a new stream.
     pub expected_sequence: i64,
-    /// That event's id, when the decision saw it before it was durable: the append is written only if exactly that event is
-    /// there. `None` when it was read from the log or acknowledged, and so is there for ever.
+    /// That event's id: the append is written only if exactly that event is there. `None` asks for no such look.
     pub stands_on: Option<EventId>,
+    /// The era of the log in which that event was read or acknowledged. In the same era it is there for ever and is not looked
+    /// for again. `None` when the decision saw it before it was durable.
+    pub durable_in: Option<u64>,
     /// At least one event.
     pub events: Vec<NewEvent>,
     /// The client's key, if it sent one.
@@ -151,6 +153,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// `Overloaded` when there is no place. The future's is any other [`AppendError`]; only [`AppendError::OutcomeUnknown`] leaves the
     /// outcome open.
     fn submit(&self, append: Append) -> Result<Submitted, AppendError>;
+
+    /// Rises whenever the log behind this store may be another one than before, as after a failover to a replica that was
+    /// behind: what was read or acknowledged in an earlier era is to be read again.
+    fn era(&self) -> u64 {
+        0
+    }
 
     /// Appends events to one stream, all or none; an `Ok` is durable.
     ///

@@ -43,6 +43,10 @@ impl EventStore for PostgresEventStore {
         self.writer.submit(append)
     }
 
+    fn era(&self) -> u64 {
+        self.writer.era()
+    }
+
     async fn page(&self, stream: &StreamId, after_sequence: i64, limit: usize) -> Result<Vec<StoredEvent>, LoadError> {
         let rows = sqlx::query(
             "select sequence, position, event_type, event_version, payload::text, decided_at, event_id from events \
@@ -109,9 +113,9 @@ impl SnapshotStore for PostgresEventStore {
     }
 
     async fn keep(&self, stream: &StreamId, form: &str, snapshot: &Snapshot) -> Result<(), LoadError> {
-        // One for each stream; two nodes at once may leave two, and the later one counts.
+        // One for each stream: the older ones go, and those of another form. Of two that are written at once the later counts.
         sqlx::query(
-            "with older as (delete from snapshots where aggregate_type = $1 and aggregate_id = $2 and last_sequence <> $3) \
+            "with older as (delete from snapshots where aggregate_type = $1 and aggregate_id = $2 and (last_sequence < $3 or form <> $5)) \
              insert into snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload, form, last_event_id) \
              values ($1, $2, $3, 1, $4::json, $5, $6) on conflict (aggregate_type, aggregate_id, last_sequence) \
              do update set payload = excluded.payload, form = excluded.form, last_event_id = excluded.last_event_id",

@@ -1,6 +1,8 @@
 //! The batching writer: one task and one dedicated connection per node; whatever waits becomes one durable commit (DESIGN 3, property 3).
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -49,7 +51,8 @@ struct Job {
 /// The sending end of the writer.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
-    bytes: std::sync::Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    era: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -61,10 +64,16 @@ impl Writer {
         stop: CancellationToken,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(options.queue_items);
-        let bytes = std::sync::Arc::new(Semaphore::new(options.queue_bytes.min(Semaphore::MAX_PERMITS)));
-        let task = WriterTask { config, options, connection: None };
+        let bytes = Arc::new(Semaphore::new(options.queue_bytes.min(Semaphore::MAX_PERMITS)));
+        let era = Arc::new(AtomicU64::new(0));
+        let task = WriterTask { config, options, connection: None, era: era.clone() };
         tasks.spawn(task.run(queue, stop));
-        Self { jobs, bytes }
+        Self { jobs, bytes, era }
+    }
+
+    /// The era of the log: of the connection that is there now.
+    pub(super) fn era(&self) -> u64 {
+        self.era.load(Ordering::Acquire)
     }
 
     /// Queues an append; it has its place when this returns.
@@ -85,6 +94,8 @@ struct WriterTask {
     config: tokio_postgres::Config,
     options: WriterOptions,
     connection: Option<(Client, Statement)>,
+    /// How many connections there were: each may lead to another server.
+    era: Arc<AtomicU64>,
 }
 
 impl WriterTask {
@@ -211,9 +222,10 @@ impl WriterTask {
         if self.connection.is_none() {
             // Whatever the database says while connecting, it says before it has heard of the batch.
             self.connection = Some(connect(&self.config).await.map_err(Failure::NotWritten)?);
+            self.era.fetch_add(1, Ordering::AcqRel);
         }
         let (client, call) = self.connection.as_ref().expect("the connection was made just now");
-        batch::send(client, call, appends).await.map_err(Failure::of_call)
+        batch::send(client, call, appends, self.era.load(Ordering::Acquire)).await.map_err(Failure::of_call)
     }
 }
 

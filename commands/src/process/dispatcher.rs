@@ -169,25 +169,43 @@ fn work_uuid(id: &str) -> Uuid {
 
 /// One attempt, for as long as it lasts, is wanted, and is this node's.
 async fn attempt(write: &WriteSide, piece: &Leased, options: &DispatcherOptions) -> Result<(), WorkError> {
-    let Leased { id, work, attempts } = piece;
+    let Leased { id, work, .. } = piece;
     let manager = id.split(':').next().unwrap_or_default().to_owned();
     let cause = work_uuid(id);
     let context = CommandContext { actor: Actor::Process(manager), correlation_id: cause, causation_id: cause };
+    if super::mutant(18) { // MUTANT 18
+        let mut execution = Box::pin(execute::execute(write, &context, id, work.clone()));
+        loop {
+            tokio::select! {
+                done = &mut execution => return done,
+                () = tokio::time::sleep(options.lease / 3) => {}
+            }
+            if !execute::is_wanted(write, work).await? { return Err(WorkError::Silent); }
+            let _ = work_rows::renew(&write.pool, id, piece.attempts, options.lease).await;
+        }
+    }
+    // Side by side: a look at the job must not wait for what the execution holds while that waits for the look.
+    tokio::select! {
+        done = Box::pin(execute::execute(write, &context, id, work.clone())) => done,
+        ended = keep(write, piece, options) => Err(ended),
+    }
+}
+
+/// Keeps a piece of work this node's, until it must not go on.
+async fn keep(write: &WriteSide, piece: &Leased, options: &DispatcherOptions) -> WorkError {
+    let Leased { id, work, attempts } = piece;
+    // Whoever never answers must not keep a place here for ever.
     let patience = if work.lane() == Lane::Render { options.render_within } else { options.lease };
     let until = Instant::now() + patience;
-    let mut execution = Box::pin(execute::execute(write, &context, id, work.clone()));
     loop {
-        tokio::select! {
-            done = &mut execution => return done,
-            () = tokio::time::sleep(options.lease.min(patience) / 3) => {}
+        tokio::time::sleep(options.lease.min(patience) / 3).await;
+        if Instant::now() >= until || matches!(execute::is_wanted(write, work).await, Ok(false)) {
+            return WorkError::Silent;
         }
-        // Whoever never answers must not keep a place here for ever.
-        if Instant::now() >= until || !execute::is_wanted(write, work).await? {
-            return Err(WorkError::Silent);
-        }
-        let renewed = work_rows::renew(&write.pool, id, *attempts, options.lease).await;
-        if !renewed.map_err(|error| WorkError::Command(error.to_string()))? {
-            return Err(WorkError::Lost);
+        match work_rows::renew(&write.pool, id, *attempts, options.lease).await {
+            Ok(true) => {}
+            Ok(false) => return WorkError::Lost,
+            Err(error) => tracing::warn!(work = %id, %error, "a lease could not be renewed"),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atelier_projections::PositionToken;
 use sqlx::PgConnection;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::log_checker::{LogChecker, Violation};
@@ -37,6 +38,7 @@ pub struct Acknowledged {
 pub struct Journal {
     log: Uuid,
     acknowledged: Mutex<Vec<Acknowledged>>,
+    told: Notify,
     /// Requests sent, the repeated ones too.
     pub sent: AtomicUsize,
     /// Of these, those that were not answered, or with "try again".
@@ -66,6 +68,12 @@ impl Journal {
     /// Writes an acknowledgement down.
     pub fn acknowledge(&self, acknowledged: Acknowledged) {
         self.acknowledged.lock().expect("nobody panics while writing").push(acknowledged);
+        self.told.notify_waiters();
+    }
+
+    /// Waits for the next acknowledgement.
+    pub async fn told(&self) {
+        self.told.notified().await;
     }
 
     /// How many acknowledgements there are.
@@ -108,29 +116,33 @@ enum Missing {
 
 fn missing(checker: &LogChecker, one: &Acknowledged) -> Option<Missing> {
     let jobs = checker.jobs.as_ref().expect("a checker of jobs");
+    // What stood at the position when it was told.
     let at = one.position.map(|position| checker.at(position));
-    match &one.told {
-        Told::Accepted { key, generation } | Told::Paid { key, generation, .. } => {
-            let Some(kept) = checker.key(one.account, key) else { return Some(Missing::All) };
-            if kept != *generation || !jobs.requested(*generation) {
-                return Some(if kept == *generation { Missing::All } else { Missing::Part });
-            }
-        }
-        Told::Cancelled { generation } if !jobs.cancelled(*generation) => return Some(Missing::All),
-        Told::BioChanged if at == Some(None) => return Some(Missing::All),
-        Told::Cancelled { .. } | Told::BioChanged => {}
+    let kept = |key: &String| checker.key(one.account, key);
+    let there = match &one.told {
+        Told::Accepted { key, generation } => kept(key).is_some() && jobs.requested(*generation),
+        Told::Paid { key, generation, .. } => kept(key).is_some() && jobs.captured(*generation).is_some(),
+        Told::Cancelled { generation } => jobs.cancelled(*generation),
+        Told::BioChanged => true,
+    };
+    if !there || at == Some(None) {
+        return Some(Missing::All);
     }
+    let stream = at.flatten();
     let as_told = match &one.told {
-        // Its own event, or the ledger's that its repeat stands on.
-        Told::Accepted { generation, .. } => at.flatten().is_some_and(|(stream, _)| {
-            stream == format!("Generation {generation}") || stream == format!("CreditLedger {}:live", one.account)
-        }),
+        // At the position stands its own event, or the ledger's that its repeat stands on.
+        Told::Accepted { key, generation } => {
+            let own = [format!("Generation {generation}"), format!("CreditLedger {}:live", one.account)];
+            kept(key) == Some(*generation) && stream.is_some_and(|(stream, _)| own.iter().any(|own| own == stream))
+        }
         // L29: the position includes the capture.
-        Told::Paid { generation, captured, .. } => jobs
-            .captured(*generation)
-            .is_some_and(|(paid, position)| paid == *captured && one.position.is_some_and(|told| told >= position)),
+        Told::Paid { key, generation, captured } => {
+            let included = |at| one.position.is_some_and(|told| told >= at);
+            let paid = jobs.captured(*generation);
+            kept(key) == Some(*generation) && paid.is_some_and(|(paid, at)| paid == *captured && included(at))
+        }
         Told::Cancelled { .. } => true,
-        Told::BioChanged => at.flatten() == Some((format!("Account {}", one.account).as_str(), "BioChanged")),
+        Told::BioChanged => stream == Some((format!("Account {}", one.account).as_str(), "BioChanged")),
     };
     (!as_told).then_some(Missing::Part)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
@@ -85,9 +85,22 @@ async fn g1_g3_g5_what_was_acknowledged_outlives_kill_after_kill() {
     let mut stage = Stage::open().await;
     let members: Arc<[Member]> = stage.members(4.max(kills.div_ceil(TURN) * 2)).await.into();
     let journal = Arc::new(Journal::of(&mut stage.superuser().await).await);
-    if std::env::var("MUTANT").as_deref() == Ok("lossy") { super::lossy_commits::plant(&mut stage.superuser().await).await; } // MUTANT
-    if std::env::var("MUTANT").as_deref() == Ok("keys") { use sqlx::Executor; stage.superuser().await.execute("alter table idempotency_keys drop constraint idempotency_keys_pkey").await.unwrap(); } // MUTANT
-    if std::env::var("MUTANT").as_deref() == Ok("streams") { use sqlx::Executor; stage.superuser().await.execute("alter table events drop constraint events_pkey").await.unwrap(); } // MUTANT
+    if std::env::var("MUTANT").as_deref() == Ok("lossy") {
+        super::lossy_commits::plant(&mut stage.superuser().await).await;
+    } // MUTANT
+    if std::env::var("MUTANT").as_deref() == Ok("keys") {
+        use sqlx::Executor;
+        stage
+            .superuser()
+            .await
+            .execute("alter table idempotency_keys drop constraint idempotency_keys_pkey")
+            .await
+            .unwrap();
+    } // MUTANT
+    if std::env::var("MUTANT").as_deref() == Ok("streams") {
+        use sqlx::Executor;
+        stage.superuser().await.execute("alter table events drop constraint events_pkey").await.unwrap();
+    } // MUTANT
     let mut checker = LogChecker::of_jobs();
     let mut crowd = Crowd::gather(&stage, &members, &journal, &mut dice);
     let (mut checked, mut killing) = (0, Instant::now().duration_since(started));
@@ -99,10 +112,15 @@ async fn g1_g3_g5_what_was_acknowledged_outlives_kill_after_kill() {
             (journal.len() >= before + CLIENTS).then_some(())
         })
         .await;
-        let t1 = started.elapsed(); // MUTANT timing
-        sleep(Duration::from_millis(dice.below(150) as u64)).await;
-        stage.strike(kill % 2 == 0, &mut dice).await;
-        eprintln!("TIMING {kill} acked at {t1:?} struck {:?} s{} p{}", started.elapsed(), stage.server_kills, stage.postgres_kills);
+        let (while_told, pause) = (dice.chance(50), Duration::from_millis(dice.below(150) as u64));
+        let moment = async {
+            sleep(pause).await;
+            if while_told {
+                // Just after somebody was told that something is done: when it is not, this is when it shows.
+                timeout(Duration::from_secs(1), journal.told()).await.ok();
+            }
+        };
+        stage.strike(kill % 2 == 0, moment, &mut dice).await;
         checked = check(&stage, &mut checker, &journal, checked).await;
         if (kill + 1) % 50 == 0 {
             tell(&format!("  {} of {kills} kills, {} events, {checked} acknowledged", kill + 1, checker.last()));
@@ -110,12 +128,20 @@ async fn g1_g3_g5_what_was_acknowledged_outlives_kill_after_kill() {
     }
     killing = started.elapsed() - killing;
     crowd.disperse().await;
+    // Work that a living server lost sight of when its PostgreSQL was killed waits for its lease, or for a new start.
+    if std::env::var("MUTANT").as_deref() != Ok("nostart") { // MUTANT
+    stage.kill_server();
+    stage.start().await;
+    } // MUTANT
     at_rest(&stage).await;
     let all = check_all(&stage, &journal, &checker).await;
     balances_are_shown(&stage.visitor(), &members, &all).await;
     stage.kill_server();
     let node = stage.node().await;
-    if std::env::var("MUTANT").as_deref() == Ok("tamper") { use sqlx::Executor; stage.superuser().await.execute("update read_models_a.credit_balance_v1 set held = held + 1 where ledger_id = (select min(ledger_id) from read_models_a.credit_balance_v1)").await.unwrap(); } // MUTANT
+    if std::env::var("MUTANT").as_deref() == Ok("tamper") {
+        use sqlx::Executor;
+        stage.superuser().await.execute("update read_models_a.credit_balance_v1 set held = held + 1 where ledger_id = (select min(ledger_id) from read_models_a.credit_balance_v1)").await.unwrap();
+    } // MUTANT
     rebuilt_equals_followed(&node, &node.studio.write.pool).await;
     assert!(node.stop().await, "everything that was begun ends in time");
     summary(&stage, &journal, &all, killing, started.elapsed());

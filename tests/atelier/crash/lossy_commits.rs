@@ -62,7 +62,7 @@ async fn g1_commits_that_are_not_flushed_are_lost_and_the_checker_says_so() {
     // The followers of the log, whose commits would take those of the appends along, are held still.
     superuser.execute("begin; lock table checkpoints in share mode").await.expect("the superuser may lock");
     let told = acknowledged(&stage, &members[0], &journal).await;
-    stage.kill_postgres().await;
+    stage.kill_postgres(std::future::ready(())).await;
     stage.kill_server();
     stage.start().await;
 

@@ -153,10 +153,12 @@ fn g1_what_was_acknowledged_and_is_not_there_is_lost() {
         hold_against(&mut checker, told);
         checker.violations().to_vec()
     };
-    assert_eq!(against(&[accepted("order", 3), accepted("order", 5), paid(100, 6), paid(100, 9)]), []);
-    let (lost, too_early, dearer) = (accepted("never", 3), paid(100, 5), paid(90, 6));
-    assert_eq!(against(std::slice::from_ref(&lost)), [Violation::Lost { what: format!("{lost:?}") }]);
-    for told in [too_early, dearer, accepted("order", 9)] {
+    assert_eq!(against(&[accepted("order", 3), accepted("order", 6), paid(100, 6)]), []);
+    for told in [accepted("never", 3), accepted("order", 9), paid(100, 9)] {
+        assert_eq!(against(std::slice::from_ref(&told)), [Violation::Lost { what: format!("{told:?}") }]);
+    }
+    // Told before it was so, or not at this price.
+    for told in [paid(100, 5), paid(90, 6)] {
         assert_eq!(against(std::slice::from_ref(&told)), [Violation::NotAsTold { what: format!("{told:?}") }]);
     }
     let (cancelled, bio) = (Told::Cancelled { generation: JOB }, Told::BioChanged);

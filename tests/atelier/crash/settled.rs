@@ -1,9 +1,12 @@
 //! Once nothing is left to do: what is shown equals the log's fold, and every read model equals its rebuild from zero (G5, L18, L19).
 
+use std::time::Duration;
+
 use atelier_projections::models::all;
 use atelier_server::node::Node;
 use serde_json::json;
 use sqlx::PgPool;
+use tokio::time::timeout;
 
 use super::log_checker::LogChecker;
 use super::members::Member;
@@ -11,15 +14,23 @@ use super::stage::Stage;
 use crate::harness::process::until;
 use crate::harness::visitor::Visitor;
 
-/// Waits until a process has nothing left to do.
+/// How long it may take until nothing is left to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until a process has nothing left to do; what is left is told.
 pub async fn at_rest(stage: &Stage) {
-    let mut superuser = stage.superuser().await;
-    until("the studio at rest", async || {
-        let rest = "select not exists (select from checkpoints where position < (select max(position) from events)) \
-                    and not exists (select from process_work where due_at <= now() or leased_until > now())";
-        sqlx::query_scalar::<_, bool>(rest).fetch_one(&mut superuser).await.expect("the database answers").then_some(())
-    })
-    .await;
+    let (mut superuser, mut left) = (stage.superuser().await, Vec::new());
+    let rest = until("the studio at rest", async || {
+        let under_way = "select 'work ' || id || coalesce(' leased for another ' || (leased_until - now())::text, '') from process_work \
+                             where due_at <= now() or leased_until > now() \
+                         union all select name || ' at ' || position || ' ' || state from checkpoints \
+                             where position < (select max(position) from events)";
+        left =
+            sqlx::query_scalar::<_, String>(under_way).fetch_all(&mut superuser).await.expect("the database answers");
+        left.is_empty().then_some(())
+    });
+    let rested = timeout(PATIENCE, rest).await.is_ok();
+    assert!(rested, "still under way: {left:#?}");
 }
 
 /// What every member is shown is what a plain sum over the log says.

@@ -68,28 +68,29 @@ impl Stage {
         self.server_kills += 1;
     }
 
-    /// Kills PostgreSQL; its server lives on.
-    pub async fn kill_postgres(&mut self) {
-        assert!(self.home.kill_postgres().await, "it is there to be killed");
+    /// Kills PostgreSQL at this moment; its server lives on.
+    pub async fn kill_postgres(&mut self, moment: impl Future<Output = ()>) {
+        self.home.kill_postgres(moment).await;
         self.postgres_kills += 1;
     }
 
-    /// One turn, which ends with both up: the server is killed, or PostgreSQL beneath it.
-    pub async fn strike(&mut self, server: bool, dice: &mut Dice) {
-        let moment = |dice: &mut Dice, most: usize| Duration::from_millis(dice.below(most) as u64);
+    /// One turn, which ends with both up: at this moment the server is killed, or PostgreSQL beneath it.
+    pub async fn strike(&mut self, server: bool, moment: impl Future<Output = ()>, dice: &mut Dice) {
+        let pause = |dice: &mut Dice, most: usize| Duration::from_millis(dice.below(most) as u64);
         if server {
+            moment.await;
             self.kill_server();
         } else {
-            self.kill_postgres().await;
+            self.kill_postgres(moment).await;
             if dice.chance(70) {
                 // The server lives on, fails for a while, and must find the new one by itself.
-                sleep(moment(dice, 200)).await;
+                sleep(pause(dice, 200)).await;
                 return self.home.restart_postgres().await;
             }
             self.kill_server();
         }
         if dice.chance(15) {
-            self.start_in_vain(moment(dice, 500)).await;
+            self.start_in_vain(pause(dice, 500)).await;
         }
         self.start().await;
     }

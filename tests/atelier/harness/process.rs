@@ -156,12 +156,11 @@ impl Home {
         Some(format!("postgres://{APPLICATION_ROLE}@{host}:{}/{DATABASE}?sslmode=disable", file.get(3)?.trim()))
     }
 
-    /// Kills PostgreSQL whole, all its processes at the same moment, as a power cut would; false when none runs.
-    pub async fn kill_postgres(&self) -> bool {
+    /// Kills PostgreSQL whole, all its processes at the same moment, as a power cut would: when `moment` has come.
+    pub async fn kill_postgres(&self, moment: impl Future<Output = ()>) {
         let running = self.postgres_processes();
-        if running.is_empty() {
-            return false;
-        }
+        assert!(!running.is_empty(), "it is there to be killed");
+        moment.await;
         // One that has ended by itself in between is no failure.
         Command::new("kill")
             .arg("-KILL")
@@ -170,7 +169,6 @@ impl Home {
             .status()
             .expect("kill is on every machine");
         until("the end of PostgreSQL", async || self.postgres_processes().is_empty().then_some(())).await;
-        true
     }
 
     /// The postmaster of this data, if it lives, and what it started.

@@ -49,7 +49,7 @@ pub fn append_payload(id: &str, expected_sequence: i64, payload: &str) -> Append
 }
 
 fn append_of(id: &str, expected_sequence: i64, events: Vec<NewEvent>) -> Append {
-    Append { stream: stream(id), expected_sequence, stands_on: None, events, key: None }
+    Append { stream: stream(id), expected_sequence, stands_on: None, durable_in: None, events, key: None }
 }
 
 /// The same append, decided on an event that was still on its way: it is written only on top of that one.

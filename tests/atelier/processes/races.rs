@@ -6,6 +6,7 @@ use std::time::Duration;
 use atelier_commands::process::{DispatcherOptions, Work, enqueue};
 use atelier_domain::{AccountId, Credits, GenerationId, LedgerId};
 use chrono::{DateTime, Utc};
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::sleep;
 
 use super::crash::life::Life;
@@ -14,8 +15,10 @@ use super::crash::{ask_for_one, newcomers, settle, truth, withdraw};
 
 /// A lease, or a patience, that a test can wait for.
 const SHORT: Duration = Duration::from_millis(600);
-/// Rounds of one race; each gives the other side a little more time.
-const ROUNDS: u64 = 24;
+/// The most rounds of one race, and the least.
+const ROUNDS: std::ops::RangeInclusive<usize> = 10..=40;
+/// The longest head start of either side, microseconds.
+const LONGEST: i64 = 1_000_000;
 
 /// A job whose picture is about to come.
 async fn nearly_done(world: &World, life: &Life, account: AccountId) -> GenerationId {
@@ -26,21 +29,36 @@ async fn nearly_done(world: &World, life: &Life, account: AccountId) -> Generati
     accepted.generation
 }
 
-/// Races the delivery against something else; how often each won.
+/// Races the delivery against something else until each has won; how often they did. Whoever has won gives the other a head start, a
+/// longer one each time, so that the two come as close as the machine of the day allows.
 async fn race(against: impl AsyncFn(&World, &Life, AccountId, GenerationId)) -> BTreeMap<String, usize> {
     let world = World::open().await;
-    let (life, accounts) = newcomers(&world, usize::try_from(ROUNDS).expect("small")).await;
+    let (life, accounts) = newcomers(&world, *ROUNDS.end()).await;
     let mut won = BTreeMap::new();
-    for (account, round) in accounts.into_iter().zip(0..) {
+    let (mut head_start, mut step) = (0_i64, 2_000_i64);
+    for account in accounts {
         let job = nearly_done(&world, &life, account).await;
-        world.model.send_replace(Model::Draws);
-        sleep(Duration::from_micros(1_500 * round)).await;
-        against(&world, &life, account, job).await;
+        let pause = Duration::from_micros(head_start.unsigned_abs());
+        if head_start < 0 {
+            against(&world, &life, account, job).await;
+            sleep(pause).await;
+            world.model.send_replace(Model::Draws);
+        } else {
+            world.model.send_replace(Model::Draws);
+            sleep(pause).await;
+            against(&world, &life, account, job).await;
+        }
         assert!(life.rests().await);
         settle(&world, &life).await;
         let ended = truth::check(&world, account).await;
         assert_eq!((ended.len(), &ended[0].job), (1, &job.to_string()));
+        let delivered = ended[0].how == "GenerationSucceeded";
         *won.entry(ended[0].how.clone()).or_default() += 1;
+        if won.len() == 2 && won.values().sum::<usize>() >= *ROUNDS.start() {
+            break;
+        }
+        step = if won.len() == 1 { (step * 2).min(LONGEST) } else { 2_000 };
+        head_start = (head_start + if delivered { -step } else { step }).clamp(-LONGEST, LONGEST);
     }
     life.end().await;
     won
@@ -160,5 +178,28 @@ async fn a_worker_that_takes_longer_than_its_lease_keeps_it() {
     assert_eq!(begun(&world).await, 1, "nobody took it over");
     settle(&world, &life).await;
     assert_eq!(truth::check(&world, accounts[0]).await[0].job, job.to_string());
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l10_a_worker_that_looks_whether_it_is_wanted_does_not_wait_for_itself() {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, 1).await;
+    life.end().await;
+    let life = Life::with(&world, DispatcherOptions { lease: SHORT, ..DispatcherOptions::default() }).await;
+    nearly_done(&world, &life, accounts[0]).await;
+    // The report of the success is on its way for longer than the time between two looks at the job.
+    let mut superuser = PgConnection::connect(&world.database.superuser_url).await.expect("the superuser connects");
+    superuser.execute("begin; lock table events in exclusive mode").await.expect("the lock is free");
+    world.model.send_replace(Model::Draws);
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut superuser).await.expect("the activity") == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    superuser.execute("select pg_sleep(0.5); rollback").await.expect("the lock is given back");
+    assert!(life.rests().await);
+    settle(&world, &life).await;
+    assert_eq!(truth::check(&world, accounts[0]).await[0].how, "GenerationSucceeded");
     life.end().await;
 }

@@ -88,10 +88,23 @@ impl Life {
             match self.ask(async |studio| studio.at_rest().await.unwrap_or(false)).await {
                 Some(true) => return true,
                 None => return false,
-                Some(false) => assert!(Instant::now() < deadline, "a life does not come to rest"),
+                Some(false) if Instant::now() < deadline => {}
+                Some(false) => panic!("a life does not come to rest: {}", self.left().await),
             }
             sleep(Duration::from_millis(3)).await;
         }
+    }
+
+    /// What is left to do, for whoever reads the failed test.
+    async fn left(&self) -> String {
+        let left = "select format('%s %s attempts %s due %s leased %s: %s', state, id, attempts, due_at - now(), leased_until - now(), last_error) \
+                from process_work where due_at <= now() or leased_until > now() \
+            union all select format('%s is at %s (%s)', name, position, state) from checkpoints \
+                where position < (select max(position) from events)";
+        let left = self.ask(move |studio| async move {
+            sqlx::query_scalar::<_, String>(left).fetch_all(&studio.write.pool).await.unwrap_or_default()
+        });
+        left.await.unwrap_or_default().join("\n")
     }
 
     /// Ends it: buried if it is dead, stopped in order if it lives.
