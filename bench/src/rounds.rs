@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atelier_domain::credit_ledger::CreditLedger;
-use tempfile::TempDir;
 
 use crate::atelier::Node;
 use crate::cases::{CASES, Case, Load};
@@ -27,7 +26,7 @@ struct Bench {
     arguments: Arguments,
     window: Window,
     server: Server,
-    keys: TempDir,
+    keys: PathBuf,
     failures: Vec<String>,
 }
 
@@ -116,7 +115,8 @@ impl Bench {
                 "the disk does {flushes:.0} fdatasync/s of 4 KiB; a small commit takes {commit:.2} ms; {cores} cores"
             );
         }
-        let keys = tempfile::tempdir()?;
+        // In the server's folder, so that it goes with it however this process ends.
+        let keys = server.home().join("keys");
         Ok(Self { arguments: arguments.clone(), window, server, keys, failures: Vec::new() })
     }
 
@@ -172,7 +172,7 @@ impl Bench {
                 driven
             }
             Contender::Atelier => {
-                let node = Arc::new(Node::start(&database, self.keys.path(), with_views).await?);
+                let node = Arc::new(Node::start(&database, &self.keys, with_views).await?);
                 let driven = self.drive(&node, case, past, case.load == Load::SpendKeyed).await?;
                 lag = node.lag().await?;
                 node.stop().await;

@@ -102,7 +102,7 @@ struct Attempt<'a> {
 
 impl Runner {
     /// Builds a read model again from the first event, beside the one that serves, and lets it take over. `watch` is told the
-    /// build's position and the log's head after every step.
+    /// build's position and where it goes to after every step.
     ///
     /// # Errors
     /// A [`RebuildError`]; what served goes on serving, and asking again starts afresh.
@@ -112,8 +112,8 @@ impl Runner {
         let mut attempt = Attempt::begin(self, projection).await?;
         attempt.clear().await?;
         loop {
-            let head = attempt.replay.head().await?;
-            attempt.catch_up(head, &mut watch).await?;
+            let to = attempt.goal().await?;
+            attempt.catch_up(to, &mut watch).await?;
             if let Some(rebuilt) = attempt.take_over().await? {
                 attempt.place = attempt.place.other();
                 attempt.clear().await?;
@@ -182,13 +182,21 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Folds everything up to this head.
-    async fn catch_up(&mut self, head: i64, watch: &mut (impl FnMut(i64, i64) + Send)) -> Result<(), RebuildError> {
-        let mut ranges = Box::pin(self.replay.envelopes(self.position + 1..=head));
+    /// Where the serving rows are, so that both can be compared; beyond a stop, to the head of the log.
+    async fn goal(&self) -> Result<i64, RebuildError> {
+        let goal = "select case state when 'running' then position else (select coalesce(max(position), 0) from events) end \
+                    from checkpoints where name = $1 and version = $2";
+        let goal = sqlx::query_scalar(goal).bind(self.projection.name()).bind(self.projection.version());
+        Ok(goal.fetch_one(&self.runner.pool).await?)
+    }
+
+    /// Folds everything up to this position.
+    async fn catch_up(&mut self, to: i64, watch: &mut (impl FnMut(i64, i64) + Send)) -> Result<(), RebuildError> {
+        let mut ranges = Box::pin(self.replay.envelopes(self.position + 1..=to));
         while let Some(batch) = ranges.next().await.transpose()? {
             for events in batch.events.chunks(self.runner.options.batch) {
                 self.fold(events).await?;
-                watch(self.position, head);
+                watch(self.position, to);
             }
             if let Some(poison) = batch.poison {
                 return Err(poison.into());

@@ -145,7 +145,13 @@ impl CommandPath {
         let issued = Issued { target, context, key };
         let stream = stream::<A>(&target.id);
         let slot = self.aggregates.slot::<A>(&stream);
-        for _ in 0..MAX_DECISIONS {
+        for round in 0..MAX_DECISIONS {
+            // What came in between may have been a twin with the same key; and of many twins each would fail the next.
+            if round > 0
+                && let Some(repeat) = self.repeat(key).await?
+            {
+                return Ok(repeat);
+            }
             let (mut guard, fresh) = self.aggregates.warm_up(&stream, &slot).await?;
             let Some(warm) = guard.as_mut() else { continue };
             let standing = Standing { epoch: warm.epoch, sequence: warm.sequence, fresh };
@@ -164,12 +170,8 @@ impl CommandPath {
                 Err(CommandError::Conflict) => self.metrics.conflicts.increment(1),
                 executed => return executed,
             }
-            // What took the place may have been a twin with the same key; and of many twins each would fail the next.
-            if let Some(repeat) = self.repeat(key).await? {
-                return Ok(repeat);
-            }
         }
-        Err(CommandError::Conflict)
+        self.repeat(key).await?.ok_or(CommandError::Conflict)
     }
 
     /// The answer that an idempotency key already has, if it was used for the same request.

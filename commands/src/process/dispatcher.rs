@@ -173,17 +173,6 @@ async fn attempt(write: &WriteSide, piece: &Leased, options: &DispatcherOptions)
     let manager = id.split(':').next().unwrap_or_default().to_owned();
     let cause = work_uuid(id);
     let context = CommandContext { actor: Actor::Process(manager), correlation_id: cause, causation_id: cause };
-    if super::mutant(18) { // MUTANT 18
-        let mut execution = Box::pin(execute::execute(write, &context, id, work.clone()));
-        loop {
-            tokio::select! {
-                done = &mut execution => return done,
-                () = tokio::time::sleep(options.lease / 3) => {}
-            }
-            if !execute::is_wanted(write, work).await? { return Err(WorkError::Silent); }
-            let _ = work_rows::renew(&write.pool, id, piece.attempts, options.lease).await;
-        }
-    }
     // Side by side: a look at the job must not wait for what the execution holds while that waits for the look.
     tokio::select! {
         done = Box::pin(execute::execute(write, &context, id, work.clone())) => done,

@@ -25,11 +25,6 @@ pub use rows::{enqueue, react};
 pub use welcome::Welcome;
 pub use work::{Lane, Work};
 
-/// MUTANT: planted for a moment.
-pub(crate) fn mutant(n: u32) -> bool {
-    std::env::var("MUTANT").is_ok_and(|v| v == n.to_string())
-}
-
 /// What a process manager answers an event with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reaction<S> {

@@ -104,9 +104,6 @@ async fn g2_an_order_whose_answer_never_came_ends_in_exactly_one_effect() {
     let mut superuser = PgConnection::connect(&studio.database.superuser_url).await.expect("the superuser connects");
     let journal = Journal::of(&mut superuser).await;
     studio.hold_renders().await;
-    if std::env::var("MUTANT").as_deref() == Ok("keys") {
-        studio.as_superuser("alter table idempotency_keys drop constraint idempotency_keys_pkey").await;
-    } // MUTANT
     let mut ordering = Vec::new();
     for number in 0..PEOPLE.max(orders / 500) {
         let person = studio.newcomer(&format!("orderer{number}")).await;

@@ -1,8 +1,7 @@
 //! The crash test can fail: with an append that does not wait for its flush, a kill of PostgreSQL loses what was acknowledged, and
 //! the same checker says so (G1's negative control).
 
-use std::sync::Arc;
-
+use atelier_graphql::global_id::GlobalId;
 use serde_json::json;
 use sqlx::{Executor, PgConnection};
 
@@ -11,13 +10,12 @@ use super::log_checker::{LogChecker, Violation};
 use super::members::Member;
 use super::settled::at_rest;
 use super::stage::Stage;
-use atelier_graphql::global_id::GlobalId;
 
 /// How many jobs are acknowledged before the kill.
 const JOBS: usize = 3;
 
 /// Puts a variant of `append_events` in its place: the same text, but its commit does not wait for the disk.
-pub async fn plant(superuser: &mut PgConnection) {
+async fn plant(superuser: &mut PgConnection) {
     let text = sqlx::query_scalar("select pg_get_functiondef('append_events'::regproc)");
     let text: String = text.fetch_one(&mut *superuser).await.expect("the function is there");
     let durable = "set_config('synchronous_commit', 'on', true)";
@@ -51,7 +49,7 @@ async fn acknowledged(stage: &Stage, member: &Member, journal: &Journal) -> Vec<
 #[tokio::test(flavor = "multi_thread")]
 async fn g1_commits_that_are_not_flushed_are_lost_and_the_checker_says_so() {
     let mut stage = Stage::open().await;
-    let members: Arc<[Member]> = stage.members(1).await.into();
+    let members = stage.members(1).await;
     let mut superuser = stage.superuser().await;
     let journal = Journal::of(&mut superuser).await;
     at_rest(&stage).await;

@@ -121,9 +121,6 @@ async fn g3_l06_l10_a_race_is_won_as_often_as_the_balance_pays_for() {
     let studio = TestStudio::start().await;
     let another = another_node(&studio, &studio.database.url).await;
     let nodes = [&studio.node.studio.write, &another.studio.write];
-    if std::env::var("MUTANT").as_deref() == Ok("streams") {
-        studio.as_superuser("alter table events drop constraint events_pkey").await;
-    } // MUTANT
     let lanes = (0..LANES.min(rounds)).map(|lane| {
         let (mut dice, studio, nodes) = (dice.fork(), &studio, &nodes);
         async move {

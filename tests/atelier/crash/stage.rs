@@ -118,7 +118,10 @@ impl Stage {
     pub async fn members(&self, number: usize) -> Vec<Member> {
         let mailbox = Mailbox::open(&self.home.data().join("mailbox")).expect("the mailbox is a folder");
         let (visitor, names) = (self.visitor(), (0..number).map(|n| format!("member{n}")).collect::<Vec<_>>());
-        let members = join_all(names.iter().map(|name| enrol(&visitor, &mailbox, name))).await;
+        let mut members = Vec::new();
+        for names in names.chunks(8) {
+            members.extend(join_all(names.iter().map(|name| enrol(&visitor, &mailbox, name))).await);
+        }
         let node = self.node().await;
         for (number, member) in members.iter().enumerate() {
             let lots: &[i64] = if number % 2 == 0 { &[1_000_000, 1_000_000] } else { &[250, 250, 250] };

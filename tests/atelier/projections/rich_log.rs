@@ -82,7 +82,7 @@ fn doings(n: u32) -> Vec<AccountEvent> {
         AccountEvent::EmailVerified {},
         AccountEvent::DisplayNameChanged { display_name: sealed("another") },
         AccountEvent::BioChanged { bio: sealed("bio") },
-        AccountEvent::PublishPreferenceChanged { publish: n % 2 == 0 },
+        AccountEvent::PublishPreferenceChanged { publish: n.is_multiple_of(2) },
         AccountEvent::PlanAssigned { plan: Plan::Pro },
     ];
     for session in 0..3 {
@@ -190,7 +190,7 @@ fn requested(n: u32, job: u32) -> GenerationEvent {
             unit_price: Credits::new(40),
             price: Credits::new(40),
             price_version: 1,
-            publish: job % 3 == 0,
+            publish: job.is_multiple_of(3),
         },
         prompt: sealed("prompt"),
     }

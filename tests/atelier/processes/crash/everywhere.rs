@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use atelier_commands::{CommandError, RefusalCode};
-use atelier_domain::AccountId;
+use atelier_domain::{AccountId, GenerationId};
 use tokio::time::sleep;
 
 use super::life::Life;
@@ -52,11 +52,17 @@ pub async fn play(
     death: Option<Death>,
 ) -> Life {
     let mut life = life;
-    world.model.send_replace(if story == Story::Refused { Model::Refuses } else { Model::Draws });
+    world.model.send_replace(Model::Draws);
     match story {
-        Story::Delivered | Story::Refused => {
+        Story::Delivered => {
             life.steps.begin(death);
             ask_for_one(&life, account, Some(key)).await;
+        }
+        Story::Refused => {
+            // Until here it is the story of a delivery.
+            at_work(world, &life, account, key).await;
+            life.steps.begin(death);
+            world.model.send_replace(Model::Refuses);
         }
         Story::Abandoned => {
             let name = "append GenerationRequested".to_owned();
@@ -69,12 +75,9 @@ pub async fn play(
             assert_eq!(world.fire("abandon_if_not_requested").await, 1);
         }
         Story::Cancelled => {
-            world.model.send_replace(Model::IsSilent);
-            world.waiting.send_replace(0);
-            let accepted = ask_for_one(&life, account, Some(key)).await.expect("alive").expect("accepted");
-            world.until_waiting(1).await;
+            let generation = at_work(world, &life, account, key).await;
             life.steps.begin(death);
-            withdraw(&life, account, accepted.generation).await;
+            withdraw(&life, account, generation).await;
             // The picture comes when everything that the withdrawal asks for is done, or its process dead.
             while !life.steps.dead() && !world.is_idle_but_for_renders().await {
                 sleep(Duration::from_millis(3)).await;
@@ -86,15 +89,19 @@ pub async fn play(
     life
 }
 
-/// The steps to die at: of a refusal those that differ from a delivery. And how many of them come before the job is begun: until then
-/// a client that comes back may have to resume it.
-fn of_interest(story: Story, mut steps: Vec<Step>) -> (Vec<Step>, usize) {
-    let place = |steps: &[Step], name: &str| steps.iter().position(|step| step.name == name).unwrap_or(0);
-    if story == Story::Refused {
-        steps.drain(..place(&steps, "render"));
-    }
-    let until_begun = if story == Story::Delivered { place(&steps, "append GenerationStarted") } else { 0 };
-    (steps, until_begun)
+/// A job whose picture is about to come.
+async fn at_work(world: &World, life: &Life, account: AccountId, key: &str) -> GenerationId {
+    world.model.send_replace(Model::IsSilent);
+    world.waiting.send_replace(0);
+    let accepted = ask_for_one(life, account, Some(key)).await.expect("alive").expect("accepted");
+    world.until_waiting(1).await;
+    accepted.generation
+}
+
+/// How many steps come before the job is begun: until then a client that comes back may have to resume it.
+fn until_begun(story: Story, steps: &[Step]) -> usize {
+    let begun = steps.iter().position(|step| step.name == "append GenerationStarted").unwrap_or(0);
+    if story == Story::Delivered { begun } else { 0 }
 }
 
 /// The client asks again with the same key, and is told of the same job, or that it came to nothing.
@@ -120,10 +127,9 @@ async fn l10_l22_a33_a_death_at_any_single_step_loses_and_doubles_nothing() {
         settle(&world, &life).await;
         let ended = truth::check(&world, account).await;
         assert_eq!(ended.last().expect("a job").how, story.end());
-        let (steps, until_begun) = of_interest(story, steps);
         let mut met = BTreeSet::new();
         for (place, step) in steps.iter().enumerate() {
-            for returns in if place < until_begun { &[false, true][..] } else { &[false] } {
+            for returns in if place < until_begun(story, &steps) { &[false, true][..] } else { &[false] } {
                 let (number, account) = credit.next().expect("enough newcomers");
                 let key = format!("key-{number}");
                 life = play(&world, life, story, account, &key, Some(Death::At(step.clone()))).await;
