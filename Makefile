@@ -36,5 +36,5 @@ release: ## the production build
 bench: postgres ## the engine against the stock crate, measured; bench/README.md says how to read it (some ten minutes)
 	@cargo run --profile bench-release -p atelier-bench -- $(BENCH)
 
-soak: postgres ## the long runs: 1,000 kills, 10,000 races and more, with a summary (scripts/soak.sh has the sizes; over an hour)
+soak: postgres ## the long runs: 1,000 kills, 10,000 races and more, with a summary (scripts/soak.sh has the sizes; some 40 minutes)
 	@bash scripts/soak.sh

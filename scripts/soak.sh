@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long runs: the crash tests of `make test`, larger, one after the other, with a summary at the end. Fails when any of them does.
 # Sizes, each a variable:
-#   ATELIER_SOAK_KILLS  kill -9 of server and PostgreSQL by turns, under load   (1000, some 50 minutes)
+#   ATELIER_SOAK_KILLS  kill -9 of server and PostgreSQL by turns, under load   (1000, some 15 minutes)
 #   ATELIER_SOAK_RACES  races of 2-64 clients for the last credits             (10000)
 #   ATELIER_SOAK_PAIRS  a change, then a read at its position, on two nodes    (100000)
 #   ATELIER_SOAK_CUTS   orders whose answer is cut off                         (10000)
@@ -10,12 +10,15 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 export ATELIER_SOAK_KILLS="${ATELIER_SOAK_KILLS:-1000}" ATELIER_SOAK_RACES="${ATELIER_SOAK_RACES:-10000}"
 export ATELIER_SOAK_PAIRS="${ATELIER_SOAK_PAIRS:-100000}" ATELIER_SOAK_CUTS="${ATELIER_SOAK_CUTS:-10000}"
-log="target/soak.log"
-mkdir -p target && : >"$log"
-cargo test -p atelier-tests --test atelier --no-run || exit 1
+mkdir -p target/soak
+log=target/soak/log program=target/soak/atelier-tests
+: >"$log"
+# A copy, so that what is built meanwhile does not change what is tested.
+built=$(cargo test -p atelier-tests --test atelier --no-run 2>&1 | tee /dev/stderr | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+[ -n "$built" ] && cp "$built" "$program" || exit 1
 failed=()
 run() {
-  cargo test --quiet -p atelier-tests --test atelier -- --exact "$1" --nocapture 2>&1 | tee -a "$log" \
+  "$program" --exact "$1" --nocapture 2>&1 | tee -a "$log" \
     | grep -E --line-buffered '^soak: |ATELIER_SEED=|panicked|test result'
   # A name that no longer exists would run nothing and pass.
   [ "${PIPESTATUS[0]}" -eq 0 ] && tail -n 5 "$log" | grep -q '1 passed'

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{Stream, StreamExt, TryStreamExt};
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolCopyExt;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -148,6 +148,21 @@ impl Replay {
     }
 }
 
+/// A connection that is being read from. Given back in the middle of a COPY it would answer the next question with the rest of it, so
+/// then it is closed: whoever reads may be stopped at any moment.
+struct Reading {
+    connection: PoolConnection<Postgres>,
+    whole: bool,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if !self.whole {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
 async fn range<T>(
     pool: &PgPool,
     sql: &str,
@@ -155,7 +170,8 @@ async fn range<T>(
     decode: &(dyn Fn(&mut Fields<'_>) -> Option<T> + Send + Sync),
 ) -> Result<Vec<T>, ReplayError> {
     let mut rows = Vec::new();
-    let mut messages = pool.copy_out_raw(sql).await?;
+    let mut reading = Reading { connection: pool.acquire().await?, whole: false };
+    let mut messages = reading.connection.copy_out_raw(sql).await?;
     let mut begun = false;
     // One message a row; the first has the header in front, the last says that there are no more.
     while let Some(message) = messages.try_next().await? {
@@ -173,6 +189,8 @@ async fn range<T>(
             bytes = fields.0;
         }
     }
+    drop(messages);
+    reading.whole = true;
     match expected {
         Some((from, to)) if i64::try_from(rows.len()) != Ok(to - from + 1) => Err(ReplayError::Missing(from, to)),
         _ => Ok(rows),

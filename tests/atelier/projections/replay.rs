@@ -1,12 +1,14 @@
 //! Reading the log back: everything, once, in global order, in ranges that know when something is missing (G6, DESIGN 3).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use atelier_domain::{LedgerId, LogEvent};
 use atelier_projections::{Feed, Replay, ReplayError};
 use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::rich_log;
@@ -87,6 +89,14 @@ async fn d3_ranges_join_without_a_seam_and_a_missing_or_unknown_event_is_not_pas
     assert!(positions(6, 5).await.expect("read").is_empty());
     let none = replay.read(1..=EVENTS, Some("Nothing' or 'a' = 'a"), |event| event.position);
     assert!(none.try_collect::<Vec<_>>().await.expect("read").concat().is_empty());
+
+    // Stopped in the middle of a range, a reader leaves no connection behind that answers the next question with the rest.
+    for after in 0..60 {
+        let stopped = replay.read(1..=EVENTS, None, |event| event.position).try_collect::<Vec<_>>();
+        let _ = timeout(Duration::from_micros(after * 200), stopped).await;
+        let seven: i64 = sqlx::query_scalar("select 7::bigint").fetch_one(&database.pool).await.expect("an answer");
+        assert_eq!(seven, 7);
+    }
 
     as_owner(
         &database,
