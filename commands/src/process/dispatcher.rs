@@ -47,7 +47,8 @@ impl Default for DispatcherOptions {
         Self {
             quick_at_once: 8,
             renders_at_once: 2,
-            lease: Duration::from_secs(120),
+            // Renewed while its worker lives, so short: after a crash nothing waits longer (G11).
+            lease: Duration::from_secs(20),
             render_within: Duration::from_secs(600),
             poll: Duration::from_millis(500),
             count: Duration::from_secs(5),
