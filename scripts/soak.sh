@@ -5,11 +5,14 @@
 #   ATELIER_SOAK_RACES  races of 2-64 clients for the last credits             (10000)
 #   ATELIER_SOAK_PAIRS  a change, then a read at its position, on two nodes    (100000)
 #   ATELIER_SOAK_CUTS   orders whose answer is cut off                         (10000)
+#   ATELIER_SOAK_APPENDS  appends of each of 64 writers on a few streams, backends ended meanwhile  (150)
+#   ATELIER_CRASH_RUNS  lives of a paid generation that end at random steps     (1000)
 #   ATELIER_SEED        repeats the random choices of a run; each test prints its own
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export ATELIER_SOAK_KILLS="${ATELIER_SOAK_KILLS:-1000}" ATELIER_SOAK_RACES="${ATELIER_SOAK_RACES:-10000}"
 export ATELIER_SOAK_PAIRS="${ATELIER_SOAK_PAIRS:-100000}" ATELIER_SOAK_CUTS="${ATELIER_SOAK_CUTS:-10000}"
+export ATELIER_SOAK_APPENDS="${ATELIER_SOAK_APPENDS:-150}" ATELIER_CRASH_RUNS="${ATELIER_CRASH_RUNS:-1000}"
 mkdir -p target/soak
 log=target/soak/log program=target/soak/atelier-tests
 : >"$log"
@@ -24,6 +27,8 @@ run() {
   [ "${PIPESTATUS[0]}" -eq 0 ] && tail -n 5 "$log" | grep -q '1 passed'
 }
 for test in \
+  log::faults::p1_p6_p8_64_writers_on_few_streams_with_kills_aborts_and_delays \
+  processes::crash::random::l10_l22_a33_random_deaths_in_a_row_lose_and_double_nothing \
   crash::lossy_commits::g1_commits_that_are_not_flushed_are_lost_and_the_checker_says_so \
   crash::kills::g1_g3_g5_what_was_acknowledged_outlives_kill_after_kill \
   crash::cut_replies::g2_an_order_whose_answer_never_came_ends_in_exactly_one_effect \

@@ -23,13 +23,13 @@ use atelier_server::node::{Node, NodeOptions};
 use crate::harness::TestStudio;
 
 /// How often, how many: a variable of `make soak`, or what `make test` has time for.
-fn size(variable: &str, otherwise: usize) -> usize {
+pub fn size(variable: &str, otherwise: usize) -> usize {
     let wrong = || panic!("{variable} must be a number");
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| wrong()))
 }
 
 /// A line of the soak's summary; without `--nocapture` it is shown only when the test fails.
-fn tell(line: &str) {
+pub fn tell(line: &str) {
     eprintln!("soak: {line}");
 }
 

@@ -122,13 +122,13 @@ impl WriterTask {
             let started = Instant::now();
             let answered = self.write(std::mem::take(&mut batch)).await;
             metrics::histogram!("atelier_append_seconds").record(started.elapsed().as_secs_f64());
-            // Those who have just been answered come first: what they ask next rides on the next commit, not on the one after it.
-            tokio::task::yield_now().await;
             // The log was silent for a whole deadline: what waits behind was never sent, so it is told so now instead of
             // waiting for one deadline after another.
             while !answered && let Ok(job) = queue.try_recv() {
                 let _ = job.answer.send(Err(AppendError::Overloaded));
             }
+            // Those who have just been answered come first: what they ask next rides on the next commit, not on the one after it.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -12,10 +12,10 @@ use super::appends::{append, ids, written};
 use super::order::{abort, follow};
 use super::racers::{Acknowledged, assert_streams, race};
 use super::test_log::{TestLog, queued, until};
+use crate::crash::{size, tell};
 
 const NODES: usize = 8;
 const WRITERS: usize = 64;
-const APPENDS: usize = 6;
 const READERS: usize = 3;
 const ABORTERS: usize = 2;
 
@@ -42,22 +42,26 @@ async fn p1_p6_p8_64_writers_on_few_streams_with_kills_aborts_and_delays() {
             ended
         })
     };
-    let acknowledged = race(&nodes, WRITERS, APPENDS).await;
+    let appends = size("ATELIER_SOAK_APPENDS", 6);
+    let acknowledged = race(&nodes, WRITERS, appends).await;
     enough.cancel();
     let ended = killer.await.expect("it ends");
     aborters.join_all().await;
     done.cancel();
     assert!(ended >= 10, "only {ended} backends were ended");
-    let events = WRITERS * (APPENDS + APPENDS / 2);
+    let events = WRITERS * (appends + appends / 2);
     assert_streams(nodes[0].as_ref(), events).await;
     let all = log.dense_ids().await;
-    assert_eq!((acknowledged.len(), all.len()), (WRITERS * APPENDS, events), "nothing but what was acknowledged");
+    assert_eq!((acknowledged.len(), all.len()), (WRITERS * appends, events), "nothing but what was acknowledged");
     for Acknowledged { position, event_id } in acknowledged {
         assert_eq!(all[usize::try_from(position).expect("a position") - 1], event_id, "where it was said to be");
     }
     for follower in readers.join_all().await {
         assert!(follower.seen == all, "every reader saw every position once, in order");
     }
+    tell(&format!(
+        "G4 log: {events} events by {WRITERS} writers, {ended} backends ended, {READERS} readers saw every position once"
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
