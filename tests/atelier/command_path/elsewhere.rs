@@ -218,3 +218,20 @@ async fn d3_p8_after_a_failover_that_lost_commits_nothing_is_decided_on_what_is_
     assert_eq!(stage.history(&ledger).await.len(), 2, "and no hole");
     assert_eq!(spendable(&stage.truth(&ledger).await), 40);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d3_p8_after_a_failover_no_answer_rests_on_a_state_of_the_log_before() {
+    let stage = Stage::fresh().await;
+    let (path, ledger, elsewhere) = (stage.path(), Ledger::fresh(), Ledger::fresh());
+    done(ledger.ask(&path, Ask::grant(100)).await);
+    done(ledger.ask(&path, Ask::grant(900)).await);
+    let mut superuser = stage.log.superuser().await;
+    for sql in ["alter table events disable trigger all", "delete from events where position = 2"] {
+        sqlx::query(sql).execute(&mut superuser).await.expect("the superuser may");
+    }
+    assert_eq!(stage.log.terminate_writers().await, 1);
+    // Something else brings the new connection.
+    done(elsewhere.ask(&path, Ask::grant(1)).await);
+    assert_eq!(ledger.load(&path).await.state, stage.truth(&ledger).await);
+    assert_eq!(refused(ledger.ask(&path, Ask::hold(101)).await), insufficient(101, 100));
+}
