@@ -120,31 +120,33 @@ impl WriterTask {
             metrics::histogram!("atelier_append_batch_size")
                 .record(f64::from(u32::try_from(received).unwrap_or(u32::MAX)));
             let started = Instant::now();
-            let answered = self.write(std::mem::take(&mut batch)).await;
+            self.write(std::mem::take(&mut batch), &mut queue).await;
             metrics::histogram!("atelier_append_seconds").record(started.elapsed().as_secs_f64());
-            // The log was silent for a whole deadline: what waits behind was never sent, so it is told so now instead of
-            // waiting for one deadline after another.
-            while !answered && let Ok(job) = queue.try_recv() {
-                let _ = job.answer.send(Err(AppendError::Overloaded));
-            }
             // Those who have just been answered come first: what they ask next rides on the next commit, not on the one after it.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Writes a batch and answers it; says whether the log answered in time.
-    async fn write(&mut self, jobs: Vec<Job>) -> bool {
+    /// Writes a batch and answers it.
+    async fn write(&mut self, jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
         let verdicts = {
             let appends: Vec<&Append> = jobs.iter().map(|job| &job.append).collect();
             self.verdicts(&appends).await
         };
         let silent = |verdict| matches!(verdict, &Err(AppendError::OutcomeUnknown | AppendError::Overloaded));
-        let answered = !verdicts.iter().any(silent);
+        let mut behind = Vec::new();
+        if verdicts.iter().any(silent) {
+            // The log was silent for a whole deadline: what waits behind was never sent, and is told so now instead of waiting for
+            // one deadline after another. It is taken out before anybody is answered: what they ask next has waited for nothing.
+            behind.extend(std::iter::from_fn(|| queue.try_recv().ok()));
+        }
         for (job, verdict) in jobs.into_iter().zip(verdicts) {
             // A caller that no longer waits has left; its append stands all the same.
             let _ = job.answer.send(verdict);
         }
-        answered
+        for job in behind {
+            let _ = job.answer.send(Err(AppendError::Overloaded));
+        }
     }
 
     /// A verdict for each append. A batch that the database refuses has something poisonous in it: it is halved until that one

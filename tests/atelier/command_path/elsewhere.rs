@@ -200,18 +200,22 @@ async fn d3_a_cache_without_room_changes_no_answer() {
     }
 }
 
+/// As a replica that was behind would have it: the second event is not there, and the connection is another one.
+async fn fail_over(stage: &Stage) {
+    let mut superuser = stage.log.superuser().await;
+    for sql in ["alter table events disable trigger all", "delete from events where position = 2"] {
+        sqlx::query(sql).execute(&mut superuser).await.expect("the superuser may");
+    }
+    assert_eq!(stage.log.terminate_writers().await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn d3_p8_after_a_failover_that_lost_commits_nothing_is_decided_on_what_is_gone() {
     let stage = Stage::fresh().await;
     let (path, ledger) = (stage.path(), Ledger::fresh());
     done(ledger.ask(&path, Ask::grant(100)).await);
     done(ledger.ask(&path, Ask::grant(900)).await);
-    // As a replica that was behind would have it: the last event is not there, and the connection is another one.
-    let mut superuser = stage.log.superuser().await;
-    for sql in ["alter table events disable trigger all", "delete from events where position = 2"] {
-        sqlx::query(sql).execute(&mut superuser).await.expect("the superuser may");
-    }
-    assert_eq!(stage.log.terminate_writers().await, 1);
+    fail_over(&stage).await;
     // The first is sent over the connection that is gone, then over the new one, which looks for what it was decided on.
     done(ledger.ask(&path, Ask::hold(60)).await);
     assert_eq!(refused(ledger.ask(&path, Ask::hold(60)).await), insufficient(60, 40));
@@ -225,11 +229,7 @@ async fn d3_p8_after_a_failover_no_answer_rests_on_a_state_of_the_log_before() {
     let (path, ledger, elsewhere) = (stage.path(), Ledger::fresh(), Ledger::fresh());
     done(ledger.ask(&path, Ask::grant(100)).await);
     done(ledger.ask(&path, Ask::grant(900)).await);
-    let mut superuser = stage.log.superuser().await;
-    for sql in ["alter table events disable trigger all", "delete from events where position = 2"] {
-        sqlx::query(sql).execute(&mut superuser).await.expect("the superuser may");
-    }
-    assert_eq!(stage.log.terminate_writers().await, 1);
+    fail_over(&stage).await;
     // Something else brings the new connection.
     done(elsewhere.ask(&path, Ask::grant(1)).await);
     assert_eq!(ledger.load(&path).await.state, stage.truth(&ledger).await);

@@ -26,6 +26,9 @@ async fn d3_a_snapshot_takes_the_place_of_all_others_of_its_stream() {
     assert_eq!((latest(&one, "1").await, latest(&two, "1").await), (Some(first.clone()), Some(second.clone())));
     keep(&one, "1", &second).await;
     assert_eq!(latest(&one, "1").await, Some(second.clone()));
+    // Written in the background, an older one may come late.
+    keep(&one, "1", &first).await;
+    assert_eq!(latest(&one, "1").await, Some(second.clone()));
     // Of the same event again, as two nodes may leave it.
     let again = Snapshot { state: "{}".to_owned(), ..second.clone() };
     keep(&one, "1", &again).await;
