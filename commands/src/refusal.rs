@@ -5,6 +5,7 @@ use atelier_domain::account::AccountError;
 use atelier_domain::credit_ledger::CreditLedgerError;
 use atelier_domain::generation::GenerationError;
 use atelier_domain::text::InvalidText;
+use chrono::TimeDelta;
 
 use crate::command_path::CommandError;
 
@@ -37,6 +38,20 @@ pub enum RefusalCode {
     StillRunning,
     /// A bound on how many there may be is reached.
     LimitReached,
+    /// Too many tries; not before `retry_after` (sec.R5, U35).
+    RateLimited,
+    /// It takes a fresh proof of who is asking (sec.S7).
+    ReauthenticationRequired,
+    /// The code of the second factor is wrong or was used (sec.T1).
+    InvalidCode,
+    /// It is that way already, or something else is in its way.
+    NotPossibleNow,
+    /// A role is missing (sec.A1).
+    Forbidden,
+    /// The key has spent what it may (402, U21).
+    KeyBudgetExceeded,
+    /// The upload is no image, too big, or too large to decode (sec.U3).
+    InvalidImage,
 }
 
 impl RefusalCode {
@@ -57,6 +72,13 @@ impl RefusalCode {
             Self::AlreadyEnded => "already_ended",
             Self::StillRunning => "still_running",
             Self::LimitReached => "limit_reached",
+            Self::RateLimited => "rate_limit_exceeded",
+            Self::ReauthenticationRequired => "reauthentication_required",
+            Self::InvalidCode => "invalid_code",
+            Self::NotPossibleNow => "not_possible_now",
+            Self::Forbidden => "forbidden",
+            Self::KeyBudgetExceeded => "key_budget_exceeded",
+            Self::InvalidImage => "invalid_image",
         }
     }
 }
@@ -73,19 +95,34 @@ pub struct Refusal {
     pub message: String,
     /// For credits: what is required and what is available.
     pub credits: Option<(Credits, Credits)>,
+    /// For tries: after how long another one counts.
+    pub retry_after: Option<TimeDelta>,
 }
 
 impl Refusal {
     /// A no without a field.
     #[must_use]
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, field: None, message: message.into(), credits: None }
+        Self { code, field: None, message: message.into(), credits: None, retry_after: None }
+    }
+
+    /// A no for now: another try counts after so long.
+    #[must_use]
+    pub fn too_many(retry_after: TimeDelta) -> Self {
+        let message = format!("Too many tries; try again in {} seconds.", retry_after.num_seconds().max(1));
+        Self { retry_after: Some(retry_after), ..Self::new(RefusalCode::RateLimited, message) }
     }
 
     /// A no to one field of the input.
     #[must_use]
     pub fn field(field: &'static str, message: impl Into<String>) -> Self {
-        Self { code: RefusalCode::InvalidField, field: Some(field), message: message.into(), credits: None }
+        Self {
+            code: RefusalCode::InvalidField,
+            field: Some(field),
+            message: message.into(),
+            credits: None,
+            retry_after: None,
+        }
     }
 }
 
@@ -112,6 +149,15 @@ impl From<AccountError> for Refusal {
             AccountError::PlanRequired => RefusalCode::PlanRequired,
             AccountError::TooManyApiKeys(_) => RefusalCode::LimitReached,
             AccountError::ExpiryInThePast => return Self::field("expires_at", error.to_string()),
+            AccountError::TooYoung(_) => return Self::field("minimum_age", error.to_string()),
+            AccountError::NoSuchApiKey => RefusalCode::NotFound,
+            AccountError::TooManyIdentities(_) => RefusalCode::LimitReached,
+            AccountError::RenamedRecently(_)
+            | AccountError::LastWayIn
+            | AccountError::TwoFactorOn
+            | AccountError::TwoFactorOff
+            | AccountError::ExportUnderWay
+            | AccountError::DeletionNotRequested => RefusalCode::NotPossibleNow,
         };
         Self::new(code, error.to_string())
     }
@@ -137,6 +183,7 @@ impl From<CreditLedgerError> for Refusal {
                 field: None,
                 message: format!("This request needs {required} credits, and {available} are available."),
                 credits: Some((required, available)),
+                retry_after: None,
             },
             other => Self::new(RefusalCode::InvalidField, other.to_string()),
         }

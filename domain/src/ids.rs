@@ -39,6 +39,12 @@ uuid_id! {
     HoldId,
     /// A payment, which a purchase of credits names (L23).
     PaymentId,
+    /// One upload of an avatar.
+    AvatarId,
+    /// An identity elsewhere that signs in to an account; ours, not the provider's.
+    IdentityId,
+    /// One copy of everything an account has (U25).
+    ExportId,
     /// One event of the log.
     EventId,
 }

@@ -18,7 +18,10 @@ pub mod upcast;
 pub use credits::Credits;
 pub use decide::Decide;
 pub use decode::{DecodeError, decode_event};
-pub use ids::{AccountId, ApiKeyId, Environment, EventId, GenerationId, HoldId, LedgerId, LotId, PaymentId, SessionId};
+pub use ids::{
+    AccountId, ApiKeyId, AvatarId, Environment, EventId, ExportId, GenerationId, HoldId, IdentityId, LedgerId, LotId,
+    PaymentId, SessionId,
+};
 pub use log_event::LogEvent;
 pub use metadata::{Actor, Envelope, EventMetadata};
 pub use personal::{KeyClass, Personal, PersonalFields, PersonalSlot, Sealed};

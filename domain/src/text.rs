@@ -69,6 +69,14 @@ text_value! {
     /// An API key's label: 1-64 grapheme clusters (V28).
     KeyLabel
 }
+text_value! {
+    /// What an identity elsewhere is called in the settings: 1-254 grapheme clusters, usually its address.
+    IdentityLabel
+}
+text_value! {
+    /// Why staff did something: 1-500 grapheme clusters (A13).
+    StaffReason
+}
 
 impl Email {
     /// Parses an address. Deliverability is proven by the verification mail, not here.
@@ -226,6 +234,26 @@ impl KeyLabel {
     /// When it is empty, longer than 64 grapheme clusters, or has control characters.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         line(text, "characters", 1, 64, false).map(Self)
+    }
+}
+
+impl IdentityLabel {
+    /// Normalises and checks an identity's label.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 254 grapheme clusters, or has control characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        line(text, "characters", 1, 254, false).map(Self)
+    }
+}
+
+impl StaffReason {
+    /// Normalises and checks a reason.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 500 grapheme clusters, or has control characters other than line breaks.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        line(text, "characters", 1, 500, true).map(Self)
     }
 }
 

@@ -9,18 +9,35 @@ use crate::decode::DecodeError;
 const FIRST: &str = "1";
 
 /// Every step there ever was; those of one event in the order of their versions. A step stays for ever, because logs do.
-static STEPS: &[Step] = &[Step {
-    aggregate_type: "CreditLedger",
-    event_type: "CreditsGranted",
-    from: "1",
-    to: "2",
-    change: without_a_reason,
-}];
+static STEPS: &[Step] = &[
+    Step { aggregate_type: "CreditLedger", event_type: "CreditsGranted", from: "1", to: "2", change: without_a_reason },
+    Step { aggregate_type: "Account", event_type: "AccountOpened", from: "1", to: "2", change: opened_by_password },
+    Step { aggregate_type: "Account", event_type: "ApiKeyCreated", from: "1", to: "2", change: without_caps },
+];
 
 /// Version 1 of a grant did not say where its credits came from beyond their kind (L23).
 fn without_a_reason(mut payload: Value) -> Value {
     if let Some(Value::Object(grant)) = payload.get_mut("CreditsGranted") {
         grant.insert("reason".to_owned(), json!({ "kind": "unrecorded" }));
+    }
+    payload
+}
+
+/// Version 1 of an account had a password and the claim of its address, and nobody was asked for an age (U42).
+fn opened_by_password(mut payload: Value) -> Value {
+    if let Some(Value::Object(opened)) = payload.get_mut("AccountOpened") {
+        opened.insert("minimum_age".to_owned(), Value::Null);
+        opened.insert("address_claimed".to_owned(), json!(true));
+        opened.insert("has_password".to_owned(), json!(true));
+    }
+    payload
+}
+
+/// Version 1 of an API key could not be capped, and replaced no other (U21, B18).
+fn without_caps(mut payload: Value) -> Value {
+    if let Some(Value::Object(created)) = payload.get_mut("ApiKeyCreated") {
+        created.insert("caps".to_owned(), json!({ "daily": null, "total": null }));
+        created.insert("replaces".to_owned(), Value::Null);
     }
     payload
 }

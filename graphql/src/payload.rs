@@ -35,6 +35,20 @@ pub enum UserErrorCode {
     StillRunning,
     /// A bound is reached.
     LimitReached,
+    /// Too many tries; not before `retryAfter`.
+    RateLimited,
+    /// It takes a fresh proof of who is asking.
+    ReauthenticationRequired,
+    /// The code is wrong or was used.
+    InvalidCode,
+    /// It is that way already, or something else is in its way.
+    NotPossibleNow,
+    /// A role is missing.
+    Forbidden,
+    /// The key has spent what it may.
+    KeyBudgetExceeded,
+    /// The upload is no image, too big, or too large to decode.
+    InvalidImage,
 }
 
 /// A rule's refusal.
@@ -50,6 +64,8 @@ pub struct UserError {
     required: Option<i64>,
     /// For credits: how many are available.
     available: Option<i64>,
+    /// For `RATE_LIMITED`: after how many seconds another try counts.
+    retry_after: Option<i64>,
 }
 
 fn camel_case(field: &str) -> String {
@@ -71,6 +87,7 @@ impl From<Refusal> for UserError {
             message: refusal.message,
             required: refusal.credits.map(|(required, _)| required.get()),
             available: refusal.credits.map(|(_, available)| available.get()),
+            retry_after: refusal.retry_after.map(|wait| wait.num_seconds().max(1)),
         }
     }
 }

@@ -160,7 +160,13 @@ async fn finish_sign_up(node: &Node, context: &CommandContext, creator: &Creator
         Err(error) => return Err(error.into()),
     }
     let target = Target { id: account.to_string(), subject: account };
-    let open = |_| AccountCommand::Open { email: email.clone(), username: username.clone() };
+    let open = |_| AccountCommand::Open {
+        email: email.clone(),
+        username: username.clone(),
+        minimum_age: 18,
+        address_claimed: true,
+        vouched_by: None,
+    };
     write.path.execute::<Account>(&target, context, None, open).await?;
     Ok(())
 }

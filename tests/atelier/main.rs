@@ -1,5 +1,6 @@
 //! The one test binary: acceptance, conformance, crash and architecture tests, on a real PostgreSQL.
 
+mod accounts;
 mod architecture;
 mod as_atelier;
 mod canary;

@@ -1,6 +1,6 @@
 //! The mails of the outbox: rendered at delivery, so that no address and no token ever waits in a row.
 
-use atelier_domain::account::AccountEvent;
+use atelier_domain::account::Account;
 use atelier_domain::generation::{Generation, Status};
 use atelier_domain::{AccountId, GenerationId};
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
@@ -8,7 +8,6 @@ use atelier_vault::{MailToken, Opened};
 use chrono::TimeDelta;
 
 use super::work::WorkError;
-use crate::event_store::StreamId;
 use crate::ports::Mail;
 use crate::write_side::WriteSide;
 
@@ -70,11 +69,9 @@ async fn send(write: &WriteSide, id: &str, to: String, subject: &str, text: Stri
 
 /// The account's address, opened for this delivery; `None` once it is erased.
 async fn address(write: &WriteSide, account: AccountId) -> Result<Option<String>, WorkError> {
-    let stream = StreamId { aggregate_type: "Account", aggregate_id: account.to_string() };
-    let events = write.path.store().load(&stream, 0).await.map_err(|error| WorkError::Command(error.to_string()))?;
-    let opened = events.first().and_then(|event| serde_json::from_str::<AccountEvent>(&event.payload).ok());
-    let Some(AccountEvent::AccountOpened { email, .. }) = opened else { return Ok(None) };
-    let Some(sealed) = email.sealed() else { return Ok(None) };
+    let loaded = write.path.load::<Account>(&account.to_string()).await;
+    let owner = loaded.map_err(|error| WorkError::Command(error.to_string()))?.state;
+    let Some(sealed) = owner.email() else { return Ok(None) };
     match write.vault.open(account, "email", sealed).await {
         Ok(Opened::Text(address)) => Ok(Some(address)),
         Ok(Opened::Erased) => Ok(None),

@@ -23,8 +23,13 @@ impl ProcessManager for Welcome {
 
     fn react(_: Option<()>, event: &Envelope) -> Reaction<()> {
         let work = match &event.event {
-            LogEvent::Account(account, AccountEvent::AccountOpened { .. }) => {
+            // Vouched for by somebody else, its address is verified in the same append.
+            LogEvent::Account(_, AccountEvent::AccountOpened { has_password: false, .. }) => Vec::new(),
+            LogEvent::Account(account, AccountEvent::AccountOpened { address_claimed: true, .. }) => {
                 vec![Work::SendVerificationMail { account: *account }]
+            }
+            LogEvent::Account(account, AccountEvent::AccountOpened { .. }) => {
+                vec![Work::SendAlreadyRegisteredMail { account: *account }]
             }
             LogEvent::Account(account, AccountEvent::EmailVerified {}) => {
                 // The event's id is the lot's: random, unique, and the same at every delivery.

@@ -3,7 +3,7 @@
 //! What happens when the process dies: before the event, the pending row is removed by the reconciler; after it, the row is
 //! activated by the reconciler, and the key stands in the list, its secret unseen, to be revoked.
 
-use atelier_domain::account::{Account, AccountCommand, KeyScope};
+use atelier_domain::account::{Account, AccountCommand, KeyScope, NewApiKey as DomainKey, SpendCaps};
 use atelier_domain::text::KeyLabel;
 use atelier_domain::{AccountId, ApiKeyId, Environment};
 use atelier_vault::ApiKeySecret;
@@ -74,13 +74,17 @@ impl CreateApiKey {
         };
         api_keys::insert_pending(&write.pool, &row).await?;
         let command = |now| AccountCommand::CreateApiKey {
-            key_id: key,
-            label: label.clone(),
-            prefix: secret.prefix().to_owned(),
-            last4: secret.last4().to_owned(),
-            environment: self.environment,
-            scopes: scopes.clone(),
-            expires_at: self.expires_at,
+            key: DomainKey {
+                key_id: key,
+                label: label.clone(),
+                prefix: secret.prefix().to_owned(),
+                last4: secret.last4().to_owned(),
+                environment: self.environment,
+                scopes: scopes.clone(),
+                expires_at: self.expires_at,
+                caps: SpendCaps::default(),
+                replaces: None,
+            },
             now,
         };
         let target = account_target(self.account);

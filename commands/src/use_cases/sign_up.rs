@@ -5,6 +5,7 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand};
+use atelier_domain::policy::account::MINIMUM_AGE;
 use atelier_domain::text::{Email, Username, check_password};
 use atelier_vault::PasswordError;
 use atelier_vault::credential_rows::passwords;
@@ -54,7 +55,13 @@ impl SignUp {
         }
         passwords::set(&write.pool, account, &phc, write.now()).await?;
         write.vault.store().create(account).await.map_err(|error| CommandError::Internal(error.to_string()))?;
-        let command = |_| AccountCommand::Open { email: email.clone(), username: username.clone() };
+        let command = |_| AccountCommand::Open {
+            email: email.clone(),
+            username: username.clone(),
+            minimum_age: MINIMUM_AGE,
+            address_claimed: true,
+            vouched_by: None,
+        };
         let executed = write.path.execute::<Account>(&account_target(account), context, None, command).await;
         executed.map_err(|error| error.map(Refusal::from))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The account's state and decisions.
+//! The account's state, and what each event makes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +7,19 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountCommand, AccountError, AccountEvent, SessionEnd};
+use super::{
+    AccountCommand, AccountError, AccountEvent, Avatar, IdentityProvider, KeyRecord, Language, NotificationChoice,
+    NotificationChoices, PasswordVia, Role,
+};
 use crate::policy::plan::Plan;
-use crate::text::DisplayName;
-use crate::{ApiKeyId, Decide, Personal, SessionId};
+use crate::{ApiKeyId, Decide, ExportId, IdentityId, Sealed, SessionId};
 
 /// The most active API keys of one account.
 pub const MAX_API_KEYS: usize = 50;
 /// The most sessions of one account; at the limit the oldest gives way.
 pub const MAX_SESSIONS: usize = 100;
+/// The most identities elsewhere of one account.
+pub const MAX_IDENTITIES: usize = 5;
 
 /// Where an account is in its life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,29 +32,58 @@ pub enum Status {
     Open,
     /// Its claim went stale before it opened.
     Abandoned,
+    /// Its owner confirmed the deletion; it is being taken apart.
+    Deleting,
+    /// Nothing is left of it.
+    Erased,
 }
 
 /// The account. Ended sessions and revoked keys leave the state (DESIGN 4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {
-    status: Status,
-    email_verified: bool,
-    plan: Plan,
-    publish: bool,
-    sessions: BTreeMap<SessionId, DateTime<Utc>>,
-    api_keys: BTreeSet<ApiKeyId>,
+    pub(super) status: Status,
+    /// The address as the log has it: whoever writes to it opens it then.
+    pub(super) email: Option<Sealed>,
+    pub(super) email_verified: bool,
+    pub(super) address_claimed: bool,
+    pub(super) renamed_at: Option<DateTime<Utc>>,
+    pub(super) avatar: Option<Avatar>,
+    pub(super) public: bool,
+    pub(super) language: Language,
+    pub(super) notifications: NotificationChoices,
+    pub(super) plan: Plan,
+    pub(super) publish: bool,
+    pub(super) sessions: BTreeMap<SessionId, DateTime<Utc>>,
+    pub(super) has_password: bool,
+    pub(super) identities: BTreeMap<IdentityId, IdentityProvider>,
+    pub(super) two_factor: bool,
+    pub(super) api_keys: BTreeMap<ApiKeyId, KeyRecord>,
+    pub(super) roles: BTreeSet<Role>,
+    pub(super) export: Option<ExportId>,
 }
 
 impl Default for Account {
     fn default() -> Self {
-        // A23: generations are published to Explore by default.
+        // A23: generations are published to Explore by default. C3: everybody has a public profile.
         Self {
             status: Status::New,
+            email: None,
             email_verified: false,
+            address_claimed: false,
+            renamed_at: None,
+            avatar: None,
+            public: true,
+            language: Language::default(),
+            notifications: NotificationChoices::default(),
             plan: Plan::Free,
             publish: true,
             sessions: BTreeMap::new(),
-            api_keys: BTreeSet::new(),
+            has_password: false,
+            identities: BTreeMap::new(),
+            two_factor: false,
+            api_keys: BTreeMap::new(),
+            roles: BTreeSet::new(),
+            export: None,
         }
     }
 }
@@ -62,10 +95,46 @@ impl Account {
         self.status
     }
 
+    /// The address, sealed under the field `email`; `None` before the account opens.
+    #[must_use]
+    pub const fn email(&self) -> Option<&Sealed> {
+        self.email.as_ref()
+    }
+
     /// Whether the address was proven; needed before the first generation and the first key (U26).
     #[must_use]
     pub const fn email_verified(&self) -> bool {
         self.email_verified
+    }
+
+    /// Whether the address's claim is this account's. Otherwise it can never be verified (sec.S4).
+    #[must_use]
+    pub const fn address_claimed(&self) -> bool {
+        self.address_claimed
+    }
+
+    /// The avatar, if there is one.
+    #[must_use]
+    pub const fn avatar(&self) -> Option<&Avatar> {
+        self.avatar.as_ref()
+    }
+
+    /// Whether others see the public profile (V05).
+    #[must_use]
+    pub const fn is_public(&self) -> bool {
+        self.public
+    }
+
+    /// The language of mails.
+    #[must_use]
+    pub const fn language(&self) -> Language {
+        self.language
+    }
+
+    /// Which notices are wanted where.
+    #[must_use]
+    pub const fn notifications(&self) -> &NotificationChoices {
+        &self.notifications
     }
 
     /// The plan.
@@ -86,108 +155,52 @@ impl Account {
         self.sessions.contains_key(session)
     }
 
+    /// Whether the account can sign in with a password (A16).
+    #[must_use]
+    pub const fn has_password(&self) -> bool {
+        self.has_password
+    }
+
+    /// The identities elsewhere that sign in to it.
+    #[must_use]
+    pub const fn identities(&self) -> &BTreeMap<IdentityId, IdentityProvider> {
+        &self.identities
+    }
+
+    /// Whether signing in takes a code as well (V11).
+    #[must_use]
+    pub const fn two_factor(&self) -> bool {
+        self.two_factor
+    }
+
     /// Whether the key was made and not revoked.
     #[must_use]
     pub fn has_api_key(&self, key: &ApiKeyId) -> bool {
-        self.api_keys.contains(key)
+        self.api_keys.contains_key(key)
     }
 
-    fn decide_open(&self, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
-        match command {
-            AccountCommand::Open { .. } | AccountCommand::Abandon => Err(AccountError::AlreadyUsed),
-            AccountCommand::VerifyEmail if self.email_verified => Ok(Vec::new()),
-            AccountCommand::VerifyEmail => Ok(vec![AccountEvent::EmailVerified {}]),
-            AccountCommand::UpdateProfile { display_name, bio } => {
-                let name =
-                    display_name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
-                let bio = bio.map(|bio| AccountEvent::BioChanged { bio: Personal::Open(bio) });
-                Ok(name.into_iter().chain(bio).collect())
-            }
-            AccountCommand::SetPublishToExplore { publish } => {
-                if !publish && !self.plan.allows_private_generations() {
-                    return Err(AccountError::PlanRequired);
-                }
-                Ok(if publish == self.publish {
-                    Vec::new()
-                } else {
-                    vec![AccountEvent::PublishPreferenceChanged { publish }]
-                })
-            }
-            AccountCommand::AssignPlan { plan } if plan == self.plan => Ok(Vec::new()),
-            AccountCommand::AssignPlan { plan } => Ok(vec![AccountEvent::PlanAssigned { plan }]),
-            AccountCommand::StartSession { session_id, expires_at, now } => {
-                self.start_session(session_id, expires_at, now)
-            }
-            AccountCommand::EndSession { session_id, reason } => {
-                // An ended session left the state, so a repeat cannot be told from a stranger's id; both change nothing.
-                let known = self.sessions.contains_key(&session_id);
-                Ok(if known { vec![AccountEvent::SessionEnded { session_id, reason }] } else { Vec::new() })
-            }
-            AccountCommand::CreateApiKey { key_id, label, prefix, last4, environment, scopes, expires_at, now } => {
-                self.may_create_key(expires_at, now)?;
-                let label = Personal::Open(label);
-                Ok(vec![AccountEvent::ApiKeyCreated { key_id, label, prefix, last4, environment, scopes, expires_at }])
-            }
-            AccountCommand::RevokeApiKey { key_id } => {
-                let known = self.api_keys.contains(&key_id);
-                Ok(if known { vec![AccountEvent::ApiKeyRevoked { key_id }] } else { Vec::new() })
-            }
-        }
+    /// What is remembered of a key that was made and not revoked.
+    #[must_use]
+    pub fn api_key(&self, key: &ApiKeyId) -> Option<&KeyRecord> {
+        self.api_keys.get(key)
     }
 
-    fn start_session(
-        &self,
-        session_id: SessionId,
-        expires_at: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<AccountEvent>, AccountError> {
-        if expires_at <= now {
-            return Err(AccountError::ExpiryInThePast);
-        }
-        // Expired sessions count too, so the state stays bounded; they are the first to give way.
-        let displaced = (self.sessions.len() >= MAX_SESSIONS)
-            .then(|| self.sessions.iter().min_by_key(|&(id, end)| (*end, *id)))
-            .flatten()
-            .map(|(&session_id, _)| AccountEvent::SessionEnded { session_id, reason: SessionEnd::Displaced });
-        let started = AccountEvent::SessionStarted { session_id, expires_at };
-        Ok(displaced.into_iter().chain([started]).collect())
+    /// Whether the account has a role.
+    #[must_use]
+    pub fn has_role(&self, role: Role) -> bool {
+        self.roles.contains(&role)
     }
 
-    fn may_create_key(&self, expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), AccountError> {
-        if !self.email_verified {
-            return Err(AccountError::EmailNotVerified);
-        }
-        if expires_at.is_some_and(|end| end <= now) {
-            return Err(AccountError::ExpiryInThePast);
-        }
-        if self.api_keys.len() >= MAX_API_KEYS { Err(AccountError::TooManyApiKeys(MAX_API_KEYS)) } else { Ok(()) }
-    }
-}
-
-impl Decide for Account {
-    fn decide(&self, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
-        match (self.status, command) {
-            (Status::New, AccountCommand::Open { email, username }) => {
-                let display_name = DisplayName::parse(username.as_ref())
-                    .expect("a username of 3-30 ASCII characters is a display name");
-                Ok(vec![AccountEvent::AccountOpened {
-                    email: Personal::Open(email),
-                    username: Personal::Open(username),
-                    display_name: Personal::Open(display_name),
-                }])
-            }
-            (Status::New, AccountCommand::Abandon) => Ok(vec![AccountEvent::AccountAbandoned {}]),
-            (Status::Abandoned, AccountCommand::Abandon) => Ok(Vec::new()),
-            (_, AccountCommand::Open { .. } | AccountCommand::Abandon) => Err(AccountError::AlreadyUsed),
-            (Status::Open, command) => self.decide_open(command),
-            (Status::New | Status::Abandoned, _) => Err(AccountError::NotOpen),
-        }
+    /// Its roles.
+    #[must_use]
+    pub const fn roles(&self) -> &BTreeSet<Role> {
+        &self.roles
     }
 
-    fn heap_bytes(&self) -> usize {
-        // Twice the entries: the nodes of a B-tree are about half full.
-        let (sessions, keys) = (self.sessions.len(), self.api_keys.len());
-        2 * (sessions * size_of::<(SessionId, DateTime<Utc>)>() + keys * size_of::<ApiKeyId>())
+    /// The data export being made, if one is (U25).
+    #[must_use]
+    pub const fn export(&self) -> Option<ExportId> {
+        self.export
     }
 }
 
@@ -207,10 +220,25 @@ impl Aggregate for Account {
 
     fn apply(&mut self, event: AccountEvent) {
         match event {
-            AccountEvent::AccountOpened { .. } => self.status = Status::Open,
+            AccountEvent::AccountOpened { email, address_claimed, has_password, .. } => {
+                self.status = Status::Open;
+                self.email = email.sealed().cloned();
+                (self.address_claimed, self.has_password) = (address_claimed, has_password);
+            }
             AccountEvent::AccountAbandoned {} => self.status = Status::Abandoned,
             AccountEvent::EmailVerified {} => self.email_verified = true,
+            AccountEvent::EmailChanged { email } => {
+                (self.email, self.email_verified, self.address_claimed) = (email.sealed().cloned(), false, true);
+            }
+            AccountEvent::UsernameChanged { changed_at, .. } => self.renamed_at = Some(changed_at),
             AccountEvent::DisplayNameChanged { .. } | AccountEvent::BioChanged { .. } => {}
+            AccountEvent::AvatarChanged { avatar } => self.avatar = Some(avatar),
+            AccountEvent::AvatarRemoved {} => self.avatar = None,
+            AccountEvent::PublicProfileChanged { public } => self.public = public,
+            AccountEvent::LanguageChanged { language } => self.language = language,
+            AccountEvent::NotificationPreferenceChanged { kind, channel, on, .. } => {
+                self.notifications.set(NotificationChoice { kind, channel, on });
+            }
             AccountEvent::PublishPreferenceChanged { publish } => self.publish = publish,
             AccountEvent::PlanAssigned { plan } => self.plan = plan,
             AccountEvent::SessionStarted { session_id, expires_at } => {
@@ -219,12 +247,43 @@ impl Aggregate for Account {
             AccountEvent::SessionEnded { session_id, .. } => {
                 self.sessions.remove(&session_id);
             }
-            AccountEvent::ApiKeyCreated { key_id, .. } => {
-                self.api_keys.insert(key_id);
+            AccountEvent::PasswordResetRequested {}
+            | AccountEvent::RecoveryCodesRenewed {}
+            | AccountEvent::RecoveryCodeUsed {}
+            | AccountEvent::StaffActionRecorded { .. } => {}
+            AccountEvent::PasswordChanged { via } => match via {
+                PasswordVia::Change | PasswordVia::Reset | PasswordVia::Added => self.has_password = true,
+            },
+            AccountEvent::ExternalIdentityLinked { identity_id, provider, .. } => {
+                self.identities.insert(identity_id, provider);
+            }
+            AccountEvent::ExternalIdentityUnlinked { identity_id } => {
+                self.identities.remove(&identity_id);
+            }
+            AccountEvent::TwoFactorEnabled {} => self.two_factor = true,
+            AccountEvent::TwoFactorDisabled { .. } => self.two_factor = false,
+            AccountEvent::ApiKeyCreated { key_id, label, environment, scopes, caps, expires_at, .. } => {
+                let label = label.sealed().cloned();
+                self.api_keys.insert(key_id, KeyRecord { label, environment, scopes, caps, expires_at });
+            }
+            AccountEvent::ApiKeyExpiryChanged { key_id, expires_at } => {
+                if let Some(key) = self.api_keys.get_mut(&key_id) {
+                    key.expires_at = Some(expires_at);
+                }
             }
             AccountEvent::ApiKeyRevoked { key_id } => {
                 self.api_keys.remove(&key_id);
             }
+            AccountEvent::RoleGranted { role } => {
+                self.roles.insert(role);
+            }
+            AccountEvent::RoleWithdrawn { role } => {
+                self.roles.remove(&role);
+            }
+            AccountEvent::DataExportRequested { export_id } => self.export = Some(export_id),
+            AccountEvent::DataExportReady { .. } => self.export = None,
+            AccountEvent::AccountDeletionRequested { .. } => self.status = Status::Deleting,
+            AccountEvent::AccountErased { .. } => *self = Self { status: Status::Erased, ..Self::default() },
         }
     }
 }

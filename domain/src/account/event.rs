@@ -4,67 +4,14 @@ use chrono::{DateTime, Utc};
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
-use super::Account;
+use super::{
+    Account, Avatar, Channel, IdentityProvider, KeyScope, Language, NoticeKind, PasswordVia, Role, SessionEnd,
+    SpendCaps, StaffAction, TwoFactorEnd,
+};
 use crate::policy::plan::Plan;
-use crate::text::{Bio, DisplayName, Email, KeyLabel, Username};
+use crate::text::{Bio, DisplayName, Email, IdentityLabel, KeyLabel, StaffReason, Username};
 use crate::upcast::version_of;
-use crate::{ApiKeyId, Environment, KeyClass, Personal, PersonalFields, PersonalSlot, SessionId};
-
-/// What an API key may do (REQUIREMENTS 3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum KeyScope {
-    /// Request generations.
-    #[serde(rename = "generate")]
-    Generate,
-    /// Read generations.
-    #[serde(rename = "generations:read")]
-    GenerationsRead,
-    /// Cancel and delete generations.
-    #[serde(rename = "generations:write")]
-    GenerationsWrite,
-    /// Read the model catalogue.
-    #[serde(rename = "models:read")]
-    ModelsRead,
-    /// Read the balance.
-    #[serde(rename = "account:read")]
-    AccountRead,
-}
-
-impl KeyScope {
-    /// Every scope a key can have; also what a key gets when none is named.
-    pub const ALL: [Self; 5] =
-        [Self::Generate, Self::GenerationsRead, Self::GenerationsWrite, Self::ModelsRead, Self::AccountRead];
-
-    /// The scope's public name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Generate => "generate",
-            Self::GenerationsRead => "generations:read",
-            Self::GenerationsWrite => "generations:write",
-            Self::ModelsRead => "models:read",
-            Self::AccountRead => "account:read",
-        }
-    }
-
-    /// Finds a scope by its public name; an unknown one is refused at creation (V29).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
-    }
-}
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SessionEnd {
-    /// Its owner signed out (A34).
-    SignedOut,
-    /// Its owner revoked it from elsewhere (V10).
-    Revoked,
-    /// The oldest gave way to a new one at the limit.
-    Displaced,
-}
+use crate::{AccountId, ApiKeyId, Environment, ExportId, IdentityId, KeyClass, Personal, SessionId};
 
 /// An event of an account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,11 +24,30 @@ pub enum AccountEvent {
         username: Personal<Username>,
         /// The name shown; starts as the username.
         display_name: Personal<DisplayName>,
+        /// The age the person said to have reached (U42); `None` before that was asked.
+        minimum_age: Option<u8>,
+        /// Whether the address's claim is this account's. Otherwise somebody else's account has it, this one can never be verified,
+        /// and exists only so that the sign-up cannot be told from any other (sec.S4).
+        address_claimed: bool,
+        /// Whether it has a password, or was opened by an identity elsewhere (A16).
+        has_password: bool,
     },
     /// A claim on this id went stale before the account opened; nothing may open it any more (DESIGN 4, Uniqueness).
     AccountAbandoned {},
     /// The address was proven (U26).
     EmailVerified {},
+    /// Another address, by staff (A12, A13); unverified until it is proven.
+    EmailChanged {
+        /// The address from now on.
+        email: Personal<Email>,
+    },
+    /// Another handle (U29).
+    UsernameChanged {
+        /// The handle from now on.
+        username: Personal<Username>,
+        /// When it was decided: the next change waits for a while.
+        changed_at: DateTime<Utc>,
+    },
     /// A new display name (A07).
     DisplayNameChanged {
         /// The name shown from now on, also on old items (A10).
@@ -91,6 +57,34 @@ pub enum AccountEvent {
     BioChanged {
         /// The text; empty clears it.
         bio: Personal<Bio>,
+    },
+    /// A new avatar (A04).
+    AvatarChanged {
+        /// The avatar from now on.
+        avatar: Avatar,
+    },
+    /// No avatar any more.
+    AvatarRemoved {},
+    /// Whether others see the public profile (V05, C3).
+    PublicProfileChanged {
+        /// On or off.
+        public: bool,
+    },
+    /// The language of mails.
+    LanguageChanged {
+        /// From now on.
+        language: Language,
+    },
+    /// A notice was switched on or off (A32, V12-V17).
+    NotificationPreferenceChanged {
+        /// What about.
+        kind: NoticeKind,
+        /// Where.
+        channel: Channel,
+        /// On or off.
+        on: bool,
+        /// The version of the text that was agreed to, where it takes consent (V16).
+        text_version: Option<u32>,
     },
     /// Whether *future* generations go to Explore (A26).
     PublishPreferenceChanged {
@@ -116,6 +110,38 @@ pub enum AccountEvent {
         /// Why.
         reason: SessionEnd,
     },
+    /// A link for a new password was asked for (A14).
+    PasswordResetRequested {},
+    /// The password is another one (A15, V08).
+    PasswordChanged {
+        /// How.
+        via: PasswordVia,
+    },
+    /// An identity elsewhere signs in to this account (A16); which one is a row.
+    ExternalIdentityLinked {
+        /// Our id of it.
+        identity_id: IdentityId,
+        /// Who vouches.
+        provider: IdentityProvider,
+        /// What it is called in the settings: its address, usually.
+        label: Personal<IdentityLabel>,
+    },
+    /// It does no more.
+    ExternalIdentityUnlinked {
+        /// Which.
+        identity_id: IdentityId,
+    },
+    /// Signing in takes a code as well (V11); the seed is a row.
+    TwoFactorEnabled {},
+    /// It does no more.
+    TwoFactorDisabled {
+        /// By whom.
+        by: TwoFactorEnd,
+    },
+    /// There are new recovery codes, and the old ones are void (sec.T2).
+    RecoveryCodesRenewed {},
+    /// A recovery code was used up in place of a code.
+    RecoveryCodeUsed {},
     /// A key was made; the secret's digest is a row (B03).
     ApiKeyCreated {
         /// The key.
@@ -132,11 +158,65 @@ pub enum AccountEvent {
         scopes: Vec<KeyScope>,
         /// Its end, if it has one (B13).
         expires_at: Option<DateTime<Utc>>,
+        /// How much it may spend (U21).
+        caps: SpendCaps,
+        /// The key it takes over from, if it is a rotation (B18).
+        replaces: Option<ApiKeyId>,
+    },
+    /// A key ends at another time: a rotation leaves its predecessor an overlap (B18).
+    ApiKeyExpiryChanged {
+        /// The key.
+        key_id: ApiKeyId,
+        /// Its end from now on.
+        expires_at: DateTime<Utc>,
     },
     /// A key was revoked, for ever (V30).
     ApiKeyRevoked {
         /// The key.
         key_id: ApiKeyId,
+    },
+    /// The account has a role.
+    RoleGranted {
+        /// Which.
+        role: Role,
+    },
+    /// It has it no more.
+    RoleWithdrawn {
+        /// Which.
+        role: Role,
+    },
+    /// Staff did something to this account; always beside its effect.
+    StaffActionRecorded {
+        /// Who.
+        staff: AccountId,
+        /// What.
+        action: StaffAction,
+        /// Why, for the owner to read.
+        reason: Personal<StaffReason>,
+    },
+    /// The owner asked for a copy of everything (U25).
+    DataExportRequested {
+        /// Which.
+        export_id: ExportId,
+    },
+    /// The copy can be fetched.
+    DataExportReady {
+        /// Which.
+        export_id: ExportId,
+        /// Until when.
+        expires_at: DateTime<Utc>,
+    },
+    /// The owner confirmed the deletion; nothing more happens to the account but its end (A36).
+    AccountDeletionRequested {
+        /// The version of the rules it is deleted by.
+        policy_version: u32,
+    },
+    /// Everything is gone; the profile key was destroyed before this was written (A37).
+    AccountErased {
+        /// The version of the rules it was deleted by.
+        policy_version: u32,
+        /// The classes of keys destroyed.
+        keys: Vec<KeyClass>,
     },
 }
 
@@ -148,14 +228,37 @@ impl AccountEvent {
             Self::AccountOpened { .. } => "AccountOpened",
             Self::AccountAbandoned {} => "AccountAbandoned",
             Self::EmailVerified {} => "EmailVerified",
+            Self::EmailChanged { .. } => "EmailChanged",
+            Self::UsernameChanged { .. } => "UsernameChanged",
             Self::DisplayNameChanged { .. } => "DisplayNameChanged",
             Self::BioChanged { .. } => "BioChanged",
+            Self::AvatarChanged { .. } => "AvatarChanged",
+            Self::AvatarRemoved {} => "AvatarRemoved",
+            Self::PublicProfileChanged { .. } => "PublicProfileChanged",
+            Self::LanguageChanged { .. } => "LanguageChanged",
+            Self::NotificationPreferenceChanged { .. } => "NotificationPreferenceChanged",
             Self::PublishPreferenceChanged { .. } => "PublishPreferenceChanged",
             Self::PlanAssigned { .. } => "PlanAssigned",
             Self::SessionStarted { .. } => "SessionStarted",
             Self::SessionEnded { .. } => "SessionEnded",
+            Self::PasswordResetRequested {} => "PasswordResetRequested",
+            Self::PasswordChanged { .. } => "PasswordChanged",
+            Self::ExternalIdentityLinked { .. } => "ExternalIdentityLinked",
+            Self::ExternalIdentityUnlinked { .. } => "ExternalIdentityUnlinked",
+            Self::TwoFactorEnabled {} => "TwoFactorEnabled",
+            Self::TwoFactorDisabled { .. } => "TwoFactorDisabled",
+            Self::RecoveryCodesRenewed {} => "RecoveryCodesRenewed",
+            Self::RecoveryCodeUsed {} => "RecoveryCodeUsed",
             Self::ApiKeyCreated { .. } => "ApiKeyCreated",
+            Self::ApiKeyExpiryChanged { .. } => "ApiKeyExpiryChanged",
             Self::ApiKeyRevoked { .. } => "ApiKeyRevoked",
+            Self::RoleGranted { .. } => "RoleGranted",
+            Self::RoleWithdrawn { .. } => "RoleWithdrawn",
+            Self::StaffActionRecorded { .. } => "StaffActionRecorded",
+            Self::DataExportRequested { .. } => "DataExportRequested",
+            Self::DataExportReady { .. } => "DataExportReady",
+            Self::AccountDeletionRequested { .. } => "AccountDeletionRequested",
+            Self::AccountErased { .. } => "AccountErased",
         }
     }
 }
@@ -167,28 +270,5 @@ impl DomainEvent for AccountEvent {
 
     fn event_version(&self) -> String {
         version_of(Account::TYPE, self.name()).to_owned()
-    }
-}
-
-impl PersonalFields for AccountEvent {
-    fn personal_fields(&mut self) -> Vec<PersonalSlot<'_>> {
-        const PROFILE: KeyClass = KeyClass::Profile;
-        match self {
-            Self::AccountOpened { email, username, display_name } => vec![
-                PersonalSlot::new("email", PROFILE, email),
-                PersonalSlot::new("username", PROFILE, username),
-                PersonalSlot::new("display_name", PROFILE, display_name),
-            ],
-            Self::DisplayNameChanged { display_name } => vec![PersonalSlot::new("display_name", PROFILE, display_name)],
-            Self::BioChanged { bio } => vec![PersonalSlot::new("bio", PROFILE, bio)],
-            Self::ApiKeyCreated { label, .. } => vec![PersonalSlot::new("label", PROFILE, label)],
-            Self::AccountAbandoned {}
-            | Self::EmailVerified {}
-            | Self::PublishPreferenceChanged { .. }
-            | Self::PlanAssigned { .. }
-            | Self::SessionStarted { .. }
-            | Self::SessionEnded { .. }
-            | Self::ApiKeyRevoked { .. } => Vec::new(),
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! Given/when/then tests of the account.
 
+mod identity;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::Aggregate;
 use cqrs_es::test::TestFramework;
@@ -29,6 +31,19 @@ fn opened() -> AccountEvent {
         email: Personal::Open(email()),
         username: Personal::Open(username()),
         display_name: Personal::Open(DisplayName::parse("ada").unwrap()),
+        minimum_age: Some(18),
+        address_claimed: true,
+        has_password: true,
+    }
+}
+
+fn open() -> AccountCommand {
+    AccountCommand::Open {
+        email: email(),
+        username: username(),
+        minimum_age: 18,
+        address_claimed: true,
+        vouched_by: None,
     }
 }
 
@@ -40,8 +55,8 @@ fn key(n: u128) -> ApiKeyId {
     ApiKeyId(Uuid::from_u128(n))
 }
 
-fn create_key(n: u128, expires_at: Option<DateTime<Utc>>) -> AccountCommand {
-    AccountCommand::CreateApiKey {
+fn new_key(n: u128, expires_at: Option<DateTime<Utc>>) -> NewApiKey {
+    NewApiKey {
         key_id: key(n),
         label: KeyLabel::parse("laptop").unwrap(),
         prefix: "atl_live_abc".into(),
@@ -49,25 +64,24 @@ fn create_key(n: u128, expires_at: Option<DateTime<Utc>>) -> AccountCommand {
         environment: Environment::Live,
         scopes: KeyScope::ALL.to_vec(),
         expires_at,
-        now: at(0),
+        caps: SpendCaps::default(),
+        replaces: None,
     }
+}
+
+fn create_key(n: u128, expires_at: Option<DateTime<Utc>>) -> AccountCommand {
+    AccountCommand::CreateApiKey { key: new_key(n, expires_at), now: at(0) }
 }
 
 #[test]
 fn a17_opening_names_the_account_after_its_username() {
-    AccountTest::with(())
-        .given_no_previous_events()
-        .when(AccountCommand::Open { email: email(), username: username() })
-        .then_expect_events(vec![opened()]);
+    AccountTest::with(()).given_no_previous_events().when(open()).then_expect_events(vec![opened()]);
 }
 
 #[test]
 fn an_account_opens_once_and_never_after_it_was_abandoned() {
     for first in [opened(), AccountEvent::AccountAbandoned {}] {
-        AccountTest::with(())
-            .given(vec![first])
-            .when(AccountCommand::Open { email: email(), username: username() })
-            .then_expect_error(AccountError::AlreadyUsed);
+        AccountTest::with(()).given(vec![first]).when(open()).then_expect_error(AccountError::AlreadyUsed);
     }
     AccountTest::with(())
         .given(vec![opened()])

@@ -1,5 +1,6 @@
 //! Policies: versioned product data that rules read: ranks, plans, the model catalogue and its prices.
 
+pub mod account;
 pub mod catalogue;
 pub mod plan;
 pub mod rank;

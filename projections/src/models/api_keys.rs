@@ -86,7 +86,8 @@ impl Projection for ApiKeys {
 }
 
 fn created(account: AccountId, event: &AccountEvent, at: DateTime<Utc>) -> Option<Row> {
-    let AccountEvent::ApiKeyCreated { key_id, label, prefix, last4, environment, scopes, expires_at } = event else {
+    let AccountEvent::ApiKeyCreated { key_id, label, prefix, last4, environment, scopes, expires_at, .. } = event
+    else {
         return None;
     };
     Some(Row {

@@ -77,7 +77,7 @@ impl Projection for Profile {
 }
 
 fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: DateTime<Utc>) {
-    if let AccountEvent::AccountOpened { email, username, display_name } = event {
+    if let AccountEvent::AccountOpened { email, username, display_name, .. } = event {
         let sealed = (email.sealed(), username.sealed(), display_name.sealed());
         if let (Some(email), Some(username), Some(display_name)) = sealed {
             rows.put(Row {
@@ -97,6 +97,11 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
     let Some(row) = rows.get_mut(account.0) else { return };
     match event {
         AccountEvent::EmailVerified {} => row.email_verified = true,
+        AccountEvent::EmailChanged { email } => {
+            if let Some(sealed) = email.sealed() {
+                (row.email, row.email_verified) = (sealed.clone(), false);
+            }
+        }
         AccountEvent::DisplayNameChanged { display_name } => {
             if let Some(sealed) = display_name.sealed() {
                 row.display_name = sealed.clone();
@@ -110,7 +115,29 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
         | AccountEvent::SessionStarted { .. }
         | AccountEvent::SessionEnded { .. }
         | AccountEvent::ApiKeyCreated { .. }
-        | AccountEvent::ApiKeyRevoked { .. } => {}
+        | AccountEvent::ApiKeyRevoked { .. }
+        | AccountEvent::UsernameChanged { .. }
+        | AccountEvent::AvatarChanged { .. }
+        | AccountEvent::AvatarRemoved {}
+        | AccountEvent::PublicProfileChanged { .. }
+        | AccountEvent::LanguageChanged { .. }
+        | AccountEvent::NotificationPreferenceChanged { .. }
+        | AccountEvent::PasswordResetRequested {}
+        | AccountEvent::PasswordChanged { .. }
+        | AccountEvent::ExternalIdentityLinked { .. }
+        | AccountEvent::ExternalIdentityUnlinked { .. }
+        | AccountEvent::TwoFactorEnabled {}
+        | AccountEvent::TwoFactorDisabled { .. }
+        | AccountEvent::RecoveryCodesRenewed {}
+        | AccountEvent::RecoveryCodeUsed {}
+        | AccountEvent::ApiKeyExpiryChanged { .. }
+        | AccountEvent::RoleGranted { .. }
+        | AccountEvent::RoleWithdrawn { .. }
+        | AccountEvent::StaffActionRecorded { .. }
+        | AccountEvent::DataExportRequested { .. }
+        | AccountEvent::DataExportReady { .. }
+        | AccountEvent::AccountDeletionRequested { .. }
+        | AccountEvent::AccountErased { .. } => {}
     }
 }
 

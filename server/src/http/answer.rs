@@ -102,15 +102,26 @@ impl From<UseCaseError> for ApiError {
         };
         let status = match refusal.code {
             RefusalCode::InvalidField | RefusalCode::InvalidToken => StatusCode::BAD_REQUEST,
-            RefusalCode::UsernameTaken | RefusalCode::AlreadyEnded | RefusalCode::StillRunning => StatusCode::CONFLICT,
-            RefusalCode::InvalidCredentials => StatusCode::UNAUTHORIZED,
-            RefusalCode::EmailNotVerified | RefusalCode::PlanRequired => StatusCode::FORBIDDEN,
-            RefusalCode::InsufficientCredits | RefusalCode::TooExpensive => StatusCode::PAYMENT_REQUIRED,
+            RefusalCode::UsernameTaken
+            | RefusalCode::AlreadyEnded
+            | RefusalCode::StillRunning
+            | RefusalCode::NotPossibleNow => StatusCode::CONFLICT,
+            RefusalCode::InvalidCredentials | RefusalCode::ReauthenticationRequired => StatusCode::UNAUTHORIZED,
+            RefusalCode::EmailNotVerified
+            | RefusalCode::PlanRequired
+            | RefusalCode::Forbidden
+            | RefusalCode::InvalidCode => StatusCode::FORBIDDEN,
+            RefusalCode::InsufficientCredits | RefusalCode::TooExpensive | RefusalCode::KeyBudgetExceeded => {
+                StatusCode::PAYMENT_REQUIRED
+            }
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
-            RefusalCode::ModelUnavailable => StatusCode::UNPROCESSABLE_ENTITY,
-            RefusalCode::LimitReached => StatusCode::TOO_MANY_REQUESTS,
+            RefusalCode::ModelUnavailable | RefusalCode::InvalidImage => StatusCode::UNPROCESSABLE_ENTITY,
+            RefusalCode::LimitReached | RefusalCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         };
         let mut answer = Self::new(status, refusal.code.as_str(), refusal.message);
+        if let Some(wait) = refusal.retry_after {
+            answer.retry_after = Some(u32::try_from(wait.num_seconds()).unwrap_or(u32::MAX).max(1));
+        }
         if let Some(field) = refusal.field {
             answer = answer.with("field", field);
         }

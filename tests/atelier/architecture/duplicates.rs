@@ -8,6 +8,8 @@ use super::{assert_none, locked, metadata};
 
 const RUST_CRYPTO: &str = "sqlx 0.8 is of RustCrypto's 0.10 generation; the vault and tokio-postgres are of 0.11";
 const RAND: &str = "sqlx 0.8 uses rand 0.8, metrics-util 0.9, tokio-postgres 0.10";
+const OPENID: &str = "openidconnect 4 has RSA of the generation before and elliptic curves of today's";
+const SERDE_WITH: &str = "serde_with, of openidconnect, is ready for both; none of them is built in";
 const HASH_MAPS: &str = "sqlx 0.8 uses hashbrown 0.15, metrics-util 0.16, indexmap 0.17";
 
 /// Every crate that may be here more than once, with the reason why it is.
@@ -17,18 +19,32 @@ const REASONS: &[(&str, &str)] = &[
     ("const-oid", RUST_CRYPTO),
     ("cpufeatures", RUST_CRYPTO),
     ("crypto-common", RUST_CRYPTO),
+    ("darling", "async-graphql uses 0.23, serde_with 0.24; build time only"),
+    ("darling_core", "as darling"),
+    ("darling_macro", "as darling"),
+    ("der", OPENID),
     ("digest", RUST_CRYPTO),
     ("foldhash", HASH_MAPS),
     ("getrandom", "ring uses 0.2, rand 0.9 uses 0.3; 0.4 is ours"),
     ("hashbrown", HASH_MAPS),
     ("hmac", RUST_CRYPTO),
+    ("indexmap", SERDE_WITH),
+    ("itertools", "openidconnect uses 0.14, object_store 0.15"),
     ("md-5", RUST_CRYPTO),
     ("miniz_oxide", "png uses 0.8, flate2 0.9"),
+    ("pem-rfc7468", OPENID),
+    ("pkcs8", OPENID),
     ("rand", RAND),
     ("rand_chacha", RAND),
     ("rand_core", RAND),
+    ("schemars", SERDE_WITH),
+    ("sha1", "axum's WebSockets use 0.10, totp-rs 0.11"),
     ("sha2", RUST_CRYPTO),
+    ("signature", OPENID),
+    ("spki", OPENID),
     ("syn", "derive macros move from 2 to 3 one by one; build time only"),
+    ("thiserror", "oauth2 uses 1"),
+    ("thiserror-impl", "as thiserror"),
     ("webpki-roots", "sqlx 0.8 uses 0.26, which is only a door to 1"),
     ("whoami", "sqlx 0.8 uses 1, tokio-postgres 2"),
 ];

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::dice::Dice;
 use super::journal::{Acknowledged, Journal, Told};
 use super::members::Member;
+use crate::harness::http_client;
 
 /// How long one request may stay unanswered before it is sent again.
 const REQUEST: Duration = Duration::from_secs(20);
@@ -67,7 +68,7 @@ impl Client {
         address: watch::Receiver<String>,
         journal: Arc<Journal>,
     ) -> Self {
-        let http = reqwest::Client::new();
+        let http = http_client();
         Self { number, dice, members, turn, address, journal, http, accepted: Vec::new(), orders: 0 }
     }
 

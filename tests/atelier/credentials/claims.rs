@@ -55,7 +55,12 @@ async fn design_4_a_stale_claim_is_taken_over_once_its_stream_is_closed() {
         assert_eq!(rows_of(&studio, dead).await, 0, "nothing is left of it");
         // The dead sign-up was only slow: its event comes now, and conflicts.
         let (email, username) = (Email::parse(&email).expect("an address"), Username::parse(name).expect("a name"));
-        let late = command(&studio, dead, AccountCommand::Open { email, username }).await;
+        let late = command(
+            &studio,
+            dead,
+            AccountCommand::Open { email, username, minimum_age: 18, address_claimed: true, vouched_by: None },
+        )
+        .await;
         assert!(matches!(late, Err(CommandError::Refused(AccountError::AlreadyUsed))), "{late:?}");
         assert_eq!(studio.names("Account", &dead.to_string()).await, ["AccountAbandoned"]);
     }
@@ -82,7 +87,13 @@ async fn design_4_a_fresh_claim_is_respected_and_an_open_account_is_never_abando
     // It was at work: it opens in time.
     let (email, username) =
         (Email::parse("ada@example.com").expect("an address"), Username::parse("ada").expect("a name"));
-    command(&studio, young, AccountCommand::Open { email, username }).await.expect("it opens");
+    command(
+        &studio,
+        young,
+        AccountCommand::Open { email, username, minimum_age: 18, address_claimed: true, vouched_by: None },
+    )
+    .await
+    .expect("it opens");
     // Later its claim is old, and its account is open.
     let aged = "update credentials.claims set claimed_at = claimed_at - interval '1 year'";
     sqlx::query(aged).execute(&studio.database.pool).await.expect("the rows answer");

@@ -1,7 +1,7 @@
 //! The reconciler: completes either half of what a dead process left, and leaves what may still be at work.
 
 use atelier_commands::reconciler::reconcile;
-use atelier_domain::account::{AccountCommand, AccountEvent, KeyScope, SessionEnd};
+use atelier_domain::account::{AccountCommand, AccountEvent, KeyScope, NewApiKey as DomainKey, SessionEnd, SpendCaps};
 use atelier_domain::text::KeyLabel;
 use atelier_domain::{AccountId, ApiKeyId, Environment, LogEvent, SessionId};
 use atelier_vault::credential_rows::api_keys::{self, NewApiKey};
@@ -50,7 +50,7 @@ async fn pending_key(studio: &TestStudio, account: AccountId, age: TimeDelta) ->
 
 /// The event that the dead process had already appended.
 async fn with_event(studio: &TestStudio, account: AccountId, key: ApiKeyId, secret: &ApiKeySecret) {
-    let created = AccountCommand::CreateApiKey {
+    let key = DomainKey {
         key_id: key,
         label: KeyLabel::parse("left behind").expect("a label"),
         prefix: secret.prefix().to_owned(),
@@ -58,8 +58,10 @@ async fn with_event(studio: &TestStudio, account: AccountId, key: ApiKeyId, secr
         environment: Environment::Live,
         scopes: KeyScope::ALL.to_vec(),
         expires_at: None,
-        now: studio.node.studio.write.now(),
+        caps: SpendCaps::default(),
+        replaces: None,
     };
+    let created = AccountCommand::CreateApiKey { key, now: studio.node.studio.write.now() };
     command(studio, account, created).await.expect("the event is appended");
 }
 

@@ -1,13 +1,16 @@
 //! One sample of every event, with fixed ids. A new event does not compile until it has its sample here.
 
-use atelier_domain::account::{AccountEvent, KeyScope, SessionEnd};
+use atelier_domain::account::{
+    AccountEvent, Avatar, Channel, IdentityProvider, KeyScope, Language, NoticeKind, PasswordVia, Role, SessionEnd,
+    SpendCaps, StaffAction, TwoFactorEnd,
+};
 use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::{FailureReason, GenerationEvent, Output, RequestTerms};
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::{
-    AccountId, ApiKeyId, Credits, Environment, GenerationId, HoldId, LedgerId, LogEvent, LotId, Personal, Sealed,
-    SessionId,
+    AccountId, ApiKeyId, AvatarId, Credits, Environment, ExportId, GenerationId, HoldId, IdentityId, KeyClass,
+    LedgerId, LogEvent, LotId, Personal, Sealed, SessionId,
 };
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -41,8 +44,60 @@ pub fn retired() -> Vec<(&'static str, &'static str, LogEvent)> {
     let reason = GrantReason::Unrecorded;
     let granted = CreditLedgerEvent::CreditsGranted { lot_id, source, reason, amount, expires_at, entries };
     let granted = LogEvent::CreditLedger(LedgerId::live(AccountId(id(1))), granted);
-    vec![("CreditLedger.CreditsGranted.v1.json", GRANTED_1, granted)]
+    let owner = |event| LogEvent::Account(AccountId(id(1)), event);
+    let opened = owner(AccountEvent::AccountOpened {
+        email: sealed("email"),
+        username: sealed("username"),
+        display_name: sealed("display_name"),
+        minimum_age: None,
+        address_claimed: true,
+        has_password: true,
+    });
+    let created = owner(AccountEvent::ApiKeyCreated {
+        key_id: ApiKeyId(id(4)),
+        label: sealed("label"),
+        prefix: "atl_live_0123456789ab".to_owned(),
+        last4: "wxyz".to_owned(),
+        environment: Environment::Live,
+        scopes: KeyScope::ALL.to_vec(),
+        expires_at: None,
+        caps: SpendCaps::default(),
+        replaces: None,
+    });
+    vec![
+        ("CreditLedger.CreditsGranted.v1.json", GRANTED_1, granted),
+        ("Account.AccountOpened.v1.json", OPENED_1, opened),
+        ("Account.ApiKeyCreated.v1.json", CREATED_1, created),
+    ]
 }
+
+const OPENED_1: &str = r#"{
+  "AccountOpened": {
+    "email": "p1.sample-email",
+    "username": "p1.sample-username",
+    "display_name": "p1.sample-display_name"
+  }
+}
+"#;
+
+const CREATED_1: &str = r#"{
+  "ApiKeyCreated": {
+    "key_id": "019b76da-a800-7000-8000-000000000004",
+    "label": "p1.sample-label",
+    "prefix": "atl_live_0123456789ab",
+    "last4": "wxyz",
+    "environment": "live",
+    "scopes": [
+      "generate",
+      "generations:read",
+      "generations:write",
+      "models:read",
+      "account:read"
+    ],
+    "expires_at": null
+  }
+}
+"#;
 
 const GRANTED_1: &str = r#"{
   "CreditsGranted": {
@@ -88,7 +143,14 @@ fn entries<const N: usize>(lines: [(LedgerAccount, i64); N]) -> Vec<Entry> {
 
 fn accounts() -> Vec<AccountEvent> {
     samples!(AccountEvent {
-        AccountOpened => { email: sealed("email"), username: sealed("username"), display_name: sealed("display_name") },
+        AccountOpened => {
+            email: sealed("email"),
+            username: sealed("username"),
+            display_name: sealed("display_name"),
+            minimum_age: Some(18),
+            address_claimed: true,
+            has_password: true,
+        },
         AccountAbandoned => {},
         EmailVerified => {},
         DisplayNameChanged => { display_name: sealed("display_name") },
@@ -105,8 +167,48 @@ fn accounts() -> Vec<AccountEvent> {
             environment: Environment::Live,
             scopes: KeyScope::ALL.to_vec(),
             expires_at: None,
+            caps: SpendCaps { daily: Some(Credits::new(1_000)), total: None },
+            replaces: Some(ApiKeyId(id(6))),
         },
         ApiKeyRevoked => { key_id: ApiKeyId(id(4)) },
+        ApiKeyExpiryChanged => { key_id: ApiKeyId(id(6)), expires_at: instant() },
+        EmailChanged => { email: sealed("email") },
+        UsernameChanged => { username: sealed("username"), changed_at: instant() },
+        AvatarChanged => {
+            avatar: Avatar { avatar_id: AvatarId(id(7)), media_type: "image/png".to_owned(), sizes: vec![64, 256] },
+        },
+        AvatarRemoved => {},
+        PublicProfileChanged => { public: false },
+        LanguageChanged => { language: Language::De },
+        NotificationPreferenceChanged => {
+            kind: NoticeKind::Newsletter,
+            channel: Channel::Mail,
+            on: true,
+            text_version: Some(1),
+        },
+        PasswordResetRequested => {},
+        PasswordChanged => { via: PasswordVia::Reset },
+        ExternalIdentityLinked => {
+            identity_id: IdentityId(id(8)),
+            provider: IdentityProvider::Google,
+            label: sealed("label"),
+        },
+        ExternalIdentityUnlinked => { identity_id: IdentityId(id(8)) },
+        TwoFactorEnabled => {},
+        TwoFactorDisabled => { by: TwoFactorEnd::Staff },
+        RecoveryCodesRenewed => {},
+        RecoveryCodeUsed => {},
+        RoleGranted => { role: Role::Support },
+        RoleWithdrawn => { role: Role::Support },
+        StaffActionRecorded => {
+            staff: AccountId(id(9)),
+            action: StaffAction::EmailChanged,
+            reason: sealed("reason"),
+        },
+        DataExportRequested => { export_id: ExportId(id(10)) },
+        DataExportReady => { export_id: ExportId(id(10)), expires_at: instant() },
+        AccountDeletionRequested => { policy_version: 1 },
+        AccountErased => { policy_version: 1, keys: vec![KeyClass::Profile] },
     })
 }
 

@@ -2,12 +2,14 @@
 
 use std::fmt::Debug;
 
-use atelier_domain::account::{KeyScope, SessionEnd};
+use atelier_domain::account::{
+    Channel, IdentityProvider, KeyScope, Language, NoticeKind, PasswordVia, Role, SessionEnd, StaffAction, TwoFactorEnd,
+};
 use atelier_domain::credit_ledger::{GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::FailureReason;
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
-use atelier_domain::{AccountId, Actor, ApiKeyId, Environment, EventMetadata, LotId, PaymentId};
+use atelier_domain::{AccountId, Actor, ApiKeyId, Environment, EventMetadata, KeyClass, LotId, PaymentId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -38,7 +40,37 @@ fn d3_words_inside_events_stay_as_they_are_stored() {
     let id = Uuid::from_u128(7);
     stored_as!(Plan { Free => "free", Pro => "pro" });
     stored_as!(Environment { Live => "live", Test => "test" });
-    stored_as!(SessionEnd { SignedOut => "signed_out", Revoked => "revoked", Displaced => "displaced" });
+    stored_as!(SessionEnd {
+        SignedOut => "signed_out",
+        Revoked => "revoked",
+        Displaced => "displaced",
+        PasswordChanged => "password_changed",
+        ByStaff => "by_staff",
+        AccountDeleted => "account_deleted",
+    });
+    stored_as!(NoticeKind {
+        GenerationComplete => "generation_complete",
+        LowCreditAlert => "low_credit_alert",
+        BillingReceipts => "billing_receipts",
+        Newsletter => "newsletter",
+        Marketing => "marketing",
+    });
+    stored_as!(Channel { Mail => "mail", InApp => "in_app" });
+    stored_as!(Language { En => "en", De => "de" });
+    stored_as!(PasswordVia { Change => "change", Reset => "reset", Added => "added" });
+    stored_as!(IdentityProvider { Google => "google" });
+    stored_as!(TwoFactorEnd { Owner => "owner", Staff => "staff" });
+    stored_as!(Role { Support => "support", Auditor => "auditor", Admin => "admin" });
+    stored_as!(StaffAction {
+        AccountViewed => "account_viewed",
+        EmailChanged => "email_changed",
+        TwoFactorDisabled => "two_factor_disabled",
+        SessionEnded => "session_ended",
+        ApiKeyRevoked => "api_key_revoked",
+        RoleGranted => "role_granted",
+        RoleWithdrawn => "role_withdrawn",
+    });
+    stored_as!(KeyClass { Profile => "profile", Billing => "billing" });
     stored_as!(GrantSource { Promotional => "promotional", Plan => "plan", Purchased => "purchased" });
     stored_as!(GrantReason {
         Unrecorded => json!({ "kind": "unrecorded" }),

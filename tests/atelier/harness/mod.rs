@@ -9,3 +9,10 @@ pub mod visitor;
 
 pub use postgres::TestDatabase;
 pub use studio::TestStudio;
+
+/// A client of our own servers, which speak plain HTTP on loopback; the TLS it never uses must be chosen all the same.
+pub fn http_client() -> reqwest::Client {
+    // Again is refused, and what is there is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}

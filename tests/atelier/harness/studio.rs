@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use super::TestDatabase;
+use super::{TestDatabase, http_client};
 
 /// How long a drain may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,7 +79,7 @@ impl TestStudio {
         .await
         .expect("the node starts");
         let url = format!("http://{}", node.address);
-        Self { node, database, data, url, http: Client::new() }
+        Self { node, database, data, url, http: http_client() }
     }
 
     /// Stops the node, in order.

@@ -3,6 +3,7 @@
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
+use super::http_client;
 use super::studio::Answer;
 
 /// A client of one address.
@@ -16,7 +17,7 @@ pub struct Visitor {
 impl Visitor {
     /// A client of an address.
     pub fn of(url: String) -> Self {
-        Self { url, http: Client::new() }
+        Self { url, http: http_client() }
     }
 
     /// A request of any shape.

@@ -62,7 +62,13 @@ async fn open_account(studio: &Studio, name: String) -> AccountId {
     let account = AccountId(write.fresh_id());
     write.vault.store().create(account).await.expect("keys are made");
     let email = Email::parse(&format!("{name}@example.com")).expect("an address");
-    let open = AccountCommand::Open { email, username: Username::parse(&name).expect("a name") };
+    let open = AccountCommand::Open {
+        email,
+        username: Username::parse(&name).expect("a name"),
+        minimum_age: 18,
+        address_claimed: true,
+        vouched_by: None,
+    };
     for command in [open, AccountCommand::VerifyEmail] {
         let target = Target { id: account.to_string(), subject: account };
         let context = write.request_context(Actor::Operator);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use atelier_domain::account::{AccountEvent, KeyScope, SessionEnd};
+use atelier_domain::account::{AccountEvent, KeyScope, SessionEnd, SpendCaps};
 use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::{FailureReason, GenerationEvent, Output, RequestTerms};
 use atelier_domain::policy::catalogue::MediaType;
@@ -78,6 +78,9 @@ fn doings(n: u32) -> Vec<AccountEvent> {
             email: sealed("email"),
             username: sealed("name"),
             display_name: sealed("display"),
+            minimum_age: Some(18),
+            address_claimed: true,
+            has_password: true,
         },
         AccountEvent::EmailVerified {},
         AccountEvent::DisplayNameChanged { display_name: sealed("another") },
@@ -102,6 +105,8 @@ fn doings(n: u32) -> Vec<AccountEvent> {
             environment: Environment::Live,
             scopes: KeyScope::ALL.to_vec(),
             expires_at: (key == 0).then_some(until),
+            caps: SpendCaps::default(),
+            replaces: None,
         });
         if key == 1 {
             events.push(AccountEvent::ApiKeyRevoked { key_id });

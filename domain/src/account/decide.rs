@@ -1,0 +1,300 @@
+//! What an account decides.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::aggregate::{MAX_API_KEYS, MAX_IDENTITIES, MAX_SESSIONS};
+use super::{
+    Account, AccountCommand, AccountError, AccountEvent, IdentityProvider, KeyRecord, NewApiKey, NewIdentity,
+    NotificationChoice, PasswordVia, Replaced, Role, SessionEnd, StaffAction, StaffCommand, StaffOrder, Status,
+    TwoFactorEnd,
+};
+use crate::policy::account::{CONSENT_TEXT, DELETION_POLICY, MINIMUM_AGE, RENAME_PAUSE};
+use crate::policy::plan::Plan;
+use crate::text::{DisplayName, Username};
+use crate::{ApiKeyId, Decide, IdentityId, Personal, SessionId};
+
+type Decided = Result<Vec<AccountEvent>, AccountError>;
+
+impl Decide for Account {
+    /// 2: addresses, keys and everything about identity came into the state.
+    const STATE_FORM: &'static str = "2";
+
+    fn decide(&self, command: AccountCommand) -> Decided {
+        match (self.status, command) {
+            (Status::New, AccountCommand::Open { email, username, minimum_age, address_claimed, vouched_by }) => {
+                if minimum_age < MINIMUM_AGE {
+                    return Err(AccountError::TooYoung(MINIMUM_AGE));
+                }
+                let display_name = DisplayName::parse(username.as_ref())
+                    .expect("a username of 3-30 ASCII characters is a display name");
+                let opened = AccountEvent::AccountOpened {
+                    email: Personal::Open(email),
+                    username: Personal::Open(username),
+                    display_name: Personal::Open(display_name),
+                    minimum_age: Some(minimum_age),
+                    address_claimed,
+                    has_password: vouched_by.is_none(),
+                };
+                // Whoever vouches for the person vouches for the address (U26); the caller opens no other way.
+                let vouched = vouched_by.map(|identity| [linked(identity), AccountEvent::EmailVerified {}]);
+                Ok([opened].into_iter().chain(vouched.into_iter().flatten()).collect())
+            }
+            (Status::New, AccountCommand::Abandon) => Ok(vec![AccountEvent::AccountAbandoned {}]),
+            (Status::Abandoned, AccountCommand::Abandon)
+            | (Status::Deleting | Status::Erased, AccountCommand::RequestDeletion)
+            | (Status::Erased, AccountCommand::Erase { .. }) => Ok(Vec::new()),
+            (Status::Deleting, AccountCommand::Erase { keys }) => {
+                Ok(vec![AccountEvent::AccountErased { policy_version: DELETION_POLICY, keys }])
+            }
+            (_, AccountCommand::Open { .. } | AccountCommand::Abandon) => Err(AccountError::AlreadyUsed),
+            (Status::Open, command) => self.decide_open(command),
+            (Status::New | Status::Abandoned | Status::Deleting | Status::Erased, _) => Err(AccountError::NotOpen),
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let labels =
+            |key: &KeyRecord| key.label.as_ref().map_or(0, |label| label.as_text().len()) + key.scopes.capacity();
+        // Twice the entries: the nodes of a B-tree are about half full.
+        2 * (self.sessions.len() * size_of::<(SessionId, DateTime<Utc>)>()
+            + self.api_keys.len() * size_of::<(ApiKeyId, KeyRecord)>()
+            + self.identities.len() * size_of::<(IdentityId, IdentityProvider)>())
+            + self.api_keys.values().map(labels).sum::<usize>()
+            + self.email().map_or(0, |email| email.as_text().len())
+            + self.avatar.as_ref().map_or(0, |avatar| avatar.media_type.capacity() + avatar.sizes.capacity() * size_of::<u32>())
+            // Ten switches and three roles at most, in small nodes.
+            + 32 * (self.notifications.len() + self.roles.len())
+    }
+}
+
+impl Account {
+    fn decide_open(&self, command: AccountCommand) -> Decided {
+        match command {
+            AccountCommand::Open { .. } | AccountCommand::Abandon => Err(AccountError::AlreadyUsed),
+            AccountCommand::Erase { .. } => Err(AccountError::DeletionNotRequested),
+            AccountCommand::VerifyEmail => Ok(unless(self.email_verified, AccountEvent::EmailVerified {})),
+            AccountCommand::UpdateProfile { display_name, bio } => {
+                let name =
+                    display_name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
+                let bio = bio.map(|bio| AccountEvent::BioChanged { bio: Personal::Open(bio) });
+                Ok(name.into_iter().chain(bio).collect())
+            }
+            AccountCommand::ChangeUsername { unchanged: true, .. } => Ok(Vec::new()),
+            AccountCommand::ChangeUsername { username, now, .. } => self.change_username(username, now),
+            AccountCommand::SetAvatar { avatar } => {
+                Ok(unless(self.avatar.as_ref() == Some(&avatar), AccountEvent::AvatarChanged { avatar }))
+            }
+            AccountCommand::RemoveAvatar => Ok(unless(self.avatar.is_none(), AccountEvent::AvatarRemoved {})),
+            AccountCommand::SetPublicProfile { public } => {
+                Ok(unless(public == self.public, AccountEvent::PublicProfileChanged { public }))
+            }
+            AccountCommand::SetLanguage { language } => {
+                Ok(unless(language == self.language, AccountEvent::LanguageChanged { language }))
+            }
+            AccountCommand::SetNotifications { choices } => Ok(self.set_notifications(&choices)),
+            AccountCommand::SetPublishToExplore { publish } => {
+                if !publish && !self.plan.allows_private_generations() {
+                    return Err(AccountError::PlanRequired);
+                }
+                Ok(unless(publish == self.publish, AccountEvent::PublishPreferenceChanged { publish }))
+            }
+            AccountCommand::AssignPlan { plan } => Ok(self.assign_plan(plan)),
+            AccountCommand::RequestDataExport { export_id } => match self.export {
+                Some(under_way) if under_way == export_id => Ok(Vec::new()),
+                Some(_) => Err(AccountError::ExportUnderWay),
+                None => Ok(vec![AccountEvent::DataExportRequested { export_id }]),
+            },
+            AccountCommand::FinishDataExport { export_id, expires_at } => {
+                let ready = AccountEvent::DataExportReady { export_id, expires_at };
+                Ok(unless(self.export != Some(export_id), ready))
+            }
+            AccountCommand::RequestDeletion => Ok(self.request_deletion()),
+            AccountCommand::GrantRole { role } => Ok(self.grant(role)),
+            AccountCommand::WithdrawRole { role } => Ok(self.withdraw(role)),
+            AccountCommand::ByStaff { order, command } => self.by_staff(order, command),
+            AccountCommand::StartSession { session_id, expires_at, now } => {
+                self.start_session(session_id, expires_at, now)
+            }
+            AccountCommand::EndSession { session_id, reason } => Ok(self.end_session(session_id, reason)),
+            AccountCommand::EndSessions { except, reason } => Ok(self.end_sessions(except, reason)),
+            AccountCommand::RequestPasswordReset => Ok(vec![AccountEvent::PasswordResetRequested {}]),
+            AccountCommand::ChangePassword { via, except } => Ok(self.change_password(via, except)),
+            AccountCommand::LinkIdentity { identity } => self.link_identity(identity),
+            AccountCommand::UnlinkIdentity { identity_id } => self.unlink_identity(identity_id),
+            AccountCommand::EnableTwoFactor if self.two_factor => Err(AccountError::TwoFactorOn),
+            AccountCommand::EnableTwoFactor => Ok(vec![AccountEvent::TwoFactorEnabled {}]),
+            AccountCommand::DisableTwoFactor => {
+                Ok(unless(!self.two_factor, AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Owner }))
+            }
+            AccountCommand::RenewRecoveryCodes if self.two_factor => Ok(vec![AccountEvent::RecoveryCodesRenewed {}]),
+            AccountCommand::UseRecoveryCode if self.two_factor => Ok(vec![AccountEvent::RecoveryCodeUsed {}]),
+            AccountCommand::RenewRecoveryCodes | AccountCommand::UseRecoveryCode => Err(AccountError::TwoFactorOff),
+            AccountCommand::CreateApiKey { key, now } => self.create_api_key(key, now),
+            AccountCommand::RevokeApiKey { key_id } => Ok(self.revoke_api_key(key_id)),
+        }
+    }
+
+    fn change_username(&self, username: Username, now: DateTime<Utc>) -> Decided {
+        match self.renamed_at.map(|at| at + RENAME_PAUSE).filter(|until| now < *until) {
+            Some(until) => Err(AccountError::RenamedRecently(until)),
+            None => Ok(vec![AccountEvent::UsernameChanged { username: Personal::Open(username), changed_at: now }]),
+        }
+    }
+
+    fn change_password(&self, via: PasswordVia, except: Option<SessionId>) -> Vec<AccountEvent> {
+        let changed = [AccountEvent::PasswordChanged { via }];
+        changed.into_iter().chain(self.end_sessions(except, SessionEnd::PasswordChanged)).collect()
+    }
+
+    fn link_identity(&self, identity: NewIdentity) -> Decided {
+        if self.identities.contains_key(&identity.identity_id) {
+            return Ok(Vec::new());
+        }
+        if self.identities.len() >= MAX_IDENTITIES {
+            return Err(AccountError::TooManyIdentities(MAX_IDENTITIES));
+        }
+        Ok(vec![linked(identity)])
+    }
+
+    fn unlink_identity(&self, identity_id: IdentityId) -> Decided {
+        if self.identities.contains_key(&identity_id) && !self.has_password && self.identities.len() == 1 {
+            return Err(AccountError::LastWayIn);
+        }
+        let known = self.identities.contains_key(&identity_id);
+        Ok(unless(!known, AccountEvent::ExternalIdentityUnlinked { identity_id }))
+    }
+
+    fn create_api_key(&self, key: NewApiKey, now: DateTime<Utc>) -> Decided {
+        self.may_create_key(key.expires_at, now)?;
+        let overlap = key.replaces.map(|replaced| self.overlap(replaced)).transpose()?.flatten();
+        let NewApiKey { key_id, label, prefix, last4, environment, scopes, expires_at, caps, replaces } = key;
+        let label = Personal::Open(label);
+        let replaces = replaces.map(|replaced| replaced.key_id);
+        let created = AccountEvent::ApiKeyCreated {
+            key_id,
+            label,
+            prefix,
+            last4,
+            environment,
+            scopes,
+            expires_at,
+            caps,
+            replaces,
+        };
+        Ok([created].into_iter().chain(overlap).collect())
+    }
+
+    /// The event that ends a predecessor; none when it ends sooner anyway.
+    fn overlap(&self, replaced: Replaced) -> Result<Option<AccountEvent>, AccountError> {
+        let key = self.api_keys.get(&replaced.key_id).ok_or(AccountError::NoSuchApiKey)?;
+        let sooner = key.expires_at.is_some_and(|end| end <= replaced.ends_at);
+        let Replaced { key_id, ends_at } = replaced;
+        Ok((!sooner).then_some(AccountEvent::ApiKeyExpiryChanged { key_id, expires_at: ends_at }))
+    }
+
+    fn assign_plan(&self, plan: Plan) -> Vec<AccountEvent> {
+        unless(plan == self.plan, AccountEvent::PlanAssigned { plan })
+    }
+
+    fn set_notifications(&self, choices: &[NotificationChoice]) -> Vec<AccountEvent> {
+        // The last word on a switch counts, and only what changes is written.
+        let last: BTreeMap<_, _> = choices.iter().map(|choice| ((choice.kind, choice.channel), choice.on)).collect();
+        let changed = last.into_iter().filter(|((kind, channel), on)| self.notifications.wants(*kind, *channel) != *on);
+        changed
+            .map(|((kind, channel), on)| {
+                let text_version = (on && kind.needs_consent()).then_some(CONSENT_TEXT);
+                AccountEvent::NotificationPreferenceChanged { kind, channel, on, text_version }
+            })
+            .collect()
+    }
+
+    fn start_session(&self, session_id: SessionId, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> Decided {
+        if expires_at <= now {
+            return Err(AccountError::ExpiryInThePast);
+        }
+        // Expired sessions count too, so the state stays bounded; they are the first to give way.
+        let displaced = (self.sessions.len() >= MAX_SESSIONS)
+            .then(|| self.sessions.iter().min_by_key(|&(id, end)| (*end, *id)))
+            .flatten()
+            .map(|(&session_id, _)| AccountEvent::SessionEnded { session_id, reason: SessionEnd::Displaced });
+        let started = AccountEvent::SessionStarted { session_id, expires_at };
+        Ok(displaced.into_iter().chain([started]).collect())
+    }
+
+    /// An ended session left the state, so a repeat cannot be told from a stranger's id; both change nothing.
+    fn end_session(&self, session_id: SessionId, reason: SessionEnd) -> Vec<AccountEvent> {
+        unless(!self.sessions.contains_key(&session_id), AccountEvent::SessionEnded { session_id, reason })
+    }
+
+    fn end_sessions(&self, except: Option<SessionId>, reason: SessionEnd) -> Vec<AccountEvent> {
+        let ended = self.sessions.keys().copied().filter(|session| Some(*session) != except);
+        ended.map(|session_id| AccountEvent::SessionEnded { session_id, reason }).collect()
+    }
+
+    fn revoke_api_key(&self, key_id: ApiKeyId) -> Vec<AccountEvent> {
+        unless(!self.api_keys.contains_key(&key_id), AccountEvent::ApiKeyRevoked { key_id })
+    }
+
+    fn may_create_key(&self, expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), AccountError> {
+        if !self.email_verified {
+            return Err(AccountError::EmailNotVerified);
+        }
+        if expires_at.is_some_and(|end| end <= now) {
+            return Err(AccountError::ExpiryInThePast);
+        }
+        if self.api_keys.len() >= MAX_API_KEYS { Err(AccountError::TooManyApiKeys(MAX_API_KEYS)) } else { Ok(()) }
+    }
+
+    fn grant(&self, role: Role) -> Vec<AccountEvent> {
+        unless(self.has_role(role), AccountEvent::RoleGranted { role })
+    }
+
+    fn withdraw(&self, role: Role) -> Vec<AccountEvent> {
+        unless(!self.has_role(role), AccountEvent::RoleWithdrawn { role })
+    }
+
+    /// The effect and its record in one append (A13). What changes nothing is not recorded, but for a look, which is all effect.
+    fn by_staff(&self, order: StaffOrder, command: StaffCommand) -> Decided {
+        let (action, effect) = match command {
+            StaffCommand::View => (StaffAction::AccountViewed, None),
+            StaffCommand::ChangeEmail { email } => {
+                (StaffAction::EmailChanged, Some(vec![AccountEvent::EmailChanged { email: Personal::Open(email) }]))
+            }
+            StaffCommand::DisableTwoFactor => {
+                let disabled = AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Staff };
+                (StaffAction::TwoFactorDisabled, Some(unless(!self.two_factor, disabled)))
+            }
+            StaffCommand::EndSession { session_id } => {
+                (StaffAction::SessionEnded, Some(self.end_session(session_id, SessionEnd::ByStaff)))
+            }
+            StaffCommand::RevokeApiKey { key_id } => (StaffAction::ApiKeyRevoked, Some(self.revoke_api_key(key_id))),
+            StaffCommand::GrantRole { role } => (StaffAction::RoleGranted, Some(self.grant(role))),
+            StaffCommand::WithdrawRole { role } => (StaffAction::RoleWithdrawn, Some(self.withdraw(role))),
+        };
+        if effect.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let StaffOrder { staff, reason } = order;
+        let recorded = AccountEvent::StaffActionRecorded { staff, action, reason: Personal::Open(reason) };
+        Ok(effect.into_iter().flatten().chain([recorded]).collect())
+    }
+
+    /// Keys and sessions end in the same append as the request (U22, sec.S6).
+    fn request_deletion(&self) -> Vec<AccountEvent> {
+        let keys = self.api_keys.keys().map(|&key_id| AccountEvent::ApiKeyRevoked { key_id });
+        let requested = AccountEvent::AccountDeletionRequested { policy_version: DELETION_POLICY };
+        keys.chain(self.end_sessions(None, SessionEnd::AccountDeleted)).chain([requested]).collect()
+    }
+}
+
+/// The event, unless things are that way already.
+fn unless(already: bool, event: AccountEvent) -> Vec<AccountEvent> {
+    if already { Vec::new() } else { vec![event] }
+}
+
+fn linked(identity: NewIdentity) -> AccountEvent {
+    let NewIdentity { identity_id, provider, label } = identity;
+    AccountEvent::ExternalIdentityLinked { identity_id, provider, label: Personal::Open(label) }
+}

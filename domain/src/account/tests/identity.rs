@@ -1,0 +1,211 @@
+//! Identity, credentials, settings, staff and the end of an account.
+
+use super::*;
+
+fn account(events: impl IntoIterator<Item = AccountEvent>) -> Account {
+    events.into_iter().fold(Account::default(), |mut account, event| {
+        account.apply(event);
+        account
+    })
+}
+
+fn apply(account: &mut Account, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
+    let events = account.decide(command)?;
+    events.iter().cloned().for_each(|event| account.apply(event));
+    Ok(events)
+}
+
+#[test]
+fn u42_nobody_below_the_least_age_opens_an_account() {
+    let young = AccountCommand::Open {
+        email: email(),
+        username: username(),
+        minimum_age: 12,
+        address_claimed: true,
+        vouched_by: None,
+    };
+    assert_eq!(Account::default().decide(young), Err(AccountError::TooYoung(13)));
+}
+
+fn identity(n: u128) -> NewIdentity {
+    let label = crate::text::IdentityLabel::parse("ada@gmail.example").unwrap();
+    NewIdentity { identity_id: crate::IdentityId(Uuid::from_u128(n)), provider: IdentityProvider::Google, label }
+}
+
+#[test]
+fn a16_u26_who_is_vouched_for_has_no_password_and_a_verified_address() {
+    let open = AccountCommand::Open {
+        email: email(),
+        username: username(),
+        minimum_age: 18,
+        address_claimed: true,
+        vouched_by: Some(identity(1)),
+    };
+    let mut account = Account::default();
+    assert_eq!(apply(&mut account, open).unwrap().len(), 3);
+    assert!(account.email_verified() && !account.has_password() && account.identities().len() == 1);
+    let unlink = AccountCommand::UnlinkIdentity { identity_id: identity(1).identity_id };
+    assert_eq!(account.decide(unlink.clone()), Err(AccountError::LastWayIn));
+    apply(&mut account, AccountCommand::ChangePassword { via: PasswordVia::Added, except: None }).unwrap();
+    assert_eq!(apply(&mut account, unlink.clone()).unwrap().len(), 1);
+    assert_eq!(account.decide(unlink), Ok(vec![]), "a repeat is a no-op");
+}
+
+#[test]
+fn identities_are_bounded() {
+    let mut account = account([opened()]);
+    for n in 0..MAX_IDENTITIES as u128 {
+        apply(&mut account, AccountCommand::LinkIdentity { identity: identity(n) }).unwrap();
+        assert_eq!(account.decide(AccountCommand::LinkIdentity { identity: identity(n) }), Ok(vec![]), "a repeat");
+    }
+    let one_more = AccountCommand::LinkIdentity { identity: identity(99) };
+    assert_eq!(account.decide(one_more), Err(AccountError::TooManyIdentities(MAX_IDENTITIES)));
+}
+
+#[test]
+fn u29_a_handle_is_changed_once_in_thirty_days() {
+    let rename = |name: &str, now| AccountCommand::ChangeUsername {
+        username: Username::parse(name).unwrap(),
+        unchanged: false,
+        now,
+    };
+    let mut account = account([opened()]);
+    apply(&mut account, rename("lovelace", at(0))).unwrap();
+    let until = at(30 * 86_400);
+    assert_eq!(
+        account.decide(rename("byron", until - TimeDelta::milliseconds(1))),
+        Err(AccountError::RenamedRecently(until))
+    );
+    assert_eq!(account.decide(rename("byron", until)).unwrap().len(), 1);
+    let same = AccountCommand::ChangeUsername { username: username(), unchanged: true, now: at(1) };
+    assert_eq!(account.decide(same), Ok(vec![]));
+}
+
+#[test]
+fn c5_a_new_password_ends_every_other_session_in_the_same_append() {
+    let mut account = account([opened()]);
+    for n in 1..=3 {
+        account.apply(AccountEvent::SessionStarted { session_id: session(n), expires_at: at(60) });
+    }
+    let change = AccountCommand::ChangePassword { via: PasswordVia::Change, except: Some(session(2)) };
+    let ended = |n| AccountEvent::SessionEnded { session_id: session(n), reason: SessionEnd::PasswordChanged };
+    let changed = AccountEvent::PasswordChanged { via: PasswordVia::Change };
+    assert_eq!(apply(&mut account, change).unwrap(), vec![changed, ended(1), ended(3)]);
+    assert!(account.has_session(&session(2)));
+}
+
+#[test]
+fn v11_the_second_factor_is_on_or_off_and_its_codes_go_with_it() {
+    let mut account = account([opened()]);
+    assert_eq!(account.decide(AccountCommand::RenewRecoveryCodes), Err(AccountError::TwoFactorOff));
+    apply(&mut account, AccountCommand::EnableTwoFactor).unwrap();
+    assert_eq!(account.decide(AccountCommand::EnableTwoFactor), Err(AccountError::TwoFactorOn));
+    assert_eq!(apply(&mut account, AccountCommand::UseRecoveryCode).unwrap(), vec![AccountEvent::RecoveryCodeUsed {}]);
+    apply(&mut account, AccountCommand::DisableTwoFactor).unwrap();
+    assert!(!account.two_factor());
+    assert_eq!(account.decide(AccountCommand::DisableTwoFactor), Ok(vec![]));
+}
+
+#[test]
+fn v12_v17_switches_are_set_together_and_only_changes_are_written() {
+    let choice = |kind, channel, on| NotificationChoice { kind, channel, on };
+    let mut account = account([opened()]);
+    let choices = vec![
+        choice(NoticeKind::GenerationComplete, Channel::Mail, false),
+        choice(NoticeKind::GenerationComplete, Channel::InApp, true),
+        choice(NoticeKind::Newsletter, Channel::Mail, false),
+        choice(NoticeKind::Newsletter, Channel::Mail, true),
+    ];
+    let set = AccountCommand::SetNotifications { choices };
+    let switched = |kind, on, text_version| AccountEvent::NotificationPreferenceChanged {
+        kind,
+        channel: Channel::Mail,
+        on,
+        text_version,
+    };
+    let expected =
+        vec![switched(NoticeKind::GenerationComplete, false, None), switched(NoticeKind::Newsletter, true, Some(1))];
+    assert_eq!(apply(&mut account, set.clone()).unwrap(), expected);
+    assert_eq!(account.decide(set), Ok(vec![]));
+    assert!(!account.notifications().wants(NoticeKind::GenerationComplete, Channel::Mail));
+    assert!(!account.notifications().wants(NoticeKind::Marketing, Channel::Mail), "V16: off by default");
+}
+
+#[test]
+fn a13_what_staff_does_is_recorded_with_its_effect_or_not_at_all() {
+    let order = || StaffOrder {
+        staff: crate::AccountId(Uuid::from_u128(9)),
+        reason: crate::text::StaffReason::parse("ticket 7: lost mailbox").unwrap(),
+    };
+    let by_staff = |command| AccountCommand::ByStaff { order: order(), command };
+    let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+    let new = Email::parse("ada@new.example").unwrap();
+    let events = apply(&mut account, by_staff(StaffCommand::ChangeEmail { email: new })).unwrap();
+    assert!(matches!(
+        events.as_slice(),
+        [
+            AccountEvent::EmailChanged { .. },
+            AccountEvent::StaffActionRecorded { action: StaffAction::EmailChanged, .. }
+        ]
+    ));
+    assert!(!account.email_verified(), "U26: the new address is to be proven");
+    assert_eq!(apply(&mut account, by_staff(StaffCommand::View)).unwrap().len(), 1);
+    assert_eq!(account.decide(by_staff(StaffCommand::DisableTwoFactor)), Ok(vec![]), "nothing done, nothing recorded");
+    apply(&mut account, by_staff(StaffCommand::GrantRole { role: Role::Auditor })).unwrap();
+    assert!(account.has_role(Role::Auditor) && !account.has_role(Role::Admin));
+}
+
+#[test]
+fn b18_a_rotated_key_goes_on_for_the_overlap_unless_it_ends_sooner() {
+    let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+    apply(&mut account, create_key(1, None)).unwrap();
+    apply(&mut account, create_key(2, Some(at(50)))).unwrap();
+    let rotate = |new, old| AccountCommand::CreateApiKey {
+        key: NewApiKey { replaces: Some(Replaced { key_id: key(old), ends_at: at(100) }), ..new_key(new, None) },
+        now: at(0),
+    };
+    let events = apply(&mut account, rotate(3, 1)).unwrap();
+    assert_eq!(events[1..], [AccountEvent::ApiKeyExpiryChanged { key_id: key(1), expires_at: at(100) }]);
+    assert_eq!(account.api_key(&key(1)).unwrap().expires_at, Some(at(100)));
+    assert_eq!(apply(&mut account, rotate(4, 2)).unwrap().len(), 1, "it ends sooner anyway");
+    assert_eq!(account.decide(rotate(5, 77)), Err(AccountError::NoSuchApiKey));
+}
+
+#[test]
+fn u22_a_deletion_ends_keys_and_sessions_in_its_own_append_and_nothing_happens_after_it() {
+    let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+    apply(&mut account, create_key(1, None)).unwrap();
+    account.apply(AccountEvent::SessionStarted { session_id: session(1), expires_at: at(60) });
+    let erase = AccountCommand::Erase { keys: vec![crate::KeyClass::Profile] };
+    assert_eq!(account.decide(erase.clone()), Err(AccountError::DeletionNotRequested));
+    let events = apply(&mut account, AccountCommand::RequestDeletion).unwrap();
+    assert_eq!(
+        events,
+        vec![
+            AccountEvent::ApiKeyRevoked { key_id: key(1) },
+            AccountEvent::SessionEnded { session_id: session(1), reason: SessionEnd::AccountDeleted },
+            AccountEvent::AccountDeletionRequested { policy_version: 1 },
+        ]
+    );
+    assert_eq!(account.decide(AccountCommand::RequestDeletion), Ok(vec![]));
+    assert_eq!(account.decide(create_key(2, None)), Err(AccountError::NotOpen));
+    assert_eq!(apply(&mut account, erase.clone()).unwrap().len(), 1);
+    assert_eq!(account, Account { status: Status::Erased, ..Account::default() }, "the state keeps nothing of it");
+    assert_eq!(account.decide(erase), Ok(vec![]));
+    assert_eq!(account.decide(open()), Err(AccountError::AlreadyUsed));
+}
+
+#[test]
+fn u25_one_export_at_a_time() {
+    let export = |n| crate::ExportId(Uuid::from_u128(n));
+    let mut account = account([opened()]);
+    let request = |n| AccountCommand::RequestDataExport { export_id: export(n) };
+    apply(&mut account, request(1)).unwrap();
+    assert_eq!(account.decide(request(1)), Ok(vec![]));
+    assert_eq!(account.decide(request(2)), Err(AccountError::ExportUnderWay));
+    let finish = |n| AccountCommand::FinishDataExport { export_id: export(n), expires_at: at(60) };
+    assert_eq!(account.decide(finish(2)), Ok(vec![]), "not the one that was asked for");
+    apply(&mut account, finish(1)).unwrap();
+    assert_eq!(account.decide(finish(1)), Ok(vec![]));
+    assert_eq!(account.decide(request(2)).unwrap().len(), 1);
+}

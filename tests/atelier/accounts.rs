@@ -1,0 +1,1 @@
+//! Accounts: identity, security, settings, erasure; a file for each part.
