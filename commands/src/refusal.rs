@@ -185,6 +185,7 @@ impl From<CreditLedgerError> for Refusal {
                 credits: Some((required, available)),
                 retry_after: None,
             },
+            CreditLedgerError::Closed => Self::new(RefusalCode::NotFound, error.to_string()),
             other => Self::new(RefusalCode::InvalidField, other.to_string()),
         }
     }

@@ -27,7 +27,12 @@ pub(crate) trait ReadRow: Serialize + DeserializeOwned + Send + Sync + Unpin + '
 pub(crate) struct Rows<R: ReadRow> {
     rows: BTreeMap<R::Key, Kept<R>>,
     removed: BTreeSet<R::Key>,
+    /// Everything of these values of a column goes, but for what was put since: the column with its SQL type, and the values.
+    dropped: BTreeMap<Column, BTreeSet<String>>,
 }
+
+/// A column, and its SQL type.
+pub(crate) type Column = (&'static str, &'static str);
 
 struct Kept<R> {
     row: R,
@@ -59,7 +64,7 @@ impl<R: ReadRow> Rows<R> {
                 rows.insert(row.key(), Kept { row, changed: false });
             }
         }
-        Ok(Self { rows, removed: BTreeSet::new() })
+        Ok(Self { rows, removed: BTreeSet::new(), dropped: BTreeMap::new() })
     }
 
     /// The row of a key.
@@ -96,9 +101,21 @@ impl<R: ReadRow> Rows<R> {
         Some(kept.row)
     }
 
-    /// Writes back what has changed, inside a fold: one statement for what is there, one for what is gone.
+    /// Takes every row out that has a value in a column, loaded or not: an account's, when it is erased (A37).
+    pub(crate) fn drop_where(&mut self, column: Column, value: impl Display, has_it: impl Fn(&R) -> bool) {
+        self.dropped.entry(column).or_default().insert(value.to_string());
+        self.rows.retain(|_, kept| !has_it(&kept.row));
+    }
+
+    /// Writes back what has changed, inside a fold: one statement for what is there, one for what is gone,
+    /// and one for what an end took along.
     pub(crate) async fn save(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let (table, key, key_type) = (R::TABLE, R::KEY, R::KEY_TYPE);
+        for ((column, column_type), values) in &self.dropped {
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            let sql = format!("delete from {table} where {column} = any($1::text[]::{column_type}[])");
+            sqlx::query(&sql).bind(values).execute(&mut *connection).await?;
+        }
         if !self.removed.is_empty() {
             let removed: Vec<String> = self.removed.iter().map(ToString::to_string).collect();
             let sql = format!("delete from {table} where {key} = any($1::text[]::{key_type}[])");

@@ -134,6 +134,10 @@ impl View<CreditLedger> for Line {
                 "expired".clone_into(&mut self.kind);
                 (self.amount, self.lot_id) = (-amount.get(), Some(lot_id.0));
             }
+            CreditLedgerEvent::LedgerClosed { forfeited, .. } => {
+                "forfeited".clone_into(&mut self.kind);
+                self.amount = -forfeited.get();
+            }
         }
     }
 }
@@ -151,6 +155,8 @@ impl History {
             CreditLedgerEvent::HoldPlaced { hold_id, .. }
             | CreditLedgerEvent::HoldCaptured { hold_id, .. }
             | CreditLedgerEvent::HoldVoided { hold_id, .. } => hold_id.0,
+            // Nothing measured closes a ledger; a line of its own would need an id.
+            CreditLedgerEvent::LedgerClosed { .. } => return Ok(()),
         };
         let id = id.to_string();
         let known = self.repository.load_with_context(&id).await?;

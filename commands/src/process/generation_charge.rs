@@ -44,7 +44,8 @@ impl ProcessManager for GenerationCharge {
                 CreditLedgerEvent::CreditsGranted { .. }
                 | CreditLedgerEvent::HoldCaptured { .. }
                 | CreditLedgerEvent::HoldVoided { .. }
-                | CreditLedgerEvent::LotExpired { .. } => None,
+                | CreditLedgerEvent::LotExpired { .. }
+                | CreditLedgerEvent::LedgerClosed { .. } => None,
             },
             LogEvent::Account(..) => None,
         }

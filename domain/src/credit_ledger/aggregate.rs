@@ -21,6 +21,7 @@ pub struct CreditLedger {
     pub(super) lots: Lots,
     pub(super) holds: BTreeMap<HoldId, Hold>,
     pub(super) ended_holds: EndedHolds,
+    pub(super) closed: bool,
 }
 
 impl CreditLedger {
@@ -48,6 +49,17 @@ impl CreditLedger {
         self.lots.open()
     }
 
+    /// The open holds, oldest first.
+    pub fn holds(&self) -> impl Iterator<Item = (HoldId, &Hold)> {
+        self.holds.iter().map(|(id, hold)| (*id, hold))
+    }
+
+    /// Whether the ledger was closed with its account.
+    #[must_use]
+    pub const fn closed(&self) -> bool {
+        self.closed
+    }
+
     fn place_hold(&mut self, id: HoldId, mut hold: Hold, entries: &[Entry]) {
         for (lot_id, amount) in lot_lines(entries) {
             let taken = minus(Credits::ZERO, amount);
@@ -55,6 +67,12 @@ impl CreditLedger {
             hold.parts.push(HoldPart { lot_id, amount: taken });
         }
         self.holds.insert(id, hold);
+    }
+
+    fn write_off(&mut self, entries: &[Entry]) {
+        for (lot_id, amount) in lot_lines(entries) {
+            self.lots.post(lot_id, amount, Credits::ZERO);
+        }
     }
 
     fn end_hold(&mut self, id: HoldId, entries: &[Entry]) {
@@ -100,10 +118,10 @@ impl Aggregate for CreditLedger {
             }
             CreditLedgerEvent::HoldCaptured { hold_id, entries, .. }
             | CreditLedgerEvent::HoldVoided { hold_id, entries, .. } => self.end_hold(hold_id, &entries),
-            CreditLedgerEvent::LotExpired { entries, .. } => {
-                for (lot_id, amount) in lot_lines(&entries) {
-                    self.lots.post(lot_id, amount, Credits::ZERO);
-                }
+            CreditLedgerEvent::LotExpired { entries, .. } => self.write_off(&entries),
+            CreditLedgerEvent::LedgerClosed { entries, .. } => {
+                self.write_off(&entries);
+                self.closed = true;
             }
         }
     }

@@ -57,4 +57,9 @@ pub enum CreditLedgerCommand {
         /// The command's clock.
         now: DateTime<Utc>,
     },
+    /// Give up all that is left, for ever, because the account is being deleted (A38); refused while a hold is open. A repeat is a no-op.
+    Close {
+        /// The command's clock.
+        now: DateTime<Utc>,
+    },
 }

@@ -2,19 +2,26 @@
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{minus, plus};
+use super::entry::{minus, plus, total};
 use super::lots::LotTerms;
 use super::{
-    CreditLedger, CreditLedgerCommand, CreditLedgerError, CreditLedgerEvent, Entry, GrantSource, Hold, HoldPart,
-    LedgerAccount,
+    CreditLedger, CreditLedgerCommand, CreditLedgerError, CreditLedgerEvent, Entry, ForfeitReason, GrantSource, Hold,
+    HoldPart, LedgerAccount,
 };
 use crate::{Credits, Decide, GenerationId, HoldId, LotId};
 
 type Decision = Result<Vec<CreditLedgerEvent>, CreditLedgerError>;
 
 impl Decide for CreditLedger {
+    /// 2: a ledger can be closed.
+    const STATE_FORM: &'static str = "2";
+
     fn decide(&self, command: CreditLedgerCommand) -> Decision {
         match command {
+            CreditLedgerCommand::GrantCredits { .. } | CreditLedgerCommand::PlaceHold { .. } if self.closed => {
+                Err(CreditLedgerError::Closed)
+            }
+            CreditLedgerCommand::Close { now } => self.close(now),
             CreditLedgerCommand::GrantCredits { lot_id, reason, amount, expires_at, now } => {
                 let source = reason.source().ok_or(CreditLedgerError::ReasonMissing)?;
                 self.grant(lot_id, LotTerms { source, reason, amount, expires_at }, now)
@@ -120,6 +127,24 @@ impl CreditLedger {
         let generation_id = hold.generation_id;
         let ended = CreditLedgerEvent::HoldVoided { hold_id, generation_id, returned: held, entries };
         Ok(self.followed_by_expiry(ended, &returned, now))
+    }
+
+    /// What has expired by now expires; the rest is given up. The balance is zero afterwards (A38).
+    fn close(&self, now: DateTime<Utc>) -> Decision {
+        if self.closed {
+            return Ok(Vec::new());
+        }
+        if !self.holds.is_empty() {
+            return Err(CreditLedgerError::HoldsOpen);
+        }
+        let mut events: Vec<_> =
+            self.lots.open().iter().filter_map(|lot| self.expire(lot.id, Credits::ZERO, now)).collect();
+        let left: Vec<_> = self.lots.spendable(now).map(|lot| (lot.id, lot.remaining)).collect();
+        let forfeited = total(left.iter().map(|(_, amount)| *amount));
+        let mut entries: Vec<_> = left.iter().map(|(lot, amount)| taken(LedgerAccount::Lot(*lot), *amount)).collect();
+        entries.extend(forfeited.is_positive().then_some(Entry::new(LedgerAccount::Forfeited, forfeited)));
+        events.push(CreditLedgerEvent::LedgerClosed { forfeited, reason: ForfeitReason::AccountDeleted, entries });
+        Ok(events)
     }
 
     /// What comes back to a lot after its expiry expires at once, there is no grace (L14).

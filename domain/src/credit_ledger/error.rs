@@ -36,6 +36,12 @@ pub enum CreditLedgerError {
     /// A grant must say where it comes from (L23).
     #[error("a grant needs a reason")]
     ReasonMissing,
+    /// The ledger was closed with its account.
+    #[error("the ledger is closed")]
+    Closed,
+    /// A hold must end before the ledger is closed.
+    #[error("a hold is still open")]
+    HoldsOpen,
     /// A lot or hold with this id exists with other terms.
     #[error("this id is already used with other terms")]
     IdReused,

@@ -73,6 +73,23 @@ pub enum CreditLedgerEvent {
         /// Balanced entries.
         entries: Vec<Entry>,
     },
+    /// The account is being deleted: all that was left is given up, and nothing happens to this ledger any more (A38): lots -> forfeited.
+    LedgerClosed {
+        /// How much was given up; the balance is zero from here on.
+        forfeited: Credits,
+        /// Why.
+        reason: ForfeitReason,
+        /// Balanced entries; none when nothing was left.
+        entries: Vec<Entry>,
+    },
+}
+
+/// Why credits were given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForfeitReason {
+    /// Their owner deleted the account (A38).
+    AccountDeleted,
 }
 
 impl CreditLedgerEvent {
@@ -84,7 +101,8 @@ impl CreditLedgerEvent {
             | Self::HoldPlaced { entries, .. }
             | Self::HoldCaptured { entries, .. }
             | Self::HoldVoided { entries, .. }
-            | Self::LotExpired { entries, .. } => entries,
+            | Self::LotExpired { entries, .. }
+            | Self::LedgerClosed { entries, .. } => entries,
         }
     }
 
@@ -97,6 +115,7 @@ impl CreditLedgerEvent {
             Self::HoldCaptured { .. } => "HoldCaptured",
             Self::HoldVoided { .. } => "HoldVoided",
             Self::LotExpired { .. } => "LotExpired",
+            Self::LedgerClosed { .. } => "LedgerClosed",
         }
     }
 }

@@ -16,7 +16,7 @@ pub use aggregate::CreditLedger;
 pub use command::CreditLedgerCommand;
 pub use entry::{Entry, LedgerAccount};
 pub use error::CreditLedgerError;
-pub use event::CreditLedgerEvent;
+pub use event::{CreditLedgerEvent, ForfeitReason};
 pub use grant::{GrantReason, GrantSource};
 pub use hold::{Hold, HoldPart, REMEMBERED_HOLDS};
 pub use lots::{Lot, LotTerms, REMEMBERED_LOTS, burn_order};

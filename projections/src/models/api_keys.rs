@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::account_end::drop_rows;
 use crate::cursor::Cursor;
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
@@ -67,6 +68,7 @@ impl Projection for ApiKeys {
         });
         let mut rows = Rows::<Row>::load(connection, revoked).await?;
         for envelope in events {
+            drop_rows(&mut rows, &envelope.event, |row, account| row.account_id == account.0);
             match &envelope.event {
                 LogEvent::Account(account, event @ AccountEvent::ApiKeyCreated { .. }) => {
                     if let Some(row) = created(*account, event, envelope.decided_at) {

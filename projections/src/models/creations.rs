@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::account_end::drop_rows;
 use crate::cursor::Cursor;
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
@@ -79,6 +80,7 @@ impl Projection for Creations {
         });
         let mut rows = Rows::<Row>::load(connection, concerned).await?;
         for envelope in events {
+            drop_rows(&mut rows, &envelope.event, |row, account| row.account_id == account.0);
             match &envelope.event {
                 LogEvent::Generation(generation, event) => fold(&mut rows, *generation, event, envelope.decided_at),
                 LogEvent::CreditLedger(_, event) => {
@@ -102,7 +104,8 @@ fn settled(event: &CreditLedgerEvent) -> Option<(GenerationId, Credits)> {
         CreditLedgerEvent::HoldVoided { generation_id, .. } => Some((*generation_id, Credits::ZERO)),
         CreditLedgerEvent::CreditsGranted { .. }
         | CreditLedgerEvent::HoldPlaced { .. }
-        | CreditLedgerEvent::LotExpired { .. } => None,
+        | CreditLedgerEvent::LotExpired { .. }
+        | CreditLedgerEvent::LedgerClosed { .. } => None,
     }
 }
 

@@ -80,6 +80,11 @@ impl Projection for CreditBalance {
         let mut rows = Rows::<Row>::load(connection, ledgers).await?;
         for envelope in events {
             let LogEvent::CreditLedger(ledger, event) = &envelope.event else { continue };
+            if let CreditLedgerEvent::LedgerClosed { .. } = event {
+                // Nothing is left, and nothing comes: the account is being erased (A38).
+                rows.remove(*ledger);
+                continue;
+            }
             let new =
                 || Row { ledger_id: *ledger, account_id: ledger.account.0, held: Credits::ZERO, lots: Vec::new() };
             fold(rows.get_or_put(*ledger, new), event);
@@ -100,7 +105,8 @@ fn fold(row: &mut Row, event: &CreditLedgerEvent) {
         CreditLedgerEvent::HoldPlaced { .. }
         | CreditLedgerEvent::HoldCaptured { .. }
         | CreditLedgerEvent::HoldVoided { .. }
-        | CreditLedgerEvent::LotExpired { .. } => {}
+        | CreditLedgerEvent::LotExpired { .. }
+        | CreditLedgerEvent::LedgerClosed { .. } => {}
     }
     for Entry { account, amount } in event.entries() {
         match account {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::account_end::drop_rows;
 use crate::cursor::Cursor;
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
@@ -68,6 +69,7 @@ impl Projection for Explore {
         });
         let mut rows = Rows::<Row>::load(connection, generations).await?;
         for envelope in events {
+            drop_rows(&mut rows, &envelope.event, |row, account| row.account_id == account.0);
             if let LogEvent::Generation(generation, event) = &envelope.event {
                 fold(&mut rows, *generation, event, envelope.decided_at);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::runner::Projection;
 
+mod account_end;
 pub mod api_keys;
 pub mod creations;
 pub mod credit_balance;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::account_end::drop_rows;
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{ReadError, Snapshot};
@@ -68,6 +69,7 @@ impl Projection for Profile {
         });
         let mut rows = Rows::<Row>::load(connection, accounts).await?;
         for envelope in events {
+            drop_rows(&mut rows, &envelope.event, |row, account| row.account_id == account.0);
             if let LogEvent::Account(account, event) = &envelope.event {
                 fold(&mut rows, *account, event, envelope.decided_at);
             }

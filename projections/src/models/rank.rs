@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::account_end::{OWNER, ended};
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{ReadError, Snapshot};
@@ -76,8 +77,13 @@ impl Projection for RankCount {
             LogEvent::Account(..) | LogEvent::CreditLedger(..) => None,
         });
         let mut jobs = Rows::<Job>::load(connection, generations).await?;
-        let mut won: Vec<Uuid> = Vec::new();
+        let (mut won, mut gone): (Vec<Uuid>, Vec<AccountId>) = Default::default();
         for envelope in events {
+            if let Some(account) = ended(&envelope.event) {
+                jobs.drop_where(OWNER, account, |job| job.account_id == account.0);
+                won.retain(|winner| *winner != account.0);
+                gone.push(account);
+            }
             let LogEvent::Generation(generation, event) = &envelope.event else { continue };
             match event {
                 GenerationEvent::GenerationRequested { terms, .. } if terms.environment == Environment::Live => {
@@ -97,6 +103,9 @@ impl Projection for RankCount {
             }
         }
         let mut rows = Rows::<Row>::load(connection, won.iter().copied()).await?;
+        for account in gone {
+            rows.drop_where(OWNER, account, |row| row.account_id == account.0);
+        }
         for account_id in won {
             rows.get_or_put(account_id, || Row { account_id, successes: 0 }).successes += 1;
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::account_end::drop_rows;
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{ReadError, Snapshot};
@@ -64,6 +65,7 @@ impl Projection for Sessions {
         });
         let mut rows = Rows::<SessionView>::load(connection, ended).await?;
         for envelope in events {
+            drop_rows(&mut rows, &envelope.event, |row, account| row.account_id == account.0);
             match &envelope.event {
                 LogEvent::Account(account, AccountEvent::SessionStarted { session_id, expires_at }) => {
                     rows.put(SessionView {

@@ -158,6 +158,10 @@ fn fold(rows: &mut Rows<TransactionView>, ledger: LedgerId, event: &CreditLedger
                 row.settled_at = Some(envelope.decided_at);
             }
         }
+        // What was forfeited stands in the log; nobody is left to read a history (A38).
+        CreditLedgerEvent::LedgerClosed { .. } => {
+            rows.drop_where(("ledger_id", "text"), ledger, |row| row.ledger_id == ledger);
+        }
     }
 }
 

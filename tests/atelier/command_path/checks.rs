@@ -36,6 +36,7 @@ fn impossible(state: &CreditLedger, event: &CreditLedgerEvent) -> Option<&'stati
         CreditLedgerEvent::HoldCaptured { hold_id, .. } | CreditLedgerEvent::HoldVoided { hold_id, .. } => {
             state.hold(hold_id).is_none().then_some("the hold was not open")
         }
+        CreditLedgerEvent::LedgerClosed { .. } => (state.held().get() != 0).then_some("a hold was open"),
         CreditLedgerEvent::LotExpired { lot_id, .. } => {
             let over = |until: DateTime<Utc>| until < DateTime::<Utc>::MAX_UTC;
             let lot = state.lots().iter().find(|lot| lot.id == *lot_id);

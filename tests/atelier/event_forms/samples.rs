@@ -4,7 +4,7 @@ use atelier_domain::account::{
     AccountEvent, Avatar, Channel, IdentityProvider, KeyScope, Language, NoticeKind, PasswordVia, Role, SessionEnd,
     SpendCaps, StaffAction, TwoFactorEnd,
 };
-use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, GrantReason, GrantSource, LedgerAccount};
+use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, ForfeitReason, GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::{FailureReason, GenerationEvent, Output, RequestTerms};
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
@@ -243,6 +243,11 @@ fn ledgers() -> Vec<CreditLedgerEvent> {
             generation_id,
             returned: Credits::new(400),
             entries: entries([(held, -400), (lot, 400)]),
+        },
+        LedgerClosed => {
+            forfeited: Credits::new(60),
+            reason: ForfeitReason::AccountDeleted,
+            entries: entries([(lot, -60), (LedgerAccount::Forfeited, 60)]),
         },
         LotExpired => {
             lot_id,

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use atelier_domain::account::{
     Channel, IdentityProvider, KeyScope, Language, NoticeKind, PasswordVia, Role, SessionEnd, StaffAction, TwoFactorEnd,
 };
-use atelier_domain::credit_ledger::{GrantReason, GrantSource, LedgerAccount};
+use atelier_domain::credit_ledger::{ForfeitReason, GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::FailureReason;
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
@@ -70,6 +70,7 @@ fn d3_words_inside_events_stay_as_they_are_stored() {
         RoleGranted => "role_granted",
         RoleWithdrawn => "role_withdrawn",
     });
+    stored_as!(ForfeitReason { AccountDeleted => "account_deleted" });
     stored_as!(KeyClass { Profile => "profile", Billing => "billing" });
     stored_as!(GrantSource { Promotional => "promotional", Plan => "plan", Purchased => "purchased" });
     stored_as!(GrantReason {

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use atelier_domain::account::{AccountEvent, KeyScope, SessionEnd, SpendCaps};
-use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, GrantReason, GrantSource, LedgerAccount};
+use atelier_domain::account::{
+    AccountEvent, Avatar, Channel, IdentityProvider, KeyScope, Language, NoticeKind, PasswordVia, Role, SessionEnd,
+    SpendCaps, StaffAction, TwoFactorEnd,
+};
+use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, ForfeitReason, GrantReason, GrantSource, LedgerAccount};
 use atelier_domain::generation::{FailureReason, GenerationEvent, Output, RequestTerms};
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::{
-    AccountId, ApiKeyId, Credits, Environment, GenerationId, HoldId, LedgerId, LogEvent, LotId, Personal, Sealed,
-    SessionId,
+    AccountId, ApiKeyId, AvatarId, Credits, Environment, ExportId, GenerationId, HoldId, IdentityId, KeyClass,
+    LedgerId, LogEvent, LotId, Personal, Sealed, SessionId,
 };
 use chrono::{DateTime, TimeDelta};
 use cqrs_es::DomainEvent;
@@ -58,6 +61,10 @@ fn life(n: u32) -> VecDeque<LogEvent> {
     }
     for job in 0..6 {
         events.extend(job_of(n, job));
+    }
+    if n == ACCOUNTS - 1 {
+        events.extend(end_of(n, account));
+        return events;
     }
     let lot = LotId(id(n, 5, 0));
     events.push_back(LogEvent::CreditLedger(
@@ -112,7 +119,77 @@ fn doings(n: u32) -> Vec<AccountEvent> {
             events.push(AccountEvent::ApiKeyRevoked { key_id });
         }
     }
+    events.extend(settings(n));
     events
+}
+
+/// Everything else that an account's owner or staff can do.
+fn settings(n: u32) -> Vec<AccountEvent> {
+    let later = DateTime::from_timestamp(1_781_000_000, 0).expect("an instant");
+    let (identity_id, export_id) = (IdentityId(id(n, 6, 0)), ExportId(id(n, 7, 0)));
+    let avatar = Avatar { avatar_id: AvatarId(id(n, 8, 0)), media_type: "image/png".to_owned(), sizes: vec![64, 256] };
+    vec![
+        AccountEvent::EmailChanged { email: sealed("new email") },
+        AccountEvent::UsernameChanged { username: sealed("new name"), changed_at: later },
+        AccountEvent::AvatarChanged { avatar: avatar.clone() },
+        AccountEvent::AvatarRemoved {},
+        AccountEvent::AvatarChanged { avatar },
+        AccountEvent::PublicProfileChanged { public: n.is_multiple_of(2) },
+        AccountEvent::LanguageChanged { language: Language::De },
+        AccountEvent::NotificationPreferenceChanged {
+            kind: NoticeKind::Newsletter,
+            channel: Channel::Mail,
+            on: true,
+            text_version: Some(1),
+        },
+        AccountEvent::PasswordResetRequested {},
+        AccountEvent::PasswordChanged { via: PasswordVia::Reset },
+        AccountEvent::ExternalIdentityLinked {
+            identity_id,
+            provider: IdentityProvider::Google,
+            label: sealed("identity"),
+        },
+        AccountEvent::ExternalIdentityUnlinked { identity_id },
+        AccountEvent::TwoFactorEnabled {},
+        AccountEvent::RecoveryCodesRenewed {},
+        AccountEvent::RecoveryCodeUsed {},
+        AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Owner },
+        AccountEvent::ApiKeyExpiryChanged { key_id: ApiKeyId(id(n, 4, 0)), expires_at: later },
+        AccountEvent::RoleGranted { role: Role::Support },
+        AccountEvent::RoleWithdrawn { role: Role::Support },
+        AccountEvent::StaffActionRecorded {
+            staff: AccountId(id(0, 1, 0)),
+            action: StaffAction::AccountViewed,
+            reason: sealed("reason"),
+        },
+        AccountEvent::DataExportRequested { export_id },
+        AccountEvent::DataExportReady { export_id, expires_at: later },
+    ]
+}
+
+/// An account that is deleted: its last job is cancelled, and its ledger closed, in between.
+fn end_of(n: u32, account: AccountId) -> Vec<LogEvent> {
+    let (hold_id, generation_id) = (HoldId(id(n, 2, 5)), GenerationId(id(n, 2, 5)));
+    let lots = [0, 1].map(|lot| LedgerAccount::Lot(LotId(id(n, 5, lot))));
+    let ledger = |event| LogEvent::CreditLedger(LedgerId::live(account), event);
+    let void = CreditLedgerEvent::HoldVoided {
+        hold_id,
+        generation_id,
+        returned: Credits::new(40),
+        entries: entries([(LedgerAccount::Held, -40), (lots[1], 40)]),
+    };
+    let closed = CreditLedgerEvent::LedgerClosed {
+        forfeited: Credits::new(910),
+        reason: ForfeitReason::AccountDeleted,
+        entries: entries([(lots[0], -440), (lots[1], -470), (LedgerAccount::Forfeited, 910)]),
+    };
+    vec![
+        LogEvent::Account(account, AccountEvent::AccountDeletionRequested { policy_version: 1 }),
+        LogEvent::Generation(generation_id, GenerationEvent::GenerationCancelled {}),
+        ledger(void),
+        ledger(closed),
+        LogEvent::Account(account, AccountEvent::AccountErased { policy_version: 1, keys: vec![KeyClass::Profile] }),
+    ]
 }
 
 fn granted(n: u32, lot: u32) -> CreditLedgerEvent {

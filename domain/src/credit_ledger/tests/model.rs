@@ -54,14 +54,17 @@ fn the_histories_reach_every_event_and_every_refusal() {
         "AlreadyExpired",
         "AmountOutOfRange",
         "CaptureExceedsHold",
+        "Closed",
         "CreditsGranted",
         "HoldCaptured",
         "HoldEnded",
         "HoldNotOpen",
         "HoldPlaced",
         "HoldVoided",
+        "HoldsOpen",
         "IdReused",
         "InsufficientCredits",
+        "LedgerClosed",
         "LotExpired",
         "NoOp",
         "ReturnedTooLate",
@@ -132,16 +135,30 @@ fn places_ended_holds_again(ledger: &CreditLedger, command: CreditLedgerCommand)
     forgetful.decide(command)
 }
 
+fn forfeits_what_is_held(ledger: &CreditLedger, command: CreditLedgerCommand) -> Decision {
+    let heedless = CreditLedger { holds: Default::default(), ..ledger.clone() };
+    match command {
+        CreditLedgerCommand::Close { .. } => heedless.decide(command),
+        command => ledger.decide(command),
+    }
+}
+
+fn spends_after_the_end(ledger: &CreditLedger, command: CreditLedgerCommand) -> Decision {
+    CreditLedger { closed: false, ..ledger.clone() }.decide(command)
+}
+
 #[test]
 fn planted_bugs_are_caught() {
     assert_eq!(complaint(CreditLedger::decide), None);
-    let mutants: [(Decider, &str); 6] = [
+    let mutants: [(Decider, &str); 8] = [
         (spends_expired_lots, "reference: PlaceHold"),
         (keeps_the_rest, "L11"),
         (forgets_the_issuer, "L01"),
         (gives_late_returns_grace, "reference: "),
         (sweeps_the_held_part, "L08"),
         (places_ended_holds_again, "L10"),
+        (forfeits_what_is_held, "A38"),
+        (spends_after_the_end, "reference: "),
     ];
     for (number, (buggy, invariant)) in mutants.into_iter().enumerate() {
         let complaint = complaint(buggy).unwrap_or_default();

@@ -33,6 +33,7 @@ pub(super) enum Operation {
     Capture { hold: u128, amount: Amount },
     Void { hold: u128 },
     Expire { lot: u128 },
+    Close,
     Wait { millis: i64 },
     Repeat { step: usize },
 }
@@ -70,6 +71,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => capture,
         2 => (0..10_u128).prop_map(|hold| Operation::Void { hold }),
         2 => (0..8_u128).prop_map(|lot| Operation::Expire { lot }),
+        1 => Just(Operation::Close),
         3 => (0..9_i64).prop_map(|millis| Operation::Wait { millis }),
         2 => (0..40_usize).prop_map(|step| Operation::Repeat { step }),
     ]

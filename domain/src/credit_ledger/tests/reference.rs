@@ -29,6 +29,7 @@ pub(super) struct Reference {
     /// In the order of their grants.
     pots: Vec<Pot>,
     reservations: Vec<Reservation>,
+    over: bool,
 }
 
 fn wide(amount: Credits) -> i128 {
@@ -46,6 +47,11 @@ fn in_range(amount: i128) -> bool {
 impl Reference {
     pub(super) fn answer(&mut self, command: &CreditLedgerCommand) -> Result<Moves, CreditLedgerError> {
         match *command {
+            CreditLedgerCommand::GrantCredits { .. } | CreditLedgerCommand::PlaceHold { .. } if self.over => {
+                Err(CreditLedgerError::Closed)
+            }
+            CreditLedgerCommand::Close { .. } if self.over => Ok(Vec::new()),
+            CreditLedgerCommand::Close { now } => self.give_up(now),
             CreditLedgerCommand::GrantCredits { lot_id, reason, amount, expires_at, now } => {
                 let source = reason.source().expect("histories give a reason");
                 let expires = expires_at;
@@ -134,16 +140,7 @@ impl Reference {
         if amount > wide(available) {
             return Err(CreditLedgerError::InsufficientCredits { required: narrow(amount), available });
         }
-        let mut pots: Vec<usize> = (0..self.pots.len()).filter(|pot| !self.is_over(*pot, now)).collect();
-        pots.sort_by_key(|pot| {
-            let Pot { expires, source, .. } = self.pots[*pot];
-            let paid = match source {
-                GrantSource::Promotional => 0,
-                GrantSource::Plan => 1,
-                GrantSource::Purchased => 2,
-            };
-            (expires.map_or(i64::MAX, |instant| instant.timestamp_millis()), paid, *pot)
-        });
+        let pots: Vec<usize> = self.burn_order().into_iter().filter(|pot| !self.is_over(*pot, now)).collect();
         let mut entries = Vec::new();
         for pot in pots {
             let still = amount - new.takes.iter().map(|take| take.1).sum::<i128>();
@@ -199,6 +196,41 @@ impl Reference {
             moves.extend(self.lapse(pot, now));
         }
         moves
+    }
+
+    fn give_up(&mut self, now: DateTime<Utc>) -> Result<Moves, CreditLedgerError> {
+        if self.reservations.iter().any(|reservation| !reservation.over) {
+            return Err(CreditLedgerError::HoldsOpen);
+        }
+        let in_burn_order = self.burn_order();
+        let mut moves: Moves = in_burn_order.iter().filter_map(|pot| self.lapse(*pot, now)).collect();
+        let mut entries = Vec::new();
+        for pot in in_burn_order {
+            let left = self.free(pot);
+            if left > 0 {
+                self.pots[pot].lapsed += left;
+                entries.push((LedgerAccount::Lot(self.pots[pot].id), -left));
+            }
+        }
+        let all: i128 = entries.iter().map(|(_, amount)| -amount).sum();
+        entries.extend((all > 0).then_some((LedgerAccount::Forfeited, all)));
+        moves.push(("LedgerClosed", entries));
+        self.over = true;
+        Ok(moves)
+    }
+
+    fn burn_order(&self) -> Vec<usize> {
+        let mut pots: Vec<usize> = (0..self.pots.len()).collect();
+        pots.sort_by_key(|pot| {
+            let Pot { expires, source, .. } = self.pots[*pot];
+            let paid = match source {
+                GrantSource::Promotional => 0,
+                GrantSource::Plan => 1,
+                GrantSource::Purchased => 2,
+            };
+            (expires.map_or(i64::MAX, |instant| instant.timestamp_millis()), paid, *pot)
+        });
+        pots
     }
 
     fn lapse(&mut self, pot: usize, now: DateTime<Utc>) -> Option<(&'static str, Vec<(LedgerAccount, i128)>)> {

@@ -21,6 +21,8 @@ struct Books {
     /// What each open hold took, per lot.
     open: BTreeMap<HoldId, BTreeMap<LotId, i128>>,
     ended: BTreeSet<HoldId>,
+    forfeited: BTreeMap<LotId, i128>,
+    closed: bool,
 }
 
 /// A run of one history.
@@ -67,6 +69,7 @@ fn stated(event: &CreditLedgerEvent) -> bool {
         CreditLedgerEvent::HoldCaptured { captured, .. } => moved(LedgerAccount::Consumed) == wide(*captured),
         CreditLedgerEvent::HoldVoided { returned, .. } => to_lots == wide(*returned),
         CreditLedgerEvent::LotExpired { amount, .. } => moved(LedgerAccount::Breakage) == wide(*amount),
+        CreditLedgerEvent::LedgerClosed { forfeited, .. } => moved(LedgerAccount::Forfeited) == wide(*forfeited),
     }
 }
 
@@ -78,6 +81,7 @@ impl Books {
             *self.chart.entry(entry.account).or_default() += wide(entry.amount);
         }
         check(stated(event), || format!("L11: {event:?} says other than its entries"))?;
+        check(!self.closed, || format!("A38: {event:?} after the end"))?;
         match event {
             CreditLedgerEvent::CreditsGranted { lot_id, expires_at, amount, .. } => {
                 check(!self.granted.contains_key(lot_id), || format!("INV-04: {lot_id} granted twice"))?;
@@ -104,6 +108,13 @@ impl Books {
                 check(lots_of(event).keys().eq([lot_id]), || "L14: expiry took from another lot".to_owned())?;
                 *self.expired.entry(*lot_id).or_default() += wide(*amount);
             }
+            CreditLedgerEvent::LedgerClosed { .. } => {
+                check(self.open.is_empty(), || "A38: closed over an open hold".to_owned())?;
+                for (lot, amount) in lots_of(event) {
+                    *self.forfeited.entry(lot).or_default() -= amount;
+                }
+                self.closed = true;
+            }
         }
         Ok(())
     }
@@ -118,12 +129,14 @@ impl Books {
         check(self.balance(LedgerAccount::Held) == wide(ledger.held()), || "L08: held".to_owned())?;
         let consumed: i128 = self.captured.values().sum();
         check(self.balance(LedgerAccount::Consumed) == consumed, || "L11: what was not paid must return".to_owned())?;
+        let left = self.granted.keys().map(|lot| self.balance(LedgerAccount::Lot(*lot))).sum::<i128>();
+        check(!self.closed || left == 0, || format!("A38: {left} left in a closed ledger"))?;
         let mut available = 0;
         for (lot, granted) in &self.granted {
             let of = |map: &BTreeMap<LotId, i128>| map.get(lot).copied().unwrap_or(0);
             let state = ledger.lots().iter().find(|open| open.id == *lot);
             let (remaining, held) = state.map_or((0, 0), |open| (wide(open.remaining), wide(open.held)));
-            let parts = remaining + held + of(&self.captured) + of(&self.expired);
+            let parts = remaining + held + of(&self.captured) + of(&self.expired) + of(&self.forfeited);
             check(parts == *granted, || format!("L12: {lot}: {parts} of {granted}"))?;
             let held_by_open: i128 = self.open.values().filter_map(|taken| taken.get(lot)).sum();
             check(held == held_by_open, || format!("L12: {lot}: held {held}, holds say {held_by_open}"))?;
@@ -182,6 +195,7 @@ impl Simulation {
             }
             Operation::Void { hold: n } => void(n, now),
             Operation::Expire { lot: n } => expire(n, now),
+            Operation::Close => CreditLedgerCommand::Close { now: at(now) },
             Operation::Wait { millis } => {
                 self.now += millis;
                 return None;
@@ -261,7 +275,8 @@ fn redelivered(mut command: CreditLedgerCommand, later: DateTime<Utc>) -> Credit
         | CreditLedgerCommand::PlaceHold { now, .. }
         | CreditLedgerCommand::CaptureHold { now, .. }
         | CreditLedgerCommand::VoidHold { now, .. }
-        | CreditLedgerCommand::ExpireLot { now, .. } => *now = later,
+        | CreditLedgerCommand::ExpireLot { now, .. }
+        | CreditLedgerCommand::Close { now } => *now = later,
     }
     command
 }
