@@ -47,9 +47,9 @@ async fn g6_an_auditor_folds_the_ledgers_from_what_is_stored_alone() {
     }
     // 1,000 granted, 40 expired, three jobs paid with 30 each, one still holds 40; one account was deleted, and has nothing left.
     assert_eq!(balances.len(), 6);
-    let (gone, alive): (Vec<_>, Vec<_>) = balances.values().partition(|balance| **balance == (0, 0));
+    let (gone, alive): (Vec<(i64, i64)>, Vec<_>) = balances.values().partition(|balance| **balance == (0, 0));
     assert_eq!(gone.len(), 1, "A38: forfeited to exactly zero");
-    assert!(alive.iter().all(|balance| **balance == (1_000 - 40 - 90 - 40, 40)), "{balances:?}");
+    assert!(alive.iter().all(|balance| *balance == (1_000 - 40 - 90 - 40, 40)), "{balances:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
