@@ -1,6 +1,7 @@
 //! The write side: use cases, the event-store port and its adapters, process managers, the outbox, ports.
 
 pub mod command_path;
+pub mod erasure;
 pub mod event_store;
 mod idempotency;
 pub mod media_link;

@@ -149,6 +149,12 @@ pub trait MediaStore: Send + Sync + 'static {
     /// # Errors
     /// When the store is unavailable.
     async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError>;
+
+    /// Removes everything of an account (A37). Removing what is gone is harmless.
+    ///
+    /// # Errors
+    /// When the store is unavailable, or had more than it removes in one call: then it is to be called again.
+    async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError>;
 }
 
 /// The outside world, as the composition root hangs it together.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
 use atelier_domain::{AccountId, Actor, ApiKeyId, SessionId};
-use atelier_vault::credential_rows::{api_keys, mail_tokens, sessions};
+use atelier_vault::credential_rows::{api_keys, deletion_offers, mail_tokens, sessions};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +68,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
         count(&mut done, ended_key(write, &context, key, account).await);
     }
     mail_tokens::remove_expired(&write.pool, write.now(), ROUND).await?;
+    deletion_offers::remove_expired(&write.pool, write.now(), ROUND).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
     Ok(done)
 }

@@ -63,6 +63,34 @@ impl MediaFolder {
     }
 }
 
+impl MediaFolder {
+    /// Removes everything under a prefix, as far as one call goes.
+    async fn delete_under(&self, prefix: &str) -> Result<(), GatewayError> {
+        let listed = self.store.list(Some(&Path::from(prefix))).take(MAX_DELETED + 1);
+        let mut found: Vec<Path> = listed.map_ok(|object| object.location).try_collect().await.map_err(unavailable)?;
+        let more = found.len() > MAX_DELETED;
+        found.truncate(MAX_DELETED);
+        let mut deletions = self.store.delete_stream(stream::iter(found.into_iter().map(Ok)).boxed());
+        let mut failure = None;
+        while let Some(deleted) = deletions.next().await {
+            match deleted {
+                // Someone else removed it first.
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(unavailable(error));
+        }
+        if more {
+            return Err(GatewayError::Unavailable(format!(
+                "more than {MAX_DELETED} objects; the rest is left for the next try"
+            )));
+        }
+        self.remove_folder(prefix).await
+    }
+}
+
 /// The key a path stands for, when it is one that [`MediaKey::path`] can have made, to the byte.
 fn parse(path: &str) -> Option<MediaKey> {
     let mut parts = path.split('/');
@@ -110,29 +138,11 @@ impl MediaStore for MediaFolder {
     }
 
     async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError> {
-        let prefix = format!("{account}/{generation}");
-        let listed = self.store.list(Some(&Path::from(prefix.as_str()))).take(MAX_DELETED + 1);
-        let mut found: Vec<Path> = listed.map_ok(|object| object.location).try_collect().await.map_err(unavailable)?;
-        let more = found.len() > MAX_DELETED;
-        found.truncate(MAX_DELETED);
-        let mut deletions = self.store.delete_stream(stream::iter(found.into_iter().map(Ok)).boxed());
-        let mut failure = None;
-        while let Some(deleted) = deletions.next().await {
-            match deleted {
-                // Someone else removed it first.
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        if let Some(error) = failure {
-            return Err(unavailable(error));
-        }
-        if more {
-            return Err(GatewayError::Unavailable(format!(
-                "more than {MAX_DELETED} objects; the rest is left for the next try"
-            )));
-        }
-        self.remove_folder(&prefix).await
+        self.delete_under(&format!("{account}/{generation}")).await
+    }
+
+    async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {
+        self.delete_under(&account.to_string()).await
     }
 }
 

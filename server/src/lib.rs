@@ -15,5 +15,6 @@ pub mod openapi;
 mod process_follower;
 mod projections;
 mod serve;
+mod shredded;
 pub mod studio;
 pub mod system;

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use atelier_commands::UseCaseError;
+use atelier_commands::erasure::erase_what_came_back;
 use atelier_commands::event_store::WriterOptions;
 use atelier_commands::ports::Ports;
 use atelier_commands::process::DispatcherOptions;
+use atelier_domain::Actor;
 use atelier_gateways::{Mailbox, MediaFolder, StudioDemo};
 use atelier_graphql::Sides;
 use atelier_graphql::caller::SessionCookie;
@@ -47,6 +50,9 @@ pub enum NodeError {
     /// The outside world cannot be used.
     #[error("{0}")]
     Gateway(#[from] atelier_commands::ports::GatewayError),
+    /// What a restored backup brought back could not be erased again (E4).
+    #[error("accounts that were erased came back with a backup, and could not be erased again: {0}")]
+    Restored(UseCaseError),
     /// The schema cannot be served.
     #[error(transparent)]
     Schema(#[from] SchemaUnreadable),
@@ -134,6 +140,8 @@ impl Node {
             dispatcher: DispatcherOptions::default(),
         })
         .await?;
+        let context = studio.write.request_context(Actor::Process("Restored".into()));
+        erase_what_came_back(&studio.write, &context).await.map_err(NodeError::Restored)?;
         studio.start();
         let sides = Sides { write: studio.write.clone(), read: studio.read.clone() };
         let (begun, stop_http) = (TaskTracker::new(), CancellationToken::new());

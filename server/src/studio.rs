@@ -7,7 +7,9 @@ use std::time::Duration;
 use atelier_commands::command_path::CommandPathOptions;
 use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
 use atelier_commands::ports::Ports;
-use atelier_commands::process::{Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, Welcome};
+use atelier_commands::process::{
+    AccountDeletion, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, Welcome,
+};
 use atelier_commands::{CommandPath, WriteSide, reconciler};
 use atelier_projections::{Feed, ReadModels, Runner, RunnerOptions, models};
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, Vault};
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::process_follower::ProcessFollower;
+use crate::shredded;
 
 /// How often what a dead process left behind is looked for.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
@@ -123,6 +126,7 @@ impl Studio {
         followers.push(ProcessFollower::<GenerationCharge>::follow(wake.clone()));
         followers.push(ProcessFollower::<ExpirySweep>::follow(wake.clone()));
         followers.push(ProcessFollower::<Notifier>::follow(wake.clone()));
+        followers.push(ProcessFollower::<AccountDeletion>::follow(wake.clone()));
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;
@@ -136,6 +140,8 @@ impl Studio {
         let (wake, stop) = (self.wake.clone(), self.stop.clone());
         self.tasks.spawn(async move { dispatcher.run(&wake, &stop).await });
         let (write, stop) = (self.write.clone(), self.stop.clone());
+        let (vault, pool, until) = (self.write.vault.clone(), self.write.pool.clone(), self.stop.clone());
+        self.tasks.spawn(async move { shredded::listen(&vault, &pool, &until).await });
         self.tasks.spawn(async move { reconciler::run(&write, RECONCILE_EVERY, &stop).await });
     }
 

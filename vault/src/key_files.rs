@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use atelier_domain::{AccountId, KeyClass};
 
 use crate::account_key_file::{AccountKeyFile, Wrapping, overwriting};
+use crate::erasure_journal::ErasureJournal;
 use crate::key_folder::KeyFolder;
 use crate::{
     AccountKey, AccountKeyStore, AccountKeys, KekRotation, KeyStoreError, RandomBytes, SecretKey, durable_file,
@@ -30,6 +31,7 @@ struct Folder {
     root: PathBuf,
     kek_folder: KeyFolder,
     keks: RwLock<BTreeMap<u32, SecretKey>>,
+    journal: ErasureJournal,
     random: Arc<dyn RandomBytes>,
 }
 
@@ -41,7 +43,8 @@ impl FileKeyStore {
     pub fn open(root: &Path, random: Arc<dyn RandomBytes>) -> Result<Self, KeyStoreError> {
         durable_file::make_folder(&root.join("accounts"))?;
         let kek_folder = KeyFolder::open(root.join("kek"))?;
-        let folder = Folder { root: root.to_owned(), kek_folder, keks: RwLock::default(), random };
+        let journal = ErasureJournal::of(root);
+        let folder = Folder { root: root.to_owned(), kek_folder, keks: RwLock::default(), journal, random };
         let lock = folder.lock()?;
         folder.kek_folder.finish_destroying()?;
         if folder.kek_folder.versions()?.is_empty() {
@@ -79,6 +82,10 @@ impl AccountKeyStore for FileKeyStore {
 
     async fn shred(&self, account: AccountId, class: KeyClass) -> Result<(), KeyStoreError> {
         self.off_thread(move |folder| folder.shred(account, class)).await
+    }
+
+    async fn shredded(&self) -> Result<Vec<AccountId>, KeyStoreError> {
+        self.off_thread(|folder| Ok(folder.journal.read()?)).await
     }
 
     async fn rotate_kek(&self) -> Result<KekRotation, KeyStoreError> {
@@ -188,6 +195,10 @@ impl Folder {
         let contents = self.read(account)?;
         let mut file = AccountKeyFile::decode(&contents)?;
         let Some(wrapped) = file.bury(class) else { return Ok(()) };
+        if class == KeyClass::Profile {
+            // Before the key goes: an entry too many is looked at once more, an entry too few would bring a dead account back.
+            self.journal.add(account)?;
+        }
         // In place first, so that the bytes do not live on in a freed block; from its first byte on the key counts as
         // shredded, and a crash before the replacement loses nothing of the account's other key.
         if let Some((offset, bytes)) = overwriting(&contents, &wrapped) {

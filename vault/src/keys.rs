@@ -92,6 +92,13 @@ pub trait AccountKeyStore: Send + Sync + 'static {
     /// `Missing` when the account never had keys here, else the store's own failures; then it is to be tried again.
     async fn shred(&self, account: AccountId, class: KeyClass) -> Result<(), KeyStoreError>;
 
+    /// Every account whose profile key was ever shredded here, each once: the erasure journal, which a restored backup of the database
+    /// knows nothing of (REQUIREMENTS 4.2.7, E4).
+    ///
+    /// # Errors
+    /// The store's own failures.
+    async fn shredded(&self) -> Result<Vec<AccountId>, KeyStoreError>;
+
     /// Makes a new key-encrypting key, wraps every account's keys with it and destroys the older ones, while others
     /// read and write (E7). After a crash the next call finishes the rotation that was begun.
     ///

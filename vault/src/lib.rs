@@ -10,6 +10,7 @@ mod base62;
 pub mod blind_index;
 pub mod credential_rows;
 mod durable_file;
+mod erasure_journal;
 mod key_cache;
 pub mod key_files;
 mod key_folder;

@@ -124,6 +124,14 @@ impl Vault {
         Ok(keys)
     }
 
+    /// Keys to seal with: the store is asked each time, so that nothing is sealed under a key that another node has shredded (DESIGN 7).
+    async fn fresh_keys(&self, account: AccountId) -> Result<Arc<AccountKeys>, VaultError> {
+        let ticket = self.0.cache.ticket(Instant::now());
+        let keys = Arc::new(self.0.store.load(account).await?);
+        self.0.cache.insert(account, Arc::clone(&keys), ticket);
+        Ok(keys)
+    }
+
     /// Seals every open personal field of an event, each with its class's key, bound to this event, type and field.
     ///
     /// # Errors
@@ -139,7 +147,7 @@ impl Vault {
         if event.personal_fields().iter().all(|slot| slot.open_text().is_none()) {
             return Ok(());
         }
-        let keys = self.keys(account).await?;
+        let keys = self.fresh_keys(account).await?;
         for mut slot in event.personal_fields() {
             let Some(text) = slot.open_text() else { continue };
             let sealed =
@@ -162,7 +170,7 @@ impl Vault {
         field: &'static str,
         text: &str,
     ) -> Result<Sealed, VaultError> {
-        let keys = self.keys(account).await?;
+        let keys = self.fresh_keys(account).await?;
         self.seal_with(&keys, account, class, &Place::row(row_id, kind, field), text)
     }
 

@@ -1,6 +1,6 @@
 //! Carrying out one piece of work. Each is safe to do twice: the aggregates recognise a repeat.
 
-use atelier_domain::account::{Account, Status as AccountStatus};
+use atelier_domain::account::{Account, AccountCommand, Status as AccountStatus};
 use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantReason};
 use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, GenerationEvent, Output, Status};
 use atelier_domain::policy::sign_up_bonus;
@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use super::work::WorkError;
 use super::{Work, mails};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
+use crate::erasure;
 use crate::ports::{GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
 use crate::use_cases::GrantCredits;
@@ -51,6 +52,13 @@ pub(super) async fn execute(
         Work::TimeOutGeneration { generation, .. } => fail(write, context, generation, FailureReason::Timeout).await,
         Work::GrantSignUpBonus { account, lot } => sign_up_bonus(write, context, account, lot).await,
         Work::DeleteMedia { generation } => delete_media(write, generation).await,
+        Work::EraseAccount { account } => {
+            erasure::erase(write, context, account).await.map_err(|error| try_again(&error))
+        }
+        Work::RemoveMediaAgain { account, .. } => Ok(write.ports.media.delete_account(account).await?),
+        Work::CloseUnverified { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
+        Work::CloseUnverified { account, .. } => close_unverified(write, context, account).await,
+        Work::SendFarewell { account } => Ok(erasure::send_farewell(write, account).await?),
         Work::SendVerificationMail { account } => mails::verification(write, account, id).await,
         Work::SendGenerationNotice { account, generation } => {
             mails::generation_notice(write, account, generation).await
@@ -131,6 +139,16 @@ async fn delete_media(write: &WriteSide, generation: GenerationId) -> Result<(),
     let job: Generation = load(write, &generation.to_string()).await?;
     let Some(terms) = job.terms() else { return Ok(()) };
     Ok(write.ports.media.delete_generation(terms.account_id, generation).await?)
+}
+
+/// An account whose address was not proven in time goes as any other does; one that was proven once stays.
+async fn close_unverified(write: &WriteSide, context: &CommandContext, account: AccountId) -> Result<(), WorkError> {
+    let owner: Account = load(write, &account.to_string()).await?;
+    if owner.status() != AccountStatus::Open || owner.was_verified() {
+        return Ok(());
+    }
+    let target = Target { id: account.to_string(), subject: account };
+    answered(write.path.execute::<Account>(&target, context, None, |_| AccountCommand::RequestDeletion).await.map(drop))
 }
 
 async fn sign_up_bonus(

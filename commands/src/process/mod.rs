@@ -1,5 +1,6 @@
 //! Process managers: pure functions from (their state, an event) to (their state, work), and the rows and the dispatcher that carry the work out.
 
+mod account_deletion;
 mod backlog;
 mod dispatcher;
 mod execute;
@@ -16,6 +17,7 @@ use atelier_domain::Envelope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use account_deletion::AccountDeletion;
 pub use backlog::{Backlog, LaneBacklog};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use expiry_sweep::ExpirySweep;

@@ -91,6 +91,30 @@ pub enum Work {
         /// The job.
         generation: GenerationId,
     },
+    /// Take a deleted account apart (A37).
+    EraseAccount {
+        /// The account.
+        account: AccountId,
+    },
+    /// Remove its files once more, for those that were on their way (DESIGN 7).
+    RemoveMediaAgain {
+        /// The account.
+        account: AccountId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Delete an account whose address was never proven (U26).
+    CloseUnverified {
+        /// The account.
+        account: AccountId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Write to the owner of an erased account for the last time.
+    SendFarewell {
+        /// The account.
+        account: AccountId,
+    },
     /// Tell an address's owner that somebody tried to sign up with it (sec.S4).
     SendAlreadyRegisteredMail {
         /// To whom.
@@ -136,9 +160,15 @@ impl Work {
             Self::CaptureHold { .. }
             | Self::VoidHold { .. }
             | Self::GrantSignUpBonus { .. }
+            | Self::EraseAccount { .. }
             | Self::DeleteMedia { .. } => Lane::Command,
-            Self::AbandonIfNotRequested { .. } | Self::TimeOutGeneration { .. } | Self::ExpireLot { .. } => Lane::Timer,
-            Self::SendVerificationMail { .. }
+            Self::AbandonIfNotRequested { .. }
+            | Self::TimeOutGeneration { .. }
+            | Self::RemoveMediaAgain { .. }
+            | Self::CloseUnverified { .. }
+            | Self::ExpireLot { .. } => Lane::Timer,
+            Self::SendFarewell { .. }
+            | Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
             | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
         }
@@ -150,12 +180,16 @@ impl Work {
         match self {
             Self::AbandonIfNotRequested { at, .. }
             | Self::TimeOutGeneration { at, .. }
+            | Self::RemoveMediaAgain { at, .. }
+            | Self::CloseUnverified { at, .. }
             | Self::ExpireLot { at, .. } => Some(*at),
             Self::RenderGeneration { .. }
             | Self::CaptureHold { .. }
             | Self::VoidHold { .. }
             | Self::GrantSignUpBonus { .. }
             | Self::DeleteMedia { .. }
+            | Self::EraseAccount { .. }
+            | Self::SendFarewell { .. }
             | Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
             | Self::SendAlreadyRegisteredMail { .. } => None,

@@ -3,9 +3,11 @@
 mod account_claims;
 pub mod assign_plan;
 pub mod cancel_generation;
+pub mod confirm_account_deletion;
 pub mod create_api_key;
 pub mod delete_generation;
 pub mod grant_credits;
+pub mod request_account_deletion;
 pub mod request_generation;
 pub mod resend_verification;
 pub mod revoke_api_key;
@@ -19,9 +21,11 @@ pub mod verify_email;
 
 pub use assign_plan::AssignPlan;
 pub use cancel_generation::{CancelGeneration, Cancelled};
+pub use confirm_account_deletion::ConfirmAccountDeletion;
 pub use create_api_key::{CreateApiKey, CreatedApiKey};
 pub use delete_generation::DeleteGeneration;
 pub use grant_credits::GrantCredits;
+pub use request_account_deletion::{DeletionOffer, RequestAccountDeletion};
 pub use request_generation::{Accepted, Priced, RequestGeneration};
 pub use resend_verification::ResendVerification;
 pub use revoke_api_key::RevokeApiKey;

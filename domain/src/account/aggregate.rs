@@ -45,6 +45,7 @@ pub struct Account {
     /// The address as the log has it: whoever writes to it opens it then.
     pub(super) email: Option<Sealed>,
     pub(super) email_verified: bool,
+    pub(super) was_verified: bool,
     pub(super) address_claimed: bool,
     pub(super) renamed_at: Option<DateTime<Utc>>,
     pub(super) avatar: Option<Avatar>,
@@ -69,6 +70,7 @@ impl Default for Account {
             status: Status::New,
             email: None,
             email_verified: false,
+            was_verified: false,
             address_claimed: false,
             renamed_at: None,
             avatar: None,
@@ -105,6 +107,12 @@ impl Account {
     #[must_use]
     pub const fn email_verified(&self) -> bool {
         self.email_verified
+    }
+
+    /// Whether this address or an earlier one was proven.
+    #[must_use]
+    pub const fn was_verified(&self) -> bool {
+        self.was_verified
     }
 
     /// Whether the address's claim is this account's. Otherwise it can never be verified (sec.S4).
@@ -226,7 +234,7 @@ impl Aggregate for Account {
                 (self.address_claimed, self.has_password) = (address_claimed, has_password);
             }
             AccountEvent::AccountAbandoned {} => self.status = Status::Abandoned,
-            AccountEvent::EmailVerified {} => self.email_verified = true,
+            AccountEvent::EmailVerified {} => (self.email_verified, self.was_verified) = (true, true),
             AccountEvent::EmailChanged { email } => {
                 (self.email, self.email_verified, self.address_claimed) = (email.sealed().cloned(), false, true);
             }

@@ -1,11 +1,13 @@
 //! The mutations, one for each use case, by room.
 
 pub mod api_keys;
+pub mod deletion;
 pub mod generations;
 pub mod identity;
 pub mod profile;
 
 pub use api_keys::ApiKeyMutation;
+pub use deletion::DeletionMutation;
 pub use generations::GenerationMutation;
 pub use identity::IdentityMutation;
 pub use profile::ProfileMutation;

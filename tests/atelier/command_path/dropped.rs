@@ -129,6 +129,10 @@ impl AccountKeyStore for Shared {
         self.0.inner.shred(account, class).await
     }
 
+    async fn shredded(&self) -> Result<Vec<AccountId>, KeyStoreError> {
+        self.0.inner.shredded().await
+    }
+
     async fn rotate_kek(&self) -> Result<KekRotation, KeyStoreError> {
         self.0.inner.rotate_kek().await
     }

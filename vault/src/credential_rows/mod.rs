@@ -5,6 +5,8 @@
 
 pub mod api_keys;
 pub mod claims;
+pub mod deletion_offers;
+pub mod farewells;
 pub mod mail_tokens;
 pub mod passwords;
 pub mod sessions;
@@ -35,6 +37,7 @@ pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), Row
         "DELETE FROM credentials.api_keys WHERE account_id = $1",
         "DELETE FROM credentials.mail_tokens WHERE account_id = $1",
         "DELETE FROM credentials.passwords WHERE account_id = $1",
+        "DELETE FROM credentials.deletion_offers WHERE account_id = $1",
         "DELETE FROM credentials.claims WHERE account_id = $1",
     ] {
         sqlx::query(statement).bind(account.0).execute(&mut *transaction).await?;

@@ -241,4 +241,11 @@ impl MediaStore for Files {
         self.steps.pass(Side::After, "remove").await;
         Ok(())
     }
+
+    async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {
+        self.steps.pass(Side::Before, "remove all").await;
+        self.media.delete_account(account).await?;
+        self.steps.pass(Side::After, "remove all").await;
+        Ok(())
+    }
 }

@@ -1,0 +1,82 @@
+//! Deleting the account, in two steps (A35-A39).
+
+use async_graphql::{Context, InputObject, Object, Result};
+use atelier_commands::use_cases::{ConfirmAccountDeletion, RequestAccountDeletion};
+use chrono::{DateTime, Utc};
+
+use crate::Sides;
+use crate::caller::{SessionCookie, command_context, signed_in};
+use crate::payload::{outcome, payload};
+
+/// The mutations of this room.
+#[derive(Default)]
+pub struct DeletionMutation;
+
+payload! {
+    /// What a deletion would take, and what confirms it. Nothing is deleted yet.
+    RequestAccountDeletionPayload {
+        /// For `confirmAccountDeletion`; shown once.
+        token: String,
+        /// Until when it confirms.
+        expires_at: DateTime<Utc>,
+        /// Credits that would be forfeited. With a question about a bill, contact support first.
+        forfeited_credits: i64,
+        /// Jobs that would be cancelled.
+        running_jobs: i32,
+    }
+}
+
+/// What `confirmAccountDeletion` takes.
+#[derive(InputObject)]
+pub struct ConfirmAccountDeletionInput {
+    /// The token of `requestAccountDeletion`.
+    token: String,
+    /// Your username, typed out.
+    username: String,
+}
+
+payload! {
+    /// The account is closed for ever, this session with it; the rest of it is being removed.
+    ConfirmAccountDeletionPayload {}
+}
+
+#[Object]
+impl DeletionMutation {
+    /// Says what deleting the account would take, and gives the token that confirms it.
+    async fn request_account_deletion(&self, context: &Context<'_>) -> Result<RequestAccountDeletionPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let use_case = RequestAccountDeletion { account };
+        Ok(match outcome(use_case.run(&sides.write).await)? {
+            Ok(offer) => RequestAccountDeletionPayload {
+                token: Some(offer.token.expose().to_owned()),
+                expires_at: Some(offer.expires_at),
+                forfeited_credits: Some(offer.forfeited.get()),
+                running_jobs: Some(i32::try_from(offer.running_jobs).unwrap_or(i32::MAX)),
+                ..Default::default()
+            },
+            Err(error) => RequestAccountDeletionPayload::refused(error),
+        })
+    }
+
+    /// Deletes the account and everything in it, for ever; unused credits are forfeited.
+    async fn confirm_account_deletion(
+        &self,
+        context: &Context<'_>,
+        input: ConfirmAccountDeletionInput,
+    ) -> Result<ConfirmAccountDeletionPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let use_case = ConfirmAccountDeletion { account, token: input.token, username: input.username };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                if let Some(cookie) = context.data_opt::<SessionCookie>() {
+                    context.append_http_header("set-cookie", cookie.clear());
+                }
+                let position = Some(sides.read.token(position.0));
+                ConfirmAccountDeletionPayload { position, ..Default::default() }
+            }
+            Err(error) => ConfirmAccountDeletionPayload::refused(error),
+        })
+    }
+}
