@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ServeConfig};
 use crate::database::Database;
-use crate::{doctor, logs, projections, serve};
+use crate::{doctor, keys, logs, projections, serve};
 
 /// The event-sourced backend of an AI-art studio.
 #[derive(Debug, Parser)]
@@ -37,6 +37,11 @@ enum Command {
     Projections {
         #[command(subcommand)]
         action: projections::Action,
+    },
+    /// Look after the keys that personal data is sealed with.
+    Keys {
+        #[command(subcommand)]
+        action: keys::Action,
     },
     /// Check this machine and its data, and say what is wrong.
     Doctor,
@@ -92,6 +97,7 @@ async fn execute(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Projections { action } => projections::run(&cli.config, action).await,
+        Command::Keys { action } => keys::run(&cli.config, action).await,
         Command::Doctor => doctor::run(&cli.config).await,
     }
 }

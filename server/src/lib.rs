@@ -9,6 +9,7 @@ mod doctor;
 pub mod embedded_postgres;
 pub mod graphql_transport;
 mod http;
+mod keys;
 mod logs;
 pub mod node;
 pub mod openapi;
