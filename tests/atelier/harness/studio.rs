@@ -70,6 +70,11 @@ impl Answer {
 impl TestStudio {
     /// Starts a studio over a fresh database.
     pub async fn start() -> Self {
+        Self::start_with(AccessConfig::default()).await
+    }
+
+    /// Starts a studio that says something of its own about access.
+    pub async fn start_with(access: AccessConfig) -> Self {
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -79,7 +84,7 @@ impl TestStudio {
             listen: "127.0.0.1:0".parse().expect("an address"),
             public_url: None,
             development: true,
-            access: AccessConfig::default(),
+            access,
         })
         .await
         .expect("the node starts");
@@ -109,6 +114,16 @@ impl TestStudio {
             request = request.bearer_auth(token);
         }
         request.send().await.expect("the node answers").json().await.expect("JSON")
+    }
+
+    /// One GraphQL request with these headers; the answer with its headers.
+    pub async fn graphql_with(&self, headers: &[(&str, &str)], query: &str, variables: Value) -> Answer {
+        let mut request =
+            self.http.post(format!("{}/graphql", self.url)).json(&json!({ "query": query, "variables": variables }));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.expect("the node answers")).await
     }
 
     /// One GraphQL request that must have no top-level errors; its data.
