@@ -1,5 +1,6 @@
 //! The ports of the outside world: what the write side needs of it, in its own words. The adapters live in `gateways`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -157,6 +158,12 @@ pub trait MediaStore: Send + Sync + 'static {
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError>;
 }
 
+/// Knows roughly where network addresses are (U38).
+pub trait Places: Send + Sync + 'static {
+    /// The country, with the city where it is known, in English; `None` when nothing is known. Quick: no network, no disk.
+    fn place(&self, address: IpAddr) -> Option<String>;
+}
+
 /// The outside world, as the composition root hangs it together.
 #[derive(Clone)]
 pub struct Ports {
@@ -170,4 +177,6 @@ pub struct Ports {
     pub generator: Arc<dyn Generator>,
     /// Outputs.
     pub media: Arc<dyn MediaStore>,
+    /// Coarse places.
+    pub places: Arc<dyn Places>,
 }

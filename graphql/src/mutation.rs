@@ -2,8 +2,19 @@
 
 use async_graphql::MergedObject;
 
-use crate::mutations::{ApiKeyMutation, DeletionMutation, GenerationMutation, IdentityMutation, ProfileMutation};
+use crate::mutations::{
+    ApiKeyMutation, DeletionMutation, GenerationMutation, IdentityMutation, PasswordMutation, ProfileMutation,
+    SessionMutation,
+};
 
 /// The root of all mutations.
 #[derive(MergedObject, Default)]
-pub struct Mutation(IdentityMutation, ProfileMutation, ApiKeyMutation, GenerationMutation, DeletionMutation);
+pub struct Mutation(
+    IdentityMutation,
+    SessionMutation,
+    PasswordMutation,
+    ProfileMutation,
+    ApiKeyMutation,
+    GenerationMutation,
+    DeletionMutation,
+);

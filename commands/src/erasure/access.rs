@@ -12,6 +12,6 @@ use crate::write_side::WriteSide;
 /// When the database failed.
 pub async fn revoke(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
     api_keys::revoke_all(&write.pool, account).await?;
-    sessions::revoke_all(&write.pool, account).await?;
+    sessions::revoke_all(&write.pool, account, None).await?;
     Ok(())
 }

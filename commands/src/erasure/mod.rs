@@ -72,6 +72,7 @@ pub const STEPS: &[Step] = &[
             "credentials.mail_tokens",
             "credentials.passwords",
             "credentials.deletion_offers",
+            "credentials.tries",
             "credentials.claims",
         ],
         run: |write, _, account| Box::pin(rows(write, account)),

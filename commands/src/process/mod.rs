@@ -1,6 +1,8 @@
 //! Process managers: pure functions from (their state, an event) to (their state, work), and the rows and the dispatcher that carry the work out.
 
+mod access_mails;
 mod account_deletion;
+mod address_digest;
 mod backlog;
 mod dispatcher;
 mod execute;
@@ -18,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use account_deletion::AccountDeletion;
+pub use address_digest::AddressDigest;
 pub use backlog::{Backlog, LaneBacklog};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use expiry_sweep::ExpirySweep;

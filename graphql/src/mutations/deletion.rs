@@ -5,7 +5,7 @@ use atelier_commands::use_cases::{ConfirmAccountDeletion, RequestAccountDeletion
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
-use crate::caller::{SessionCookie, command_context, signed_in};
+use crate::caller::{SessionCookie, command_context, freshly_proven};
 use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
@@ -42,10 +42,13 @@ payload! {
 
 #[Object]
 impl DeletionMutation {
-    /// Says what deleting the account would take, and gives the token that confirms it.
+    /// Says what deleting the account would take, and gives the token that confirms it. Needs a fresh proof of who asks (`reauthenticate`).
     async fn request_account_deletion(&self, context: &Context<'_>) -> Result<RequestAccountDeletionPayload> {
         let sides = context.data::<Sides>()?;
-        let (account, _) = signed_in(context)?;
+        let account = match freshly_proven(context)? {
+            Ok((account, _)) => account,
+            Err(error) => return Ok(RequestAccountDeletionPayload::refused(error)),
+        };
         let use_case = RequestAccountDeletion { account };
         Ok(match outcome(use_case.run(&sides.write).await)? {
             Ok(offer) => RequestAccountDeletionPayload {
@@ -66,7 +69,10 @@ impl DeletionMutation {
         input: ConfirmAccountDeletionInput,
     ) -> Result<ConfirmAccountDeletionPayload> {
         let sides = context.data::<Sides>()?;
-        let (account, _) = signed_in(context)?;
+        let account = match freshly_proven(context)? {
+            Ok((account, _)) => account,
+            Err(error) => return Ok(ConfirmAccountDeletionPayload::refused(error)),
+        };
         let use_case = ConfirmAccountDeletion { account, token: input.token, username: input.username };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(position) => {

@@ -4,10 +4,14 @@ pub mod api_keys;
 pub mod deletion;
 pub mod generations;
 pub mod identity;
+pub mod passwords;
 pub mod profile;
+pub mod sessions;
 
 pub use api_keys::ApiKeyMutation;
 pub use deletion::DeletionMutation;
 pub use generations::GenerationMutation;
 pub use identity::IdentityMutation;
+pub use passwords::PasswordMutation;
 pub use profile::ProfileMutation;
+pub use sessions::SessionMutation;

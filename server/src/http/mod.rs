@@ -2,18 +2,21 @@
 
 mod answer;
 mod auth;
+mod client;
 mod graphql;
 mod health;
 mod mailbox;
 mod media;
 mod observe;
 mod page;
+mod reset_password;
 mod rest;
 mod verify_email;
 
 use std::sync::Arc;
 
 use atelier_commands::WriteSide;
+use atelier_commands::activity::SessionActivity;
 use atelier_gateways::Mailbox;
 use atelier_graphql::AtelierSchema;
 use atelier_graphql::caller::SessionCookie;
@@ -21,6 +24,7 @@ use atelier_projections::ReadModels;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,6 +45,10 @@ pub struct Edge {
     pub development: bool,
     /// How the session's cookie is written.
     pub cookie: SessionCookie,
+    /// Whose `X-Forwarded-For` is believed (sec.R5).
+    pub proxies: Vec<IpNet>,
+    /// When sessions were last used.
+    pub activity: Arc<SessionActivity>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// Cancelled when the node stops: waiting requests answer with what they have.
@@ -76,6 +84,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/v1/credits", get(rest::catalogue::credits))
         .route("/media/{*object}", get(media::download))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
+        .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -96,6 +96,15 @@ async fn a36_u24_a_deletion_takes_the_offers_token_and_the_handle_typed_out() {
         let refused = refusal(&studio, who, confirmation(token, name)).await;
         assert_eq!((refused["code"].clone(), refused["field"].clone()), (json!(code), field));
     }
+    // S7: the session is right, its proof is old.
+    let aged = "update credentials.sessions set proved_at = proved_at - make_interval(mins => $1)";
+    let age = async |minutes: i32| sqlx::query(aged).bind(minutes).execute(&studio.database.pool).await.expect("aged");
+    age(11).await;
+    let stale = refusal(&studio, &ada, confirmation(&offer["token"], "ada")).await;
+    assert_eq!(stale["code"], json!("REAUTHENTICATION_REQUIRED"));
+    let again = studio.graphql(Some(&ada.token), REQUEST, json!({})).await;
+    assert_eq!(again["requestAccountDeletion"]["userErrors"][0]["code"], json!("REAUTHENTICATION_REQUIRED"));
+    age(-11).await;
     let newer = offered(&studio, &ada).await;
     assert_eq!(refusal(&studio, &ada, confirmation(&offer["token"], "ada")).await["code"], json!("INVALID_TOKEN"));
     sqlx::query("update credentials.deletion_offers set expires_at = now() - interval '1 second'")
