@@ -42,7 +42,7 @@ async fn refusals_name_their_field_and_leave_nothing() {
 async fn subjects(studio: &TestStudio, address: &str) -> Vec<String> {
     studio.drain().await;
     let mails = studio.node.mailbox.list(1_000).await.expect("the mailbox can be read");
-    mails.into_iter().rev().filter(|mail| mail.to == address).map(|mail| mail.subject).collect()
+    mails.into_iter().rev().filter(|mail| mail.to.eq_ignore_ascii_case(address)).map(|mail| mail.subject).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
