@@ -188,6 +188,8 @@ async fn every_mutation_of_an_account_needs_a_session() {
         "revokeAllSessions { userErrors { code } }".to_owned(),
         "reauthenticate(input: {password: \"x\"}) { userErrors { code } }".to_owned(),
         "changePassword(input: {currentPassword: \"x\", newPassword: \"y\"}) { userErrors { code } }".to_owned(),
+        "requestAccountDeletion { userErrors { code } }".to_owned(),
+        "confirmAccountDeletion(input: {token: \"x\", username: \"ada\"}) { userErrors { code } }".to_owned(),
         "revokeSession(input: {sessionId: \"ses_1\"}) { userErrors { code } }".to_owned(),
         "updateProfile(input: {bio: \"x\"}) { userErrors { code } }".to_owned(),
         "setPublishToExplore(input: {publish: true}) { userErrors { code } }".to_owned(),
