@@ -1,4 +1,5 @@
 //! Accounts: identity, security, settings, erasure; a file for each part.
 
+mod argon2;
 mod erasure;
 mod kek_rotation;
