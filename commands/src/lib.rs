@@ -5,6 +5,8 @@ pub mod erasure;
 pub mod event_store;
 mod idempotency;
 pub mod media_link;
+pub mod notice_topic;
+pub mod notices;
 pub mod ports;
 pub mod process;
 pub mod reconciler;
@@ -14,5 +16,6 @@ pub mod write_side;
 
 pub use command_path::{CommandContext, CommandError, CommandPath};
 pub use event_store::Position;
+pub use notice_topic::NoticeTopic;
 pub use refusal::{Refusal, RefusalCode, UseCaseError};
 pub use write_side::WriteSide;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command_path::CommandContext;
 use crate::idempotency;
+use crate::notices;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -69,6 +70,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     }
     mail_tokens::remove_expired(&write.pool, write.now(), ROUND).await?;
     deletion_offers::remove_expired(&write.pool, write.now(), ROUND).await?;
+    notices::remove_old(&write.pool, write.now(), ROUND).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
     Ok(done)
 }

@@ -24,6 +24,7 @@ pub mod secrets;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
+mod unsubscribe_token;
 pub mod vault;
 
 pub use api_key::{ApiKeySecret, NotAnApiKey};

@@ -48,6 +48,11 @@ impl Secrets {
         key_folder::newest_or_first(keys_folder, "credentials", random).map(|(_, key)| Self(key))
     }
 
+    /// A keyed hash for one use, over its parts.
+    pub(crate) fn keyed(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        keyed_hash(&self.0, label, parts)
+    }
+
     fn digest(&self, label: &str, secret: &str) -> SecretDigest {
         SecretDigest(keyed_hash(&self.0, label, &[secret.as_bytes()]))
     }

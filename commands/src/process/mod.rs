@@ -9,6 +9,7 @@ mod generation_charge;
 mod mails;
 mod notifier;
 mod rows;
+mod security_notifier;
 mod welcome;
 mod work;
 mod work_rows;
@@ -24,6 +25,7 @@ pub use expiry_sweep::ExpirySweep;
 pub use generation_charge::GenerationCharge;
 pub use notifier::Notifier;
 pub use rows::{enqueue, react};
+pub use security_notifier::SecurityNotifier;
 pub use welcome::Welcome;
 pub use work::{Lane, Work};
 
