@@ -3,20 +3,14 @@
 //! They are rows of work and not a projection, because they are no function of the log: a read mark is no event (a click is telemetry,
 //! DESIGN 4), and what a bound has pushed out must stay out. The work that asks for them comes from events, exactly once.
 
-use std::time::Duration;
-
 use atelier_domain::AccountId;
+use atelier_domain::policy::account::{MAX_NOTICES, NOTICE_LIFE};
 use atelier_vault::credential_rows::RowError;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::notice_topic::NoticeTopic;
-
-/// The most notices of one account; the oldest make room.
-pub const MAX_NOTICES: i64 = 500;
-/// How long a notice is kept: 180 days.
-pub const LIFE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// A notice to be shown to its account.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +25,6 @@ pub struct NewNotice {
     pub about: Option<Uuid>,
     /// When that happened.
     pub at: DateTime<Utc>,
-}
-
-/// The instant before which notices are gone.
-fn oldest(now: DateTime<Utc>) -> DateTime<Utc> {
-    now - TimeDelta::from_std(LIFE).expect("180 days are within range")
 }
 
 /// Shows a notice; again is harmless. A death between the two statements leaves one too many, until the next.
@@ -94,7 +83,7 @@ pub async fn mark_read(
 pub async fn remove_old(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, RowError> {
     let statement = "delete from notices where notice_id in \
          (select notice_id from notices where created_at < $1 limit $2)";
-    Ok(sqlx::query(statement).bind(oldest(now)).bind(limit).execute(pool).await?.rows_affected())
+    Ok(sqlx::query(statement).bind(now - NOTICE_LIFE).bind(limit).execute(pool).await?.rows_affected())
 }
 
 /// Deletes every notice of an account, at erasure (REQUIREMENTS 4.2.10). Again is harmless.

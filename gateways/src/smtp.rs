@@ -89,7 +89,8 @@ impl Smtp {
 
 /// The URL with the transport security that is meant, in the words of the library.
 fn secured(url: &str) -> Result<Url, InvalidSmtp> {
-    const FORM: InvalidSmtp = InvalidSmtp("ATELIER_SMTP_URL must be like smtps://user:password@host or smtp://host:587");
+    const FORM: InvalidSmtp =
+        InvalidSmtp("ATELIER_SMTP_URL must be like smtps://user:password@host or smtp://host:587");
     let mut url = Url::parse(url).map_err(|_| FORM)?;
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(FORM)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -174,14 +175,18 @@ mod tests {
         ] {
             assert_eq!(meant(url).as_deref(), Some(expected), "{url}");
         }
-        for bad in ["", "mail.example", "http://mail.example", "smtp://", "smtp://a?tls=opportunistic", "smtps://a?tls=none"] {
+        for bad in
+            ["", "mail.example", "http://mail.example", "smtp://", "smtp://a?tls=opportunistic", "smtps://a?tls=none"]
+        {
             assert_eq!(meant(bad), None, "{bad}");
         }
     }
 
     #[tokio::test]
     async fn no_setting_is_quoted_in_an_error() {
-        for (url, from) in [("smtp://u:s3cret@", "a@b.example"), ("nonsense-s3cret", "a@b.example"), ("smtp://u:s3cret@h", "s3cret")] {
+        for (url, from) in
+            [("smtp://u:s3cret@", "a@b.example"), ("nonsense-s3cret", "a@b.example"), ("smtp://u:s3cret@h", "s3cret")]
+        {
             let error = Smtp::open(url, from).err().expect("it cannot be used").to_string();
             assert!(!error.contains("s3cret"), "{error}");
         }

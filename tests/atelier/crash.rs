@@ -42,6 +42,7 @@ async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
         listen: "127.0.0.1:0".parse().expect("an address"),
         public_url: None,
         development: true,
+        smtp: None,
     };
     Node::start(options).await.expect("the node starts")
 }

@@ -62,9 +62,15 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let foreign = Secrets::open(elsewhere.path(), random.as_ref()).unwrap();
         let spliced = format!("newsletter.{}{}", &other[11..30], &rest[19..]);
-        for bad in
-            ["", ".", "newsletter.", &format!("marketing.{rest}"), &spliced, &token[..token.len() - 4], &format!("{token}AAAA")]
-        {
+        for bad in [
+            "",
+            ".",
+            "newsletter.",
+            &format!("marketing.{rest}"),
+            &spliced,
+            &token[..token.len() - 4],
+            &format!("{token}AAAA"),
+        ] {
             assert_eq!(secrets.read_unsubscribe_token(bad), None, "{bad}");
         }
         assert_eq!(foreign.read_unsubscribe_token(&token), None);

@@ -157,8 +157,7 @@ mod tests {
     fn a33_c8_one_notice_for_what_took_long_and_for_every_video_and_sound() {
         let mail = Work::SendGenerationNotice { account: OWNER, generation: JOB };
         let failed = || GenerationEvent::GenerationFailed { reason: FailureReason::Timeout };
-        for (end, topic) in
-            [(succeeded(), NoticeTopic::GenerationSucceeded), (failed(), NoticeTopic::GenerationFailed)]
+        for (end, topic) in [(succeeded(), NoticeTopic::GenerationSucceeded), (failed(), NoticeTopic::GenerationFailed)]
         {
             let shown = |took| Work::PostNotice {
                 account: OWNER,

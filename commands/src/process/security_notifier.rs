@@ -35,9 +35,7 @@ fn told(event: &AccountEvent, sequence: i64) -> Option<(NoticeTopic, Option<Uuid
         AccountEvent::ApiKeyCreated { key_id, .. } => Some((NoticeTopic::ApiKeyCreated, Some(key_id.0))),
         AccountEvent::RoleGranted { .. } => Some((NoticeTopic::RoleGranted, None)),
         AccountEvent::RoleWithdrawn { .. } => Some((NoticeTopic::RoleWithdrawn, None)),
-        AccountEvent::DataExportRequested { export_id } => {
-            Some((NoticeTopic::DataExportRequested, Some(export_id.0)))
-        }
+        AccountEvent::DataExportRequested { export_id } => Some((NoticeTopic::DataExportRequested, Some(export_id.0))),
         AccountEvent::AccountOpened { .. }
         | AccountEvent::AccountAbandoned {}
         | AccountEvent::EmailVerified {}
@@ -102,9 +100,20 @@ mod tests {
         let metadata = EventMetadata { actor: Actor::Operator, correlation_id: id, causation_id: id };
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let event = LogEvent::Account(OWNER, event);
-        let event =
-            Envelope { position: 1, event_id: EventId(id), sequence, decided_at: now, recorded_at: now, metadata, event };
-        if SecurityNotifier::instance(&event).is_none() { Vec::new() } else { SecurityNotifier::react(None, &event).work }
+        let event = Envelope {
+            position: 1,
+            event_id: EventId(id),
+            sequence,
+            decided_at: now,
+            recorded_at: now,
+            metadata,
+            event,
+        };
+        if SecurityNotifier::instance(&event).is_none() {
+            Vec::new()
+        } else {
+            SecurityNotifier::react(None, &event).work
+        }
     }
 
     #[test]

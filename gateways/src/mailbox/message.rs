@@ -170,7 +170,10 @@ mod tests {
 
     #[test]
     fn a_plain_mail_is_written_to_the_byte() {
-        let mail = Mail { unsubscribe: Some("https://studio.example/u?token=t".to_owned()), ..mail("Welcome", "Hello,\nada.\n") };
+        let mail = Mail {
+            unsubscribe: Some("https://studio.example/u?token=t".to_owned()),
+            ..mail("Welcome", "Hello,\nada.\n")
+        };
         let bytes = encode(&mail).unwrap();
         let expected = "From: atelier <no-reply@atelier.localhost>\r\nTo: ada@example.com\r\nSubject: Welcome\r\n\
             Date: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <m-1@atelier.localhost>\r\nMIME-Version: 1.0\r\n\

@@ -4,10 +4,12 @@ pub mod api_keys;
 pub mod deletion;
 pub mod generations;
 pub mod identity;
+pub mod notifications;
 pub mod profile;
 
 pub use api_keys::ApiKeyMutation;
 pub use deletion::DeletionMutation;
 pub use generations::GenerationMutation;
 pub use identity::IdentityMutation;
+pub use notifications::NotificationMutation;
 pub use profile::ProfileMutation;

@@ -110,6 +110,7 @@ impl Stage {
             listen: "127.0.0.1:0".parse().expect("an address"),
             public_url: None,
             development: true,
+            smtp: None,
         };
         Node::start(options).await.expect("the node starts")
     }

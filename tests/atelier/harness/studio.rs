@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_gateways::Smtp;
 use atelier_server::node::{Node, NodeOptions};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
@@ -66,6 +67,11 @@ impl Answer {
 impl TestStudio {
     /// Starts a studio over a fresh database.
     pub async fn start() -> Self {
+        Self::start_with(None, None).await
+    }
+
+    /// Starts a studio whose mails go to a server instead of the mailbox, and whose links begin with another address than its own.
+    pub async fn start_with(smtp: Option<Smtp>, public_url: Option<&str>) -> Self {
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -73,8 +79,9 @@ impl TestStudio {
             pool: database.pool.clone(),
             data: data.path(),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            public_url: None,
+            public_url: public_url.map(str::to_owned),
             development: true,
+            smtp,
         })
         .await
         .expect("the node starts");
@@ -158,7 +165,7 @@ impl TestStudio {
                 .expect("a mail can be read")
                 .expect("a listed mail is there")
                 .text;
-            if let Some((_, rest)) = text.split_once("token=").filter(|_| mail.to == address) {
+            if let Some((_, rest)) = text.split_once("/verify-email?token=").filter(|_| mail.to == address) {
                 return rest.lines().next().expect("a token").trim().to_owned();
             }
         }

@@ -14,11 +14,7 @@ use crate::write_side::WriteSide;
 const LINK_LIFE: TimeDelta = TimeDelta::hours(24);
 
 /// Sends the link that verifies an address. A redelivery carries a fresh token under the same message id.
-pub(in crate::process) async fn verification(
-    write: &WriteSide,
-    account: AccountId,
-    id: &str,
-) -> Result<(), WorkError> {
+pub(in crate::process) async fn verification(write: &WriteSide, account: AccountId, id: &str) -> Result<(), WorkError> {
     let Some(owner) = Owner::find(write, account).await? else { return Ok(()) };
     let token = MailToken::generate(write.ports.random.as_ref());
     let now = write.now();

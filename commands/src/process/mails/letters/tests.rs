@@ -72,7 +72,8 @@ fn v12_every_mail_is_written_in_every_language_with_the_same_links_in_both_halve
 fn v12_nothing_in_a_mail_is_fetched_from_elsewhere_or_run() {
     for (_, letter, texts) in rendered("https://studio.example", Some(STOP)) {
         for bad in ["<img", "<script", "<link", "<iframe", "<form", "<input", "url(", "@import", "src=", " on"] {
-            let found = texts.html.to_lowercase().contains(bad) && (bad != " on" || texts.html.contains("=\"javascript"));
+            let found =
+                texts.html.to_lowercase().contains(bad) && (bad != " on" || texts.html.contains("=\"javascript"));
             assert!(!found, "{}: {bad}", letter.name());
         }
     }
@@ -83,7 +84,12 @@ fn v12_what_is_filled_in_cannot_leave_its_place() {
     for (_, letter, texts) in rendered(HOSTILE, Some(HOSTILE)) {
         assert!(!texts.html.contains("<script") && !texts.html.contains("<img"), "{}", letter.name());
         let shown = links_in_html(&texts.html);
-        assert_eq!(shown.into_iter().collect::<Vec<_>>(), [HOSTILE], "{}: shown as it is, inside its attribute", letter.name());
+        assert_eq!(
+            shown.into_iter().collect::<Vec<_>>(),
+            [HOSTILE],
+            "{}: shown as it is, inside its attribute",
+            letter.name()
+        );
         assert!(texts.text.contains(HOSTILE), "{}: plain text is plain", letter.name());
     }
 }
