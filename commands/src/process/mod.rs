@@ -6,7 +6,7 @@ mod dispatcher;
 mod execute;
 mod expiry_sweep;
 mod generation_charge;
-mod mails;
+pub(crate) mod mails;
 mod notifier;
 mod rows;
 mod security_notifier;

@@ -22,6 +22,8 @@ pub(super) enum Letter {
     Security { topic: &'static str, at: String, app: String },
     /// The account has another address now.
     FormerAddress { at: String, app: String },
+    /// The account is deleted.
+    Farewell {},
 }
 
 impl Letter {
@@ -33,6 +35,7 @@ impl Letter {
             Self::Generation { .. } => "generation",
             Self::Security { .. } => "security",
             Self::FormerAddress { .. } => "former_address",
+            Self::Farewell {} => "farewell",
         }
     }
 }
@@ -58,11 +61,13 @@ const SOURCES: &[(&str, &str)] = sources! {
     "en": "layout.txt" "layout.html" "verification.subject" "verification.txt" "verification.html"
         "already_registered.subject" "already_registered.txt" "already_registered.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
-        "former_address.subject" "former_address.txt" "former_address.html";
+        "former_address.subject" "former_address.txt" "former_address.html"
+        "farewell.subject" "farewell.txt" "farewell.html";
     "de": "layout.txt" "layout.html" "verification.subject" "verification.txt" "verification.html"
         "already_registered.subject" "already_registered.txt" "already_registered.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
-        "former_address.subject" "former_address.txt" "former_address.html";
+        "former_address.subject" "former_address.txt" "former_address.html"
+        "farewell.subject" "farewell.txt" "farewell.html";
 };
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {

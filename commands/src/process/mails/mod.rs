@@ -3,17 +3,18 @@
 //! A process that dies between handing a mail over and recording so hands it over again, under the same message id.
 
 pub(super) mod access;
+pub(crate) mod farewell;
 pub(super) mod generation;
 mod letters;
 pub(super) mod security;
 
-use atelier_domain::account::{Account, Channel, NoticeKind};
+use atelier_domain::account::{Account, Channel, Language, NoticeKind};
 use atelier_domain::{AccountId, Sealed};
 use atelier_vault::Opened;
 
 use self::letters::Letter;
 use super::work::WorkError;
-use crate::ports::Mail;
+use crate::ports::{GatewayError, Mail};
 use crate::write_side::WriteSide;
 
 /// Somebody to write to: an account, and its address, opened for this delivery.
@@ -48,7 +49,7 @@ async fn opened(write: &WriteSide, account: AccountId, sealed: &Sealed) -> Resul
     }
 }
 
-/// Writes a letter out and hands it over. A mail of a kind that can be switched carries the link that switches it off (V16).
+/// Writes a letter to an owner out and hands it over. A mail of a kind that can be switched carries the link that switches it off (V16).
 async fn send(
     write: &WriteSide,
     owner: &Owner,
@@ -59,17 +60,30 @@ async fn send(
     let unsubscribe = kind.map(|kind| {
         format!("{}/unsubscribe?token={}", write.public_url, write.secrets.unsubscribe_token(owner.account, kind))
     });
-    let texts = letters::render(owner.state.language(), letter, unsubscribe.as_deref());
+    let mail = written(write, owner.state.language(), &owner.address, id, letter, unsubscribe)?;
+    Ok(write.ports.mailer.send(mail).await?)
+}
+
+/// A letter as a mail.
+fn written(
+    write: &WriteSide,
+    language: Language,
+    to: &str,
+    id: &str,
+    letter: &Letter,
+    unsubscribe: Option<String>,
+) -> Result<Mail, GatewayError> {
     // A mistake in a template, which a test finds: it stays on the list, and shows.
-    let texts = texts.map_err(|error| WorkError::Command(format!("a mail cannot be written: {}", error.kind())))?;
-    let mail = Mail {
+    let mistaken =
+        |error: minijinja::Error| GatewayError::Unavailable(format!("a mail cannot be written: {}", error.kind()));
+    let texts = letters::render(language, letter, unsubscribe.as_deref()).map_err(mistaken)?;
+    Ok(Mail {
         message_id: id.to_owned(),
-        to: owner.address.clone(),
+        to: to.to_owned(),
         subject: texts.subject,
         text: texts.text,
         html: texts.html,
         unsubscribe,
         date: write.now(),
-    };
-    Ok(write.ports.mailer.send(mail).await?)
+    })
 }
