@@ -6,6 +6,8 @@ pub mod erasure;
 pub mod event_store;
 mod idempotency;
 pub mod media_link;
+pub mod notice_topic;
+pub mod notices;
 pub mod origin;
 pub mod ports;
 pub mod process;
@@ -17,6 +19,7 @@ pub mod write_side;
 
 pub use command_path::{CommandContext, CommandError, CommandPath};
 pub use event_store::Position;
+pub use notice_topic::NoticeTopic;
 pub use origin::Origin;
 pub use refusal::{Refusal, RefusalCode, UseCaseError};
 pub use write_side::WriteSide;

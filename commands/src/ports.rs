@@ -36,6 +36,10 @@ pub struct Mail {
     pub subject: String,
     /// The plain text body.
     pub text: String,
+    /// The same as HTML; nothing in it is fetched from elsewhere.
+    pub html: String,
+    /// Where one POST ends every mail of this kind (RFC 8058), if its kind can be ended that way.
+    pub unsubscribe: Option<String>,
     /// When the message was decided.
     pub date: DateTime<Utc>,
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command_path::CommandContext;
 use crate::idempotency;
+use crate::notices;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::use_cases::password_changes;
 use crate::write_side::{WriteSide, account_target};
@@ -79,6 +80,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
         count(&mut done, password_changes::record(write, &context, &change).await.map(|_| End::Activated));
     }
     done.expired_rows = expire_rows(write).await?;
+    notices::remove_old(&write.pool, write.now(), ROUND).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
     Ok(done)
 }

@@ -1,11 +1,14 @@
 //! Adapters to the outside world: mail, media, generators, places.
 
+mod letter;
 mod mailbox;
 mod media_folder;
 mod places;
+mod smtp;
 mod studio_demo;
 
 pub use mailbox::{MAX_MAILS, MailSummary, MailText, Mailbox};
 pub use media_folder::{MAX_OBJECT_BYTES, MediaFolder};
 pub use places::{Nowhere, PlacesFile};
+pub use smtp::{InvalidSmtp, Smtp};
 pub use studio_demo::{MAX_SIDE, MIN_SIDE, StudioDemo};

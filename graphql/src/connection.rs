@@ -5,6 +5,7 @@ use async_graphql::SimpleObject;
 use crate::api_key::ApiKey;
 use crate::credits::Transaction;
 use crate::generation::Generation;
+use crate::notification::Notice;
 
 /// Where a page ends.
 #[derive(Debug, Clone, SimpleObject)]
@@ -50,3 +51,4 @@ macro_rules! connection {
 connection!(GenerationConnection, GenerationEdge, Generation);
 connection!(TransactionConnection, TransactionEdge, Transaction);
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey);
+connection!(NoticeConnection, NoticeEdge, Notice);

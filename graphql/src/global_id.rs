@@ -15,6 +15,8 @@ pub enum GlobalId {
     ApiKey(ApiKeyId),
     /// A session: `ses_...`.
     Session(SessionId),
+    /// A notice inside the application: `not_...`.
+    Notice(Uuid),
 }
 
 impl GlobalId {
@@ -26,6 +28,7 @@ impl GlobalId {
             Self::Generation(GenerationId(id)) => format!("gen_{}", id.simple()),
             Self::ApiKey(ApiKeyId(id)) => format!("key_{}", id.simple()),
             Self::Session(SessionId(id)) => format!("ses_{}", id.simple()),
+            Self::Notice(id) => format!("not_{}", id.simple()),
         }
     }
 
@@ -40,6 +43,7 @@ impl GlobalId {
             "gen" => Self::Generation(GenerationId(id)),
             "key" => Self::ApiKey(ApiKeyId(id)),
             "ses" => Self::Session(SessionId(id)),
+            "not" => Self::Notice(id),
             _ => return None,
         })
     }
@@ -49,7 +53,7 @@ impl GlobalId {
     pub fn generation(text: &str) -> Option<GenerationId> {
         match Self::parse(text) {
             Some(Self::Generation(id)) => Some(id),
-            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_)) | None => None,
+            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_) | Self::Notice(_)) | None => None,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod global_id;
 pub mod me;
 pub mod mutation;
 pub mod mutations;
+pub mod notification;
 pub mod payload;
 pub mod query;
 mod reading;

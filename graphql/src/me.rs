@@ -4,16 +4,20 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use atelier_domain::policy::rank::RankProgress as Standing;
 use atelier_domain::{AccountId, LedgerId};
 use atelier_projections::models::profile::ProfileView;
-use atelier_projections::models::{api_keys, creations, credit_balance, profile, rank, sessions, transaction_history};
+use atelier_projections::models::{
+    api_keys, creations, credit_balance, notification_preferences, profile, rank, sessions, transaction_history,
+};
+use atelier_projections::notices;
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::caller::signed_in;
-use crate::connection::{ApiKeyConnection, GenerationConnection, TransactionConnection};
+use crate::connection::{ApiKeyConnection, GenerationConnection, NoticeConnection, TransactionConnection};
 use crate::creator::creators;
 use crate::credits::{Credits, Environment};
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
+use crate::notification::{self, Language, Notice, NotificationSwitch};
 use crate::reading::{Reading, page_size};
 
 /// The signed-in account.
@@ -101,6 +105,10 @@ pub struct PublishPreference {
 pub struct Preferences {
     /// Publishing to Explore.
     publish: PublishPreference,
+    /// The language of mails.
+    language: Language,
+    /// Which notices are wanted where, in the order of the settings screen; those that cannot be switched off come last.
+    notifications: Vec<NotificationSwitch>,
 }
 
 /// A session.
@@ -213,16 +221,53 @@ impl Me {
         Some(answer.await)
     }
 
-    /// Switches.
+    /// Switches, and the language of mails.
     async fn preferences(&self) -> Option<Result<Preferences>> {
         let answer = async {
-            Ok(self.own_profile().await?.map(|profile| {
-                let free = profile.plan.allows_private_generations();
-                let reason = (!free).then(|| "plan_required".to_owned());
-                Preferences { publish: PublishPreference { value: profile.publish || !free, locked: !free, reason } }
+            let account = self.account;
+            let Some(profile) = self.own_profile().await? else { return Ok(None) };
+            let set = self.reading.read(async |snapshot| notification_preferences::of(snapshot, account).await).await?;
+            let Some(set) = set else { return Ok(None) };
+            let free = profile.plan.allows_private_generations();
+            let reason = (!free).then(|| "plan_required".to_owned());
+            Ok(Some(Preferences {
+                publish: PublishPreference { value: profile.publish || !free, locked: !free, reason },
+                language: set.language.into(),
+                notifications: notification::switches(&set.switches),
             }))
         };
         answer.await.transpose()
+    }
+
+    /// What the account was told inside the application, newest first; the 500 newest of the last 180 days are kept.
+    async fn notices(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
+    ) -> Option<Result<NoticeConnection>> {
+        let answer = async {
+            let first = page_size(first, 20)?;
+            let now = context.data::<Sides>()?.write.now();
+            let (account, after) = (self.account, after.as_deref());
+            let page =
+                self.reading.read(async |snapshot| notices::page(snapshot, account, now, first, after).await).await?;
+            // One of a newer release is not shown by this one.
+            let known = |(cursor, view)| Some((cursor, Notice::of(view)?));
+            let items = page.items.into_iter().filter_map(known).collect();
+            Ok(NoticeConnection::new(items, page.has_next, self.reading.position()))
+        };
+        Some(answer.await)
+    }
+
+    /// How many notices were not read yet.
+    async fn unread_notice_count(&self, context: &Context<'_>) -> Option<Result<i64>> {
+        let answer = async {
+            let now = context.data::<Sides>()?.write.now();
+            let account = self.account;
+            self.reading.read(async |snapshot| notices::unread(snapshot, account, now).await).await
+        };
+        Some(answer.await)
     }
 
     /// Where the account is signed in.

@@ -3,8 +3,8 @@
 use async_graphql::MergedObject;
 
 use crate::mutations::{
-    ApiKeyMutation, DeletionMutation, GenerationMutation, IdentityMutation, PasswordMutation, ProfileMutation,
-    SessionMutation,
+    ApiKeyMutation, DeletionMutation, GenerationMutation, IdentityMutation, NotificationMutation, PasswordMutation,
+    ProfileMutation, SessionMutation,
 };
 
 /// The root of all mutations.
@@ -14,6 +14,7 @@ pub struct Mutation(
     SessionMutation,
     PasswordMutation,
     ProfileMutation,
+    NotificationMutation,
     ApiKeyMutation,
     GenerationMutation,
     DeletionMutation,

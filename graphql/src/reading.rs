@@ -27,6 +27,7 @@ pub(crate) const ALL: &[&str] = &[
     models::explore::NAME,
     models::sessions::NAME,
     models::api_keys::NAME,
+    models::notification_preferences::NAME,
 ];
 
 /// The read models behind what everybody may see.

@@ -5,6 +5,7 @@ mod attendance;
 pub mod cursor;
 pub mod feed;
 pub mod models;
+pub mod notices;
 mod place;
 mod read_row;
 pub mod rebuild;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use atelier_commands::write_side::AccessSettings;
+use atelier_gateways::{InvalidSmtp, Smtp};
 use chrono::TimeDelta;
 use clap::Args;
 use ipnet::IpNet;
@@ -23,9 +24,28 @@ pub struct Config {
     #[arg(long, env = "ATELIER_OWNER_URL", hide_env_values = true, global = true)]
     pub owner_url: Option<String>,
 
+    /// The mail server: `smtps://user:password@host`, or `smtp://...`, of which STARTTLS is required unless it is on this machine or
+    /// the URL ends in `?tls=none`. Without it mails stay in the data folder, and the mailbox page shows them.
+    #[arg(long, env = "ATELIER_SMTP_URL", hide_env_values = true, global = true)]
+    pub smtp_url: Option<String>,
+
+    /// Who mails come from: `Name <address>`.
+    #[arg(long, env = "ATELIER_MAIL_FROM", default_value = "atelier <no-reply@localhost>", global = true)]
+    pub mail_from: String,
+
     /// The most connections of this node's pool.
     #[arg(long, env = "ATELIER_POOL", default_value_t = 24, global = true)]
     pub pool: u32,
+}
+
+impl Config {
+    /// The mail server, if mails leave this machine.
+    ///
+    /// # Errors
+    /// When its settings cannot be used.
+    pub fn smtp(&self) -> Result<Option<Smtp>, InvalidSmtp> {
+        self.smtp_url.as_deref().map(|url| Smtp::open(url, &self.mail_from)).transpose()
+    }
 }
 
 /// What `serve` needs beside.

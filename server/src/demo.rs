@@ -196,7 +196,7 @@ async fn token_from_mailbox(node: &Node, address: &str) -> Outcome<String> {
     loop {
         for mail in node.mailbox.list(1_000).await?.into_iter().filter(|mail| mail.to == address) {
             let Some(mail) = node.mailbox.read(&mail.file).await? else { continue };
-            if let Some((_, token)) = mail.text.split_once("token=") {
+            if let Some((_, token)) = mail.text.split_once("/verify-email?token=") {
                 return Ok(token.lines().next().unwrap_or_default().trim().to_owned());
             }
         }

@@ -26,6 +26,7 @@ pub async fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     if config.database_url.is_none() {
         findings.push(("PostgreSQL's programs", find_programs().map(shown).map_err(|error| error.to_string())));
     }
+    findings.push(("mail", mail(config).await));
     match Database::open(config).await {
         Ok(database) => {
             findings.extend(look(config, &database).await);
@@ -58,6 +59,14 @@ fn folder(config: &Config) -> Finding {
     let removed = written.and_then(|()| std::fs::remove_file(&probe));
     let said = config.data.display().to_string();
     ("data folder", removed.map(|()| said.clone()).map_err(|error| format!("{said} cannot be written: {error}")))
+}
+
+/// Whether mails leave, and if so whether the server takes us in. What is said holds no setting.
+async fn mail(config: &Config) -> Result<String, String> {
+    match config.smtp().map_err(|error| error.to_string())? {
+        None => Ok("stays in the data folder's mailbox; ATELIER_SMTP_URL sends it".into()),
+        Some(smtp) => smtp.check().await.map(|()| "the mail server answers".into()).map_err(|error| error.to_string()),
+    }
 }
 
 async fn look(config: &Config, database: &Database) -> Vec<Finding> {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use atelier_commands::UseCaseError;
 use atelier_commands::erasure::erase_what_came_back;
 use atelier_commands::event_store::WriterOptions;
-use atelier_commands::ports::{Places, Ports};
+use atelier_commands::ports::{Mailer, Places, Ports};
 use atelier_commands::process::DispatcherOptions;
 use atelier_domain::Actor;
-use atelier_gateways::{Mailbox, MediaFolder, Nowhere, PlacesFile, StudioDemo};
+use atelier_gateways::{Mailbox, MediaFolder, Nowhere, PlacesFile, Smtp, StudioDemo};
 use atelier_graphql::Sides;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::RunnerOptions;
@@ -75,6 +75,8 @@ pub struct NodeOptions<'a> {
     pub development: bool,
     /// Who gets in, and how.
     pub access: AccessConfig,
+    /// The mail server; without it mails stay in the mailbox.
+    pub smtp: Option<Smtp>,
 }
 
 /// A running node.
@@ -103,12 +105,21 @@ fn metrics() -> PrometheusHandle {
     HANDLE.get_or_init(install).clone()
 }
 
-/// The adapters of a node on one machine: folders for media and mails, the demo renderer for every model.
+/// The adapters of a node on one machine: folders for media, and for mails unless there is a mail server; the demo renderer for every
+/// model.
 ///
 /// # Errors
 /// When a folder, or the file of places, cannot be used.
-pub fn ports(data: &Path, geoip: Option<&Path>) -> Result<(Ports, Mailbox), atelier_commands::ports::GatewayError> {
+pub fn ports(
+    data: &Path,
+    smtp: Option<Smtp>,
+    geoip: Option<&Path>,
+) -> Result<(Ports, Mailbox), atelier_commands::ports::GatewayError> {
     let mailbox = Mailbox::open(&data.join("mailbox"))?;
+    let mailer: Arc<dyn Mailer> = match smtp {
+        Some(smtp) => Arc::new(smtp),
+        None => Arc::new(mailbox.clone()),
+    };
     let places: Arc<dyn Places> = match geoip {
         Some(file) => Arc::new(PlacesFile::open(file)?),
         None => Arc::new(Nowhere),
@@ -116,7 +127,7 @@ pub fn ports(data: &Path, geoip: Option<&Path>) -> Result<(Ports, Mailbox), atel
     let ports = Ports {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        mailer: Arc::new(mailbox.clone()),
+        mailer,
         generator: Arc::new(StudioDemo::per_core()),
         media: Arc::new(MediaFolder::open(&data.join("media"))?),
         places,
@@ -136,7 +147,8 @@ impl Node {
         let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
         // First, because counters that are looked up once belong to the recorder of that moment.
         let metrics = metrics();
-        let (ports, mailbox) = ports(options.data, options.access.geoip.as_deref())?;
+        let shown = options.smtp.is_none();
+        let (ports, mailbox) = ports(options.data, options.smtp, options.access.geoip.as_deref())?;
         let studio = Studio::open(StudioOptions {
             database_url: options.database_url.to_owned(),
             pool: options.pool,
@@ -158,7 +170,7 @@ impl Node {
             write: studio.write.clone(),
             read: studio.read.clone(),
             graphql: Transport::new(atelier_graphql::schema(sides), Limits::default())?,
-            mailbox: Some(mailbox.clone()),
+            mailbox: shown.then(|| mailbox.clone()),
             development: options.development,
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
             proxies: options.access.trusted_proxies,

@@ -15,6 +15,12 @@ use crate::node::{Node, NodeOptions};
 /// # Errors
 /// Whatever keeps it from starting, in one sentence.
 pub async fn serve(config: &Config, serve: &ServeConfig) -> Result<(), Box<dyn Error>> {
+    if serve.demo && config.smtp_url.is_some() {
+        return Err(
+            "the people of the demo studio read their mails in the mailbox: leave out --demo, or ATELIER_SMTP_URL"
+                .into(),
+        );
+    }
     // Listened for before anything starts, so that a stop during the start is not lost.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     std::fs::create_dir_all(&config.data)?;
@@ -49,6 +55,7 @@ async fn node(
         public_url: serve.public_url.clone().map(|url| url.trim_end_matches('/').to_owned()),
         development: serve.development(),
         access: serve.access.clone(),
+        smtp: config.smtp()?,
     })
     .await?;
     tracing::info!(address = %node.address, "listening");

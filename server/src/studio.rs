@@ -9,7 +9,7 @@ use atelier_commands::command_path::CommandPathOptions;
 use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
 use atelier_commands::ports::Ports;
 use atelier_commands::process::{
-    AccountDeletion, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, Welcome,
+    AccountDeletion, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, SecurityNotifier, Welcome,
 };
 use atelier_commands::write_side::AccessSettings;
 use atelier_commands::{CommandPath, WriteSide, reconciler};
@@ -134,6 +134,7 @@ impl Studio {
         followers.push(ProcessFollower::<ExpirySweep>::follow(wake.clone()));
         followers.push(ProcessFollower::<Notifier>::follow(wake.clone()));
         followers.push(ProcessFollower::<AccountDeletion>::follow(wake.clone()));
+        followers.push(ProcessFollower::<SecurityNotifier>::follow(wake.clone()));
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;

@@ -1,5 +1,6 @@
 //! Accounts: identity, security, settings, erasure; a file for each part.
 
+mod argon2;
 mod erasure;
 mod kek_rotation;
 mod password_reset;
@@ -44,3 +45,8 @@ async fn time_passes(studio: &TestStudio, seconds: i32) {
 async fn counts(studio: &TestStudio, token: &str) -> bool {
     studio.graphql(Some(token), "{ me { id } }", json!({})).await["me"] != Value::Null
 }
+mod mail_server;
+mod notices;
+mod preferences;
+mod security_notices;
+mod unsubscribe;

@@ -44,6 +44,7 @@ async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
         public_url: None,
         development: true,
         access: AccessConfig::default(),
+        smtp: None,
     };
     Node::start(options).await.expect("the node starts")
 }

@@ -26,6 +26,7 @@ pub mod secrets;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
+mod unsubscribe_token;
 pub mod vault;
 
 pub use api_key::{ApiKeySecret, NotAnApiKey};

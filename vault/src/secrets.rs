@@ -57,6 +57,11 @@ impl Secrets {
         &self.0
     }
 
+    /// A keyed hash for one use, over its parts.
+    pub(crate) fn keyed(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        keyed_hash(&self.0, label, parts)
+    }
+
     fn digest(&self, label: &str, secret: &str) -> SecretDigest {
         SecretDigest(keyed_hash(&self.0, label, &[secret.as_bytes()]))
     }

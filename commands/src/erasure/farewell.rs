@@ -1,13 +1,14 @@
 //! The last mail: its address waits sealed under a one-off key, and both go with the mail (REQUIREMENTS 4.2.10).
 
-use atelier_domain::account::Account;
+use atelier_domain::account::{Account, Language};
 use atelier_domain::{AccountId, KeyClass};
 use atelier_vault::credential_rows::farewells::{self, Farewell};
 use atelier_vault::{Opened, VaultError};
 use chrono::TimeDelta;
 
 use crate::command_path::CommandError;
-use crate::ports::{GatewayError, Mail};
+use crate::ports::GatewayError;
+use crate::process::mails;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::WriteSide;
 
@@ -69,16 +70,8 @@ async fn hand_over(write: &WriteSide, account: AccountId, farewell: &Farewell) -
         Opened::Text(address) => address,
         Opened::Erased => return Ok(()),
     };
-    let text = "Your account at atelier and everything in it is deleted, as you asked. Unused credits are forfeited.\n\n\
-                This is the last mail you get from us, and this address is not kept.\n";
-    let mail = Mail {
-        message_id: format!("farewell-{account}"),
-        to,
-        subject: "Your account is deleted".to_owned(),
-        text: text.to_owned(),
-        date: write.now(),
-    };
-    write.ports.mailer.send(mail).await
+    let language = Language::ALL.into_iter().find(|language| language.as_str() == farewell.language);
+    mails::farewell::send(write, account, language.unwrap_or_default(), &to).await
 }
 
 impl From<UseCaseError> for GatewayError {

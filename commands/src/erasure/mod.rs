@@ -8,7 +8,7 @@
 //! | credits | a ledger that is not closed | closes it; a closed one says so |
 //! | media | objects | removes the rest |
 //! | farewell | a subject's key without its row | makes another; the key without a row opens nothing |
-//! | rows | credentials, claims | deletes the rest in one transaction |
+//! | rows | credentials, claims, notices | deletes the rest; credentials and claims in one transaction |
 //! | keys | a key that still opens | shreds it; a tombstone is left alone |
 //! | end | no `AccountErased` | appends it, once |
 //!
@@ -31,6 +31,7 @@ pub use farewell::send as send_farewell;
 pub use restored::erase_what_came_back;
 
 use crate::command_path::{CommandContext, CommandError};
+use crate::notices;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -74,6 +75,7 @@ pub const STEPS: &[Step] = &[
             "credentials.deletion_offers",
             "credentials.tries",
             "credentials.claims",
+            "public.notices",
         ],
         run: |write, _, account| Box::pin(rows(write, account)),
     },
@@ -119,6 +121,7 @@ async fn media(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError
 }
 
 async fn rows(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
+    notices::delete_account(&write.pool, account).await?;
     Ok(delete_account(&write.pool, account).await?)
 }
 

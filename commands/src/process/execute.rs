@@ -1,6 +1,6 @@
 //! Carrying out one piece of work. Each is safe to do twice: the aggregates recognise a repeat.
 
-use atelier_domain::account::{Account, AccountCommand, Status as AccountStatus};
+use atelier_domain::account::{Account, AccountCommand, Channel, Status as AccountStatus};
 use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantReason};
 use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, GenerationEvent, Output, Status};
 use atelier_domain::policy::sign_up_bonus;
@@ -9,9 +9,10 @@ use atelier_vault::Opened;
 use chrono::{DateTime, Utc};
 
 use super::work::WorkError;
-use super::{Work, access_mails, mails};
+use super::{Work, address_lookups, mails};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
 use crate::erasure;
+use crate::notices::{self, NewNotice};
 use crate::ports::{GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
 use crate::use_cases::GrantCredits;
@@ -59,14 +60,26 @@ pub(super) async fn execute(
         Work::CloseUnverified { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
         Work::CloseUnverified { account, .. } => close_unverified(write, context, account).await,
         Work::SendFarewell { account } => Ok(erasure::send_farewell(write, account).await?),
-        Work::SendVerificationMail { account } => mails::verification(write, account, id).await,
+        Work::SendVerificationMail { account } => mails::access::verification(write, account, id).await,
         Work::SendGenerationNotice { account, generation } => {
-            mails::generation_notice(write, account, generation).await
+            mails::generation::generation_notice(write, account, generation).await
         }
-        Work::SendAlreadyRegisteredMail { account } => mails::already_registered(write, account, id).await,
-        Work::ResendVerification { address } => access_mails::resend_verification(write, &address, id).await,
-        Work::StartPasswordReset { address } => access_mails::start_password_reset(write, context, &address, id).await,
-        Work::SendPasswordResetMail { account } => access_mails::password_reset(write, account, id).await,
+        Work::SendAlreadyRegisteredMail { account } => mails::access::already_registered(write, account, id).await,
+        Work::SendSecurityNotice { account, topic, at } => {
+            mails::security::security_notice(write, account, topic, at, id).await
+        }
+        Work::SendFormerAddressNotice { account, before, at } => {
+            mails::security::former_address(write, account, before, at, id).await
+        }
+        Work::PostNotice { account, topic, about, at } => {
+            // The work's own id, as a UUID: the same at every delivery.
+            post_notice(write, NewNotice { notice_id: context.causation_id, account, topic, about, at }).await
+        }
+        Work::ResendVerification { address } => address_lookups::resend_verification(write, &address, id).await,
+        Work::StartPasswordReset { address } => {
+            address_lookups::start_password_reset(write, context, &address, id).await
+        }
+        Work::SendPasswordResetMail { account } => mails::access::password_reset(write, account, id).await,
     }
 }
 
@@ -136,6 +149,16 @@ async fn fail(
     let job: Generation = load(write, &generation.to_string()).await?;
     let Some(terms) = job.terms() else { return Ok(()) };
     generation_command(write, context, terms.account_id, generation, || GenerationCommand::Fail { reason }).await
+}
+
+/// Shows a notice to an owner who wants to see it, as the switch is now; nobody is left to see one whose account is going.
+async fn post_notice(write: &WriteSide, notice: NewNotice) -> Result<(), WorkError> {
+    let owner: Account = load(write, &notice.account.to_string()).await?;
+    let wanted = notice.topic.kind().is_none_or(|kind| owner.notifications().wants(kind, Channel::InApp));
+    if owner.status() != AccountStatus::Open || !wanted {
+        return Ok(());
+    }
+    notices::post(&write.pool, &notice).await.map_err(|error| WorkError::Command(error.to_string()))
 }
 
 async fn delete_media(write: &WriteSide, generation: GenerationId) -> Result<(), WorkError> {

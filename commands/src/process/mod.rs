@@ -1,16 +1,17 @@
 //! Process managers: pure functions from (their state, an event) to (their state, work), and the rows and the dispatcher that carry the work out.
 
-mod access_mails;
 mod account_deletion;
 mod address_digest;
+mod address_lookups;
 mod backlog;
 mod dispatcher;
 mod execute;
 mod expiry_sweep;
 mod generation_charge;
-mod mails;
+pub(crate) mod mails;
 mod notifier;
 mod rows;
+mod security_notifier;
 mod welcome;
 mod work;
 mod work_rows;
@@ -27,6 +28,7 @@ pub use expiry_sweep::ExpirySweep;
 pub use generation_charge::GenerationCharge;
 pub use notifier::Notifier;
 pub use rows::{enqueue, react};
+pub use security_notifier::SecurityNotifier;
 pub use welcome::Welcome;
 pub use work::{Lane, Work};
 

@@ -1,4 +1,5 @@
-//! `Notifier`: tells an owner by mail that a generation has ended (A33), by default only when nobody would wait for it (C8).
+//! `Notifier`: tells an owner that a generation has ended (A33): inside the application always, by mail only when nobody would wait
+//! for it (C8). The owner's switches are asked when the notice is carried out.
 
 use atelier_domain::generation::GenerationEvent;
 use atelier_domain::policy::catalogue::MediaType;
@@ -7,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{ProcessManager, Reaction, Work};
+use crate::notice_topic::NoticeTopic;
 
 /// A job that took longer than this, from acceptance to its end, is worth a mail whatever it makes (C8).
 const LONG_JOB: TimeDelta = TimeDelta::seconds(60);
@@ -22,8 +24,7 @@ pub struct Awaited {
     accepted_at: DateTime<Utc>,
 }
 
-/// C8's default: pictures that came soon send no mail, so that nobody is flooded. An account's own switch and notices inside the
-/// application will be asked here, with the account's facts as further arguments.
+/// C8's default: pictures that came soon send no mail, so that nobody is flooded.
 fn by_mail(media_type: MediaType, took: TimeDelta) -> bool {
     match media_type {
         MediaType::Video | MediaType::Audio => true,
@@ -64,10 +65,18 @@ impl ProcessManager for Notifier {
                 Reaction { state: awaited, work: Vec::new() }
             }
             GenerationEvent::GenerationSucceeded { .. } | GenerationEvent::GenerationFailed { .. } => {
-                let due = state.filter(|job| by_mail(job.media_type, event.decided_at - job.accepted_at));
-                let notice =
-                    |job: Awaited| Work::SendGenerationNotice { account: job.account, generation: *generation };
-                Reaction { state: None, work: due.map(notice).into_iter().collect() }
+                let topic = match what {
+                    GenerationEvent::GenerationSucceeded { .. } => NoticeTopic::GenerationSucceeded,
+                    _ => NoticeTopic::GenerationFailed,
+                };
+                let Some(Awaited { account, media_type, accepted_at }) = state else {
+                    return Reaction { state: None, work: Vec::new() };
+                };
+                let (generation, at) = (*generation, event.decided_at);
+                let shown = Work::PostNotice { account, topic, about: Some(generation.0), at };
+                let mailed =
+                    by_mail(media_type, at - accepted_at).then_some(Work::SendGenerationNotice { account, generation });
+                Reaction { state: None, work: [shown].into_iter().chain(mailed).collect() }
             }
             // Its owner knows.
             GenerationEvent::GenerationCancelled {} => Reaction { state: None, work: Vec::new() },
@@ -146,13 +155,21 @@ mod tests {
 
     #[test]
     fn a33_c8_one_notice_for_what_took_long_and_for_every_video_and_sound() {
-        let notice = [Work::SendGenerationNotice { account: OWNER, generation: JOB }];
+        let mail = Work::SendGenerationNotice { account: OWNER, generation: JOB };
         let failed = || GenerationEvent::GenerationFailed { reason: FailureReason::Timeout };
-        for end in [succeeded(), failed()] {
-            assert_eq!(story(MediaType::Image, Environment::Live, 61, end.clone()), notice, "{end:?}");
-            assert_eq!(story(MediaType::Image, Environment::Live, 60, end.clone()), [], "{end:?}");
+        for (end, topic) in [(succeeded(), NoticeTopic::GenerationSucceeded), (failed(), NoticeTopic::GenerationFailed)]
+        {
+            let shown = |took| Work::PostNotice {
+                account: OWNER,
+                topic,
+                about: Some(JOB.0),
+                at: at(took, GenerationEvent::GenerationPublished {}).decided_at,
+            };
+            let both = |took| vec![shown(took), mail.clone()];
+            assert_eq!(story(MediaType::Image, Environment::Live, 61, end.clone()), both(61), "{end:?}");
+            assert_eq!(story(MediaType::Image, Environment::Live, 60, end.clone()), [shown(60)], "{end:?}");
             for media_type in [MediaType::Video, MediaType::Audio] {
-                assert_eq!(story(media_type, Environment::Live, 1, end.clone()), notice, "{media_type:?}, {end:?}");
+                assert_eq!(story(media_type, Environment::Live, 1, end.clone()), both(1), "{media_type:?}, {end:?}");
             }
         }
     }

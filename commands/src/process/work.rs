@@ -3,8 +3,10 @@
 use atelier_domain::{AccountId, GenerationId, LedgerId, LotId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
 
 use super::AddressDigest;
+use crate::notice_topic::NoticeTopic;
 use crate::ports::GatewayError;
 
 fn ledger_as_text<S: Serializer>(ledger: &LedgerId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -136,6 +138,35 @@ pub enum Work {
         /// To whom.
         account: AccountId,
     },
+    /// Tell an owner that something about the account's security has changed (sec.S7).
+    SendSecurityNotice {
+        /// To whom.
+        account: AccountId,
+        /// What.
+        topic: NoticeTopic,
+        /// When it was decided.
+        at: DateTime<Utc>,
+    },
+    /// Tell an account's former address that there is another one now (A13).
+    SendFormerAddressNotice {
+        /// Whose.
+        account: AccountId,
+        /// The sequence of the event that changed it: the address before that one is meant.
+        before: i64,
+        /// When it was decided.
+        at: DateTime<Utc>,
+    },
+    /// Show an owner a notice inside the application (C8).
+    PostNotice {
+        /// Whose.
+        account: AccountId,
+        /// What about.
+        topic: NoticeTopic,
+        /// The thing it is about.
+        about: Option<Uuid>,
+        /// When that happened.
+        at: DateTime<Utc>,
+    },
 }
 
 /// Which queue a piece of work waits in.
@@ -179,6 +210,7 @@ impl Work {
             | Self::EraseAccount { .. }
             | Self::ResendVerification { .. }
             | Self::StartPasswordReset { .. }
+            | Self::PostNotice { .. }
             | Self::DeleteMedia { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. }
             | Self::TimeOutGeneration { .. }
@@ -188,8 +220,10 @@ impl Work {
             Self::SendFarewell { .. }
             | Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
-            | Self::SendAlreadyRegisteredMail { .. }
-            | Self::SendPasswordResetMail { .. } => Lane::Message,
+            | Self::SendPasswordResetMail { .. }
+            | Self::SendSecurityNotice { .. }
+            | Self::SendFormerAddressNotice { .. }
+            | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
         }
     }
 
@@ -211,10 +245,13 @@ impl Work {
             | Self::SendFarewell { .. }
             | Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
-            | Self::SendAlreadyRegisteredMail { .. }
             | Self::ResendVerification { .. }
             | Self::StartPasswordReset { .. }
-            | Self::SendPasswordResetMail { .. } => None,
+            | Self::SendPasswordResetMail { .. }
+            | Self::SendSecurityNotice { .. }
+            | Self::SendFormerAddressNotice { .. }
+            | Self::PostNotice { .. }
+            | Self::SendAlreadyRegisteredMail { .. } => None,
         }
     }
 }

@@ -12,3 +12,7 @@ pub const DELETION_POLICY: u32 = 1;
 pub const CONSENT_TEXT: u32 = 1;
 /// How long a verified address is waited for before the account is deleted (sec.S4: one that can never be verified goes with it).
 pub const UNVERIFIED_LIFE: TimeDelta = TimeDelta::days(7);
+/// How long a notice inside the application is kept and shown.
+pub const NOTICE_LIFE: TimeDelta = TimeDelta::days(180);
+/// The most notices inside the application that an account keeps; the oldest make room.
+pub const MAX_NOTICES: i64 = 500;

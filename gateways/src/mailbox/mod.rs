@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use atelier_commands::ports::{GatewayError, Mail, Mailer};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use crate::letter::{MAX_BODY_BYTES, safe_name};
+
 pub use message::MailText;
 
 /// The most mails kept; the oldest make room.
@@ -19,8 +21,8 @@ pub const MAX_MAILS: usize = 1_000;
 /// How a file's name says when: UTC, to the millisecond.
 const STAMP: &str = "%Y%m%dT%H%M%S%3fZ";
 
-/// Twice the largest body, which base64 and headers never reach.
-const MAX_FILE_BYTES: u64 = 2 * message::MAX_BODY_BYTES as u64;
+/// Twice the largest bodies, which base64 and headers never reach.
+const MAX_FILE_BYTES: u64 = 4 * MAX_BODY_BYTES as u64;
 
 /// One line of the mailbox.
 #[derive(Clone, PartialEq, Eq)]
@@ -105,20 +107,6 @@ impl Mailer for Mailbox {
         })
         .await
     }
-}
-
-/// A message id as a file name may hold it: itself when short and plain, else a hash. So no address gets into a name.
-fn safe_name(id: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if !id.is_empty() && id.len() <= 80 && id.bytes().all(plain) {
-        return id.to_owned();
-    }
-    // FNV-1a, 128 bits.
-    let prime = 0x0000_0000_0100_0000_0000_0000_0000_013b_u128;
-    let hash = id
-        .bytes()
-        .fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, b| (hash ^ u128::from(b)).wrapping_mul(prime));
-    format!("{hash:032x}")
 }
 
 /// The stamp and the id of a name that [`Mailbox`] can have given a file.

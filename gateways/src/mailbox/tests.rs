@@ -8,6 +8,8 @@ fn mail(id: &str, second: i64) -> Mail {
         to: "ada@example.com".to_owned(),
         subject: format!("Hello {id}"),
         text: "Follow https://localhost/verify?token=abc\n".to_owned(),
+        html: "<p>Follow it</p>".to_owned(),
+        unsubscribe: None,
         date: DateTime::from_timestamp(1_700_000_000 + second, 5_000_000).unwrap(),
     }
 }

@@ -45,7 +45,8 @@ payload! {
     }
 }
 
-async fn me_at(context: &Context<'_>, position: &str) -> Result<Me> {
+/// The account not older than a position.
+pub(super) async fn me_at(context: &Context<'_>, position: &str) -> Result<Me> {
     let (account, _) = signed_in(context)?;
     Ok(Me { account, reading: Reading::begin(context, ALL, Some(position)).await? })
 }

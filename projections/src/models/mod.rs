@@ -9,6 +9,7 @@ pub mod api_keys;
 pub mod creations;
 pub mod credit_balance;
 pub mod explore;
+pub mod notification_preferences;
 pub mod profile;
 pub mod rank;
 pub mod sessions;
@@ -26,5 +27,6 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(explore::Explore),
         Arc::new(sessions::Sessions),
         Arc::new(api_keys::ApiKeys),
+        Arc::new(notification_preferences::NotificationPreferences),
     ]
 }

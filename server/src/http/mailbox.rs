@@ -3,11 +3,24 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use atelier_gateways::MailText;
 
 use super::Edge;
-use super::page::{escape, page};
+use super::page::{escape, page, page_with};
+
+/// What a mail's HTML may do: be looked at, and have its links followed in a window of their own.
+const FRAMED: [(HeaderName, &str); 4] = [
+    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+];
 
 /// The most mails on the page.
 const SHOWN: usize = 100;
@@ -30,12 +43,22 @@ pub async fn list(State(edge): State<Arc<Edge>>) -> Response {
     page(StatusCode::OK, "Mailbox", &body)
 }
 
-/// One mail.
+/// One mail: its text, and its HTML in a frame of its own.
 pub async fn show(State(edge): State<Arc<Edge>>, Path(file): Path<String>) -> Response {
     let Some(mailbox) = &edge.mailbox else { return nothing() };
     let Ok(Some(mail)) = mailbox.read(&file).await else { return nothing() };
     let text: Vec<String> = mail.text.lines().map(linked).collect();
-    page(StatusCode::OK, &mail.subject, &format!("<p>To {}</p><pre>{}</pre>", escape(&mail.to), text.join("\n")))
+    let frame = mail.html.map(|_| format!("<iframe title=\"HTML\" src=\"/mailbox/{}/html\"></iframe>", escape(&file)));
+    let body = format!("<p>To {}</p><pre>{}</pre>{}", escape(&mail.to), text.join("\n"), frame.unwrap_or_default());
+    page_with(StatusCode::OK, &mail.subject, &body, "frame-src 'self'; frame-ancestors 'none'")
+}
+
+/// The HTML half of a mail, as a mail program shows it: nothing is run or fetched, and links open beside it.
+pub async fn html(State(edge): State<Arc<Edge>>, Path(file): Path<String>) -> Response {
+    let Some(mailbox) = &edge.mailbox else { return nothing() };
+    let Ok(Some(MailText { html: Some(html), .. })) = mailbox.read(&file).await else { return nothing() };
+    let html = html.replacen("<head>", "<head><base target=\"_blank\">", 1);
+    (StatusCode::OK, FRAMED, html).into_response()
 }
 
 /// A line of a mail; one that is an address can be clicked.

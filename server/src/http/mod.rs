@@ -11,6 +11,7 @@ mod observe;
 mod page;
 mod reset_password;
 mod rest;
+mod unsubscribe;
 mod verify_email;
 
 use std::sync::Arc;
@@ -85,6 +86,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/media/{*object}", get(media::download))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
+        .route("/unsubscribe", get(unsubscribe::page_of_link).post(unsubscribe::submit))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -94,7 +96,8 @@ pub fn router(edge: Arc<Edge>) -> Router {
         router = router
             .route("/", get(graphql::graphiql))
             .route("/mailbox", get(mailbox::list))
-            .route("/mailbox/{file}", get(mailbox::show));
+            .route("/mailbox/{file}", get(mailbox::show))
+            .route("/mailbox/{file}/html", get(mailbox::html));
     }
     router.layer(from_fn_with_state(edge.clone(), observe::observe)).with_state(edge)
 }

@@ -153,7 +153,8 @@ async fn signs_up(traveller: &mut Traveller<'_>, person: &Person, mailbox: &Path
         let mails =
             std::fs::read_dir(mailbox).ok()?.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
         let mails: Vec<String> = mails.collect();
-        let token = mails.iter().find_map(|mail| mail.split_once("token=")).map(|(_, rest)| rest.to_owned())?;
+        let token =
+            mails.iter().find_map(|mail| mail.split_once("/verify-email?token=")).map(|(_, rest)| rest.to_owned())?;
         let told = mails.iter().any(|mail| mail.contains("already have an account"));
         told.then(|| token.lines().next().expect("a token").trim().to_owned())
     });

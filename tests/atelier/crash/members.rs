@@ -54,7 +54,7 @@ async fn mailed_token(mailbox: &Mailbox, address: &str) -> Option<String> {
     for mail in mailbox.list(1_000).await.expect("the mailbox can be read") {
         if mail.to == address {
             let text = mailbox.read(&mail.file).await.expect("a mail can be read")?.text;
-            if let Some((_, rest)) = text.split_once("token=") {
+            if let Some((_, rest)) = text.split_once("/verify-email?token=") {
                 return Some(rest.lines().next()?.trim().to_owned());
             }
         }

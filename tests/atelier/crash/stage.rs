@@ -112,6 +112,7 @@ impl Stage {
             public_url: None,
             development: true,
             access: AccessConfig::default(),
+            smtp: None,
         };
         Node::start(options).await.expect("the node starts")
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use atelier_commands::command_path::Target;
 use atelier_domain::account::{Account, AccountCommand, StaffCommand, StaffOrder};
 use atelier_domain::text::{Email, StaffReason};
+use atelier_gateways::Smtp;
 use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
 use reqwest::header::HeaderMap;
@@ -70,11 +71,20 @@ impl Answer {
 impl TestStudio {
     /// Starts a studio over a fresh database.
     pub async fn start() -> Self {
-        Self::start_with(AccessConfig::default()).await
+        Self::start_whole(AccessConfig::default(), None, None).await
     }
 
     /// Starts a studio that says something of its own about access.
     pub async fn start_with(access: AccessConfig) -> Self {
+        Self::start_whole(access, None, None).await
+    }
+
+    /// Starts a studio whose mails go to a server instead of the mailbox, and whose links begin with another address than its own.
+    pub async fn start_mailing(smtp: Option<Smtp>, public_url: Option<&str>) -> Self {
+        Self::start_whole(AccessConfig::default(), smtp, public_url).await
+    }
+
+    async fn start_whole(access: AccessConfig, smtp: Option<Smtp>, public_url: Option<&str>) -> Self {
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -82,9 +92,10 @@ impl TestStudio {
             pool: database.pool.clone(),
             data: data.path(),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            public_url: None,
+            public_url: public_url.map(str::to_owned),
             development: true,
             access,
+            smtp,
         })
         .await
         .expect("the node starts");
@@ -196,7 +207,7 @@ impl TestStudio {
                 .expect("a mail can be read")
                 .expect("a listed mail is there")
                 .text;
-            if let Some((_, rest)) = text.split_once("token=").filter(|_| mail.to == address) {
+            if let Some((_, rest)) = text.split_once("/verify-email?token=").filter(|_| mail.to == address) {
                 return rest.lines().next().expect("a token").trim().to_owned();
             }
         }

@@ -129,6 +129,6 @@ async fn a_batch_is_written_in_one_statement_for_each_kind_of_row() {
     }
     let rows = (rows(&one).await, rows(&many).await);
     assert_eq!(rows.0, rows.1, "one by one, the rows are the same");
-    // 150 at work for each manager; a check, a render and a deadline for each job; removal, void and notice for each end.
-    assert_eq!(rows.0.len(), 2 * 150 + 3 * 300 + 3 * 150);
+    // 150 at work for each manager; a check, a render and a deadline for each job; removal, void and both notices for each end.
+    assert_eq!(rows.0.len(), 2 * 150 + 3 * 300 + 4 * 150);
 }

@@ -24,17 +24,20 @@ const TWICE: &str = "create table delivered (id text primary key, kind text not 
     create trigger twice after delete on process_work for each row execute function twice()";
 
 /// Every kind of work there is.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 17] = [
     "abandon_if_not_requested",
     "capture_hold",
     "delete_media",
     "expire_lot",
     "grant_sign_up_bonus",
+    "post_notice",
     "render_generation",
     "resend_verification",
     "send_already_registered_mail",
+    "send_former_address_notice",
     "send_generation_notice",
     "send_password_reset_mail",
+    "send_security_notice",
     "send_verification_mail",
     "start_password_reset",
     "time_out_generation",
@@ -67,14 +70,17 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
             assert!(!world.has_files(*account, &ended[0].job), "A31");
         }
     }
-    let mail = Work::SendAlreadyRegisteredMail { account: accounts[0] };
-    enqueue(&world.database.pool, "signUp:test:0", &mail).await.expect("work is enqueued");
+    let (account, at) = (accounts[0], chrono::DateTime::UNIX_EPOCH);
+    let topic = atelier_commands::NoticeTopic::EmailChanged;
     // Nobody here has claimed an address, so the look-ups find nobody.
     let address = AddressDigest::of(&IndexDigest { kind: IndexKind::Email, key_version: 1, digest: [7; 32] });
     for (id, work) in [
         ("resendVerification:test", Work::ResendVerification { address: address.clone() }),
         ("resetPassword:test", Work::StartPasswordReset { address }),
-        ("resetPassword:test:mail", Work::SendPasswordResetMail { account: accounts[0] }),
+        ("resetPassword:test:mail", Work::SendPasswordResetMail { account }),
+        ("signUp:test:0", Work::SendAlreadyRegisteredMail { account }),
+        ("SecurityNotifier:test:0", Work::SendSecurityNotice { account, topic, at }),
+        ("SecurityNotifier:test:1", Work::SendFormerAddressNotice { account, before: 9, at }),
     ] {
         enqueue(&world.database.pool, id, &work).await.expect("work is enqueued");
     }
@@ -91,6 +97,9 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
     assert!(delivered.iter().all(|(_, times)| *times == 2), "{delivered:?}");
     let kinds: BTreeMap<String, i32> = delivered.into_iter().collect();
     assert_eq!(kinds.keys().map(String::as_str).collect::<Vec<_>>(), KINDS, "none was left out");
+    let shown = sqlx::query_scalar::<_, i64>("select count(*) from notices");
+    let shown = shown.fetch_one(&mut superuser).await.expect("the table is there");
+    assert_eq!(shown, 2, "C8: one notice inside the application for each job that ended by itself");
     let mut handed_over = BTreeMap::<String, usize>::new();
     for id in world.sent() {
         *handed_over.entry(id).or_default() += 1;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-/// The managers whose rows are told apart.
-const MANAGERS: [&str; 4] = ["GenerationCharge", "Notifier", "Welcome", "ExpirySweep"];
+/// The managers whose rows are told apart; the first that is mentioned counts.
+const MANAGERS: [&str; 5] = ["GenerationCharge", "SecurityNotifier", "Notifier", "Welcome", "ExpirySweep"];
 /// The events whose appends are told apart.
 const EVENTS: [&str; 12] = [
     "HoldPlaced",

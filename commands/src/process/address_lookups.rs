@@ -1,21 +1,17 @@
-//! The mails by which people get back in, and the look-ups before them: an address is a keyed digest until its account is found.
+//! The look-ups before the mails by which people get back in: an address is a keyed digest until its account is found.
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand, Status};
-use atelier_vault::MailToken;
 use atelier_vault::credential_rows::claims;
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 use chrono::TimeDelta;
 
-use super::mails::{address, send};
 use super::work::WorkError;
 use super::{AddressDigest, Work, enqueue};
 use crate::command_path::CommandContext;
 use crate::idempotency;
 use crate::write_side::{WriteSide, account_target};
 
-/// How long a reset link counts (sec.S5).
-const LINK_LIFE: TimeDelta = TimeDelta::minutes(30);
 /// The least time between two verification mails, the first one included.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
@@ -56,32 +52,4 @@ pub(super) async fn start_password_reset(
     let recorded = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
     recorded.map_err(failed)?;
     enqueue(&write.pool, &format!("{id}:mail"), &Work::SendPasswordResetMail { account }).await.map_err(failed)
-}
-
-/// Sends the link for a new password. A redelivery carries a fresh token under the same message id.
-pub(super) async fn password_reset(write: &WriteSide, account: AccountId, id: &str) -> Result<(), WorkError> {
-    let Some(to) = address(write, account).await? else { return Ok(()) };
-    let state = write.path.load::<Account>(&account.to_string()).await.map_err(failed)?.state;
-    if state.status() != Status::Open {
-        return Ok(());
-    }
-    let (token, now) = (MailToken::generate(write.ports.random.as_ref()), write.now());
-    let digest = write.secrets.mail(&token);
-    let purpose = MailPurpose::ResetPassword;
-    mail_tokens::insert(&write.pool, &digest, account, purpose, now, now + LINK_LIFE).await.map_err(failed)?;
-    let link = write.page(&format!("/reset-password?token={}", token.expose()));
-    let (subject, beginning) = if state.has_password() {
-        ("Reset your password", "Open this link to choose a new password; it works once, for 30 minutes:")
-    } else {
-        (
-            "Sign in with Google",
-            "Your account has no password: you sign in with Google. If you would like a password as well, open this link; it works \
-             once, for 30 minutes:",
-        )
-    };
-    let text = format!(
-        "{beginning}\n\n{link}\n\nIf you did not ask for this, ignore this mail: nothing changes. We never ask for your password by \
-         mail.\n"
-    );
-    send(write, id, to, subject, text).await
 }

@@ -1,0 +1,20 @@
+//! The last mail, to an address that its account does not have any more (A37).
+
+use atelier_domain::AccountId;
+use atelier_domain::account::Language;
+
+use super::letters::Letter;
+use super::written;
+use crate::ports::GatewayError;
+use crate::write_side::WriteSide;
+
+/// Tells somebody that their account is deleted. Its id is the account's own: sent again, it is the same message.
+pub(crate) async fn send(
+    write: &WriteSide,
+    account: AccountId,
+    language: Language,
+    to: &str,
+) -> Result<(), GatewayError> {
+    let mail = written(write, language, to, &format!("farewell-{account}"), &Letter::Farewell {}, None)?;
+    write.ports.mailer.send(mail).await
+}

@@ -1,0 +1,80 @@
+//! The mails about an account's security (sec.S7): never switched off, exactly one for each event by its message id.
+
+use atelier_domain::account::{Account, AccountEvent};
+use atelier_domain::{AccountId, decode_event};
+use chrono::{DateTime, Utc};
+use cqrs_es::Aggregate;
+
+use super::letters::Letter;
+use super::{Owner, opened, send};
+use crate::event_store::{PAGE, StreamId};
+use crate::notice_topic::NoticeTopic;
+use crate::process::work::WorkError;
+use crate::write_side::WriteSide;
+
+/// How an instant reads in a mail: UTC, to the minute.
+const INSTANT: &str = "%Y-%m-%d %H:%M UTC";
+
+/// Tells an owner what was done to the account. Nobody is told whose address the account only pretends to have (sec.S4).
+pub(in crate::process) async fn security_notice(
+    write: &WriteSide,
+    account: AccountId,
+    topic: NoticeTopic,
+    at: DateTime<Utc>,
+    id: &str,
+) -> Result<(), WorkError> {
+    let Some(owner) = Owner::find(write, account).await? else { return Ok(()) };
+    if !owner.state.address_claimed() {
+        return Ok(());
+    }
+    let at = at.format(INSTANT).to_string();
+    let letter = Letter::Security { topic: topic.as_str(), at, app: write.public_url.clone() };
+    send(write, &owner, id, &letter, None).await
+}
+
+/// Tells the address that an account had until its event `before` that it has another one now (A13).
+pub(in crate::process) async fn former_address(
+    write: &WriteSide,
+    account: AccountId,
+    before: i64,
+    at: DateTime<Utc>,
+    id: &str,
+) -> Result<(), WorkError> {
+    let Some(owner) = Owner::find(write, account).await? else { return Ok(()) };
+    let Some(former) = address_before(write, account, before).await? else { return Ok(()) };
+    if former == owner.address {
+        return Ok(());
+    }
+    let letter = Letter::FormerAddress { at: at.format(INSTANT).to_string(), app: write.public_url.clone() };
+    send(write, &Owner { address: former, ..owner }, id, &letter, None).await
+}
+
+/// The address that was the account's own before one of its events; the state knows the last one only.
+async fn address_before(write: &WriteSide, account: AccountId, before: i64) -> Result<Option<String>, WorkError> {
+    let failed = |error: &dyn std::fmt::Display| WorkError::Command(error.to_string());
+    let stream = StreamId { aggregate_type: Account::TYPE, aggregate_id: account.to_string() };
+    let (mut former, mut after) = (None, 0);
+    while after < before - 1 {
+        let page = write.path.store().page(&stream, after, PAGE).await.map_err(|error| failed(&error))?;
+        let Some(last) = page.last().map(|event| event.sequence) else { break };
+        for event in page.into_iter().take_while(|event| event.sequence < before) {
+            if !matches!(event.event_type.as_str(), "AccountOpened" | "EmailChanged") {
+                continue;
+            }
+            let decoded = decode_event(Account::TYPE, &event.event_type, &event.event_version, &event.payload);
+            former = match decoded.map_err(|error| failed(&error))? {
+                // Somebody else's account has it: they have nothing to do with this one.
+                AccountEvent::AccountOpened { address_claimed: false, .. } => None,
+                AccountEvent::AccountOpened { email, .. } | AccountEvent::EmailChanged { email } => {
+                    email.sealed().cloned()
+                }
+                _ => former,
+            };
+        }
+        after = last;
+    }
+    match former {
+        Some(sealed) => opened(write, account, &sealed).await,
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,181 @@
+//! Notices: switches, the language of mails, and what was read.
+
+use async_graphql::{Context, ID, InputObject, Object, Result};
+use atelier_commands::Refusal;
+use atelier_commands::use_cases::{MarkNoticesRead, SetLanguage, SetNotifications};
+use atelier_domain::account::NotificationChoice;
+
+use super::profile::me_at;
+use crate::Sides;
+use crate::caller::{command_context, signed_in};
+use crate::global_id::GlobalId;
+use crate::me::Me;
+use crate::notification::{Language, NotificationChannel, NotificationKind};
+use crate::payload::{UserError, outcome, payload, unknown_id};
+use crate::reading::{ALL, Reading};
+
+/// The mutations of this room.
+#[derive(Default)]
+pub struct NotificationMutation;
+
+/// One switch; what `setNotification` takes.
+#[derive(InputObject)]
+pub struct SetNotificationInput {
+    /// What about.
+    kind: NotificationKind,
+    /// Where.
+    channel: NotificationChannel,
+    /// On or off.
+    on: bool,
+}
+
+impl SetNotificationInput {
+    fn choice(&self) -> std::result::Result<NotificationChoice, UserError> {
+        let fixed = || Refusal::field("kind", "Notices of this kind cannot be switched off.");
+        let kind = self.kind.switch().ok_or_else(fixed)?;
+        Ok(NotificationChoice { kind, channel: self.channel.into(), on: self.on })
+    }
+}
+
+payload! {
+    /// The account after the change.
+    SetNotificationPayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+/// What `setNotifications` takes.
+#[derive(InputObject)]
+pub struct SetNotificationsInput {
+    /// The switches, each at most once; what is not among them stays.
+    choices: Vec<SetNotificationInput>,
+}
+
+payload! {
+    /// The account after the change.
+    SetNotificationsPayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+/// What `setLanguage` takes.
+#[derive(InputObject)]
+pub struct SetLanguageInput {
+    /// The language of mails.
+    language: Language,
+}
+
+payload! {
+    /// The account after the change.
+    SetLanguagePayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+/// What `markNoticesRead` takes.
+#[derive(InputObject)]
+pub struct MarkNoticesReadInput {
+    /// The notices that were seen, at most 100; all of them when not given.
+    ids: Option<Vec<ID>>,
+}
+
+payload! {
+    /// The account after the change.
+    MarkNoticesReadPayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+/// Sets switches, all or none; the position to read from.
+async fn set(context: &Context<'_>, input: &[SetNotificationInput]) -> Result<std::result::Result<String, UserError>> {
+    let sides = context.data::<Sides>()?;
+    let (account, _) = signed_in(context)?;
+    let choices = match input.iter().map(SetNotificationInput::choice).collect() {
+        Ok(choices) => choices,
+        Err(error) => return Ok(Err(error)),
+    };
+    let done = outcome(SetNotifications { account, choices }.run(&sides.write, &command_context(context)?).await)?;
+    Ok(done.map(|position| sides.read.token(position.0)))
+}
+
+#[Object]
+impl NotificationMutation {
+    /// Sets one switch, as a settings screen does that saves by itself (A32).
+    async fn set_notification(
+        &self,
+        context: &Context<'_>,
+        input: SetNotificationInput,
+    ) -> Result<SetNotificationPayload> {
+        Ok(match set(context, &[input]).await? {
+            Ok(position) => SetNotificationPayload {
+                me: me_at(context, &position).await.ok(),
+                position: Some(position),
+                ..Default::default()
+            },
+            Err(error) => SetNotificationPayload::refused(error),
+        })
+    }
+
+    /// Sets several switches, all or none, as a Save button does (V17).
+    async fn set_notifications(
+        &self,
+        context: &Context<'_>,
+        input: SetNotificationsInput,
+    ) -> Result<SetNotificationsPayload> {
+        Ok(match set(context, &input.choices).await? {
+            Ok(position) => SetNotificationsPayload {
+                me: me_at(context, &position).await.ok(),
+                position: Some(position),
+                ..Default::default()
+            },
+            Err(error) => SetNotificationsPayload::refused(error),
+        })
+    }
+
+    /// Chooses the language of mails.
+    async fn set_language(&self, context: &Context<'_>, input: SetLanguageInput) -> Result<SetLanguagePayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let use_case = SetLanguage { account, language: input.language.into() };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                let position = sides.read.token(position.0);
+                SetLanguagePayload {
+                    me: me_at(context, &position).await.ok(),
+                    position: Some(position),
+                    ..Default::default()
+                }
+            }
+            Err(error) => SetLanguagePayload::refused(error),
+        })
+    }
+
+    /// Marks notices as read. Reading is no event: the position is where the read models are.
+    async fn mark_notices_read(
+        &self,
+        context: &Context<'_>,
+        input: MarkNoticesReadInput,
+    ) -> Result<MarkNoticesReadPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let named = |id: &ID| match GlobalId::parse(id) {
+            Some(GlobalId::Notice(id)) => Some(id),
+            _ => None,
+        };
+        let notices = match input.ids.map(|ids| ids.iter().map(named).collect::<Option<Vec<_>>>()) {
+            Some(None) => return Ok(MarkNoticesReadPayload::refused(unknown_id("ids"))),
+            Some(Some(notices)) => Some(notices),
+            None => None,
+        };
+        if let Err(error) = outcome(MarkNoticesRead { account, notices }.run(&sides.write).await)? {
+            return Ok(MarkNoticesReadPayload::refused(error));
+        }
+        let reading = Reading::begin(context, ALL, None).await?;
+        let position = Some(reading.position().to_owned());
+        Ok(MarkNoticesReadPayload { me: Some(Me { account, reading }), position, ..Default::default() })
+    }
+}
