@@ -1,12 +1,16 @@
 //! The write side as use cases see it: the command path, the rows beside events, and the ports.
 
+use std::sync::Arc;
+
 use atelier_domain::{AccountId, Actor};
 use atelier_vault::{BlindIndex, Passwords, Secrets, Vault};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::api_policy::ApiPolicy;
 use crate::command_path::{CommandContext, CommandPath, Target};
+use crate::key_usage::KeyUsage;
 use crate::ports::{Ports, fresh_id};
 
 /// Everything a use case needs. Cheap to clone.
@@ -28,6 +32,10 @@ pub struct WriteSide {
     pub ports: Ports,
     /// Where links in mails point, without a trailing slash.
     pub public_url: String,
+    /// What API keys may do here.
+    pub api: Arc<ApiPolicy>,
+    /// How often they did.
+    pub usage: KeyUsage,
 }
 
 impl WriteSide {

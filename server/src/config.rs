@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::api_config::ApiConfig;
+
 /// What every command needs.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
@@ -43,6 +45,10 @@ pub struct ServeConfig {
     /// Development pages (GraphiQL, mailbox) and introspection. On for a loopback address, off otherwise.
     #[arg(long, env = "ATELIER_DEVELOPMENT")]
     pub development: Option<bool>,
+
+    /// What API keys may do.
+    #[command(flatten)]
+    pub api: ApiConfig,
 }
 
 impl ServeConfig {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atelier_commands::UseCaseError;
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::erasure::erase_what_came_back;
 use atelier_commands::event_store::WriterOptions;
 use atelier_commands::ports::Ports;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::graphql_transport::{Limits, SchemaUnreadable, Transport};
-use crate::http::{Edge, router};
+use crate::http::{Edge, Gate, router};
 use crate::studio::{Studio, StudioError, StudioOptions};
 use crate::system::{SystemClock, SystemRandom};
 
@@ -72,6 +73,8 @@ pub struct NodeOptions<'a> {
     pub public_url: Option<String>,
     /// GraphiQL, mailbox page, introspection.
     pub development: bool,
+    /// What API keys may do.
+    pub api: ApiPolicy,
 }
 
 /// A running node.
@@ -138,6 +141,7 @@ impl Node {
             writer: WriterOptions::default(),
             runner: RunnerOptions::default(),
             dispatcher: DispatcherOptions::default(),
+            api: options.api,
         })
         .await?;
         let context = studio.write.request_context(Actor::Process("Restored".into()));
@@ -149,6 +153,7 @@ impl Node {
             write: studio.write.clone(),
             read: studio.read.clone(),
             graphql: Transport::new(atelier_graphql::schema(sides), Limits::default())?,
+            gate: Gate::default(),
             mailbox: Some(mailbox.clone()),
             development: options.development,
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
@@ -165,7 +170,8 @@ impl Node {
             }
         });
         let http = tokio::spawn(async move {
-            let served = axum::serve(listener, router(edge)).with_graceful_shutdown(stopped.cancelled_owned());
+            let served = axum::serve(listener, router(edge).into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(stopped.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the listener ended");
             }

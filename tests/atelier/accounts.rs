@@ -2,3 +2,4 @@
 
 mod erasure;
 mod kek_rotation;
+mod keys;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_gateways::Mailbox;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
@@ -110,6 +111,7 @@ impl Stage {
             listen: "127.0.0.1:0".parse().expect("an address"),
             public_url: None,
             development: true,
+            api: ApiPolicy::without_limits(),
         };
         Node::start(options).await.expect("the node starts")
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_server::node::{Node, NodeOptions};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
@@ -64,8 +65,13 @@ impl Answer {
 }
 
 impl TestStudio {
-    /// Starts a studio over a fresh database.
+    /// Starts a studio over a fresh database, whose API keys may do what they like.
     pub async fn start() -> Self {
+        Self::with(ApiPolicy::without_limits()).await
+    }
+
+    /// The same with a policy for API keys.
+    pub async fn with(api: ApiPolicy) -> Self {
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -75,6 +81,7 @@ impl TestStudio {
             listen: "127.0.0.1:0".parse().expect("an address"),
             public_url: None,
             development: true,
+            api,
         })
         .await
         .expect("the node starts");
