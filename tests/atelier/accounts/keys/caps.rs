@@ -59,7 +59,7 @@ async fn u21_what_was_not_paid_may_be_spent_again_and_a_refusal_leaves_the_idemp
 async fn u21_a_cap_is_a_positive_number_of_credits() {
     let studio = TestStudio::start().await;
     let ada = studio.newcomer("ada").await;
-    for (field, cap) in [("dailyCap", 0), ("dailyCap", -1), ("totalCap", 0), ("totalCap", i64::MAX)] {
+    for (field, cap) in [("dailyCap", 0), ("dailyCap", -1), ("totalCap", 0), ("totalCap", -5)] {
         let refused = refusal(&studio, &ada, CREATE, json!({ "label": "k", field: cap })).await;
         assert_eq!(refused, ("INVALID_FIELD".to_owned(), field.to_owned()), "{cap}");
     }
