@@ -115,7 +115,7 @@ pub struct Refusal {
     /// For credits: what is required and what is available.
     pub credits: Option<(Credits, Credits)>,
     /// For `key_budget_exceeded`: which cap, and how much of it is spent.
-    pub budget: Option<SpentBudget>,
+    pub budget: Option<Box<SpentBudget>>,
     /// For tries: after how long another one counts.
     pub retry_after: Option<TimeDelta>,
 }
@@ -217,7 +217,7 @@ impl From<CreditLedgerError> for Refusal {
                 let message = format!(
                     "This key may spend {cap} credits {when}; {spent} are spent, and this request needs {required}."
                 );
-                let budget = Some(SpentBudget { period, cap, spent, required });
+                let budget = Some(Box::new(SpentBudget { period, cap, spent, required }));
                 Self { budget, ..Self::new(RefusalCode::KeyBudgetExceeded, message) }
             }
             CreditLedgerError::TooManyBudgets(_) => Self::new(

@@ -139,7 +139,7 @@ impl From<UseCaseError> for ApiError {
         if let Some((required, available)) = refusal.credits {
             answer = answer.with("required", required.get()).with("available", available.get());
         }
-        if let Some(SpentBudget { period, cap, spent, required }) = refusal.budget {
+        if let Some(SpentBudget { period, cap, spent, required }) = refusal.budget.map(|budget| *budget) {
             let period = match period {
                 CapPeriod::Day => "day",
                 CapPeriod::Life => "life",
