@@ -1,7 +1,7 @@
 //! Logs with a past: the events real decisions would have made, written into both systems' tables by COPY before the clock runs.
 
 use atelier_commands::ports::Clock;
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerEvent, GrantReason};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerEvent, GrantReason, HoldLimits};
 use atelier_domain::{AccountId, Actor, Credits, EventMetadata, GenerationId, HoldId, LotId};
 use atelier_server::system::SystemClock;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -82,6 +82,7 @@ impl Growing {
                     generation_id,
                     amount: price,
                     price_version: 1,
+                    limits: HoldLimits::default(),
                     now,
                 }
             }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use atelier_commands::ports::Clock;
-use atelier_domain::credit_ledger::{CreditLedgerCommand, CreditLedgerError, GrantReason};
+use atelier_domain::credit_ledger::{CreditLedgerCommand, CreditLedgerError, GrantReason, HoldLimits};
 use atelier_domain::{AccountId, Credits, GenerationId, HoldId, LedgerId, LotId};
 use atelier_server::system::SystemClock;
 use chrono::{DateTime, Utc};
@@ -67,6 +67,7 @@ impl Ask {
             generation_id: GenerationId::from(hold_id),
             amount,
             price_version: 1,
+            limits: HoldLimits::default(),
             now,
         };
         match self {

@@ -1,10 +1,12 @@
 //! The write side: use cases, the event-store port and its adapters, process managers, the outbox, ports.
 
 pub mod activity;
+pub mod api_policy;
 pub mod command_path;
 pub mod erasure;
 pub mod event_store;
 mod idempotency;
+pub mod key_usage;
 pub mod media_link;
 pub mod notice_topic;
 pub mod notices;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
 use atelier_domain::{AccountId, Actor, ApiKeyId, SessionId};
-use atelier_vault::credential_rows::{api_keys, deletion_offers, mail_tokens, passwords, sessions, tries};
-use chrono::TimeDelta;
+use atelier_vault::credential_rows::{
+    api_keys, deletion_offers, key_places, key_usage, mail_tokens, passwords, sessions, tries,
+};
+use chrono::{Days, TimeDelta};
 use tokio_util::sync::CancellationToken;
 
 use crate::command_path::CommandContext;
@@ -81,6 +83,9 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     }
     done.expired_rows = expire_rows(write).await?;
     notices::remove_old(&write.pool, write.now(), ROUND).await?;
+    let kept_from = write.now().date_naive() - Days::new(key_usage::KEPT_DAYS);
+    key_usage::remove_before(&write.pool, kept_from, ROUND).await?;
+    key_places::remove_stale(&write.pool, write.now(), ROUND).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
     Ok(done)
 }
@@ -131,12 +136,28 @@ async fn pending_session(write: &WriteSide, session: SessionId, account: Account
 }
 
 async fn pending_key(write: &WriteSide, key: ApiKeyId, account: AccountId) -> Result<End, UseCaseError> {
-    if state(write, account).await?.has_api_key(&key) {
+    let state = state(write, account).await?;
+    if state.has_api_key(&key) {
+        predecessor(write, &state, key, account).await?;
         api_keys::activate(&write.pool, key).await?;
         return Ok(End::Activated);
     }
     api_keys::remove(&write.pool, key).await?;
     Ok(End::Removed)
+}
+
+/// A rotation stands in the log: its predecessor's row ends when the log says so (B18).
+async fn predecessor(
+    write: &WriteSide,
+    state: &Account,
+    key: ApiKeyId,
+    account: AccountId,
+) -> Result<(), UseCaseError> {
+    let Some(replaced) = api_keys::replaced_by(&write.pool, key).await? else { return Ok(()) };
+    if let Some(end) = state.api_key(&replaced).and_then(|record| record.expires_at) {
+        api_keys::shorten(&write.pool, account, replaced, end).await?;
+    }
+    Ok(())
 }
 
 async fn ended_session(
@@ -161,6 +182,8 @@ async fn ended_key(
     let revoke = |_| AccountCommand::RevokeApiKey { key_id: key };
     let ended = write.path.execute::<Account>(&account_target(account), context, None, revoke).await;
     ended.map_err(|error| error.map(Refusal::from))?;
+    // A successor may have been revoked before anybody got to its predecessor's row.
+    predecessor(write, &state(write, account).await?, key, account).await?;
     api_keys::remove(&write.pool, key).await?;
     Ok(End::Ended)
 }

@@ -2,12 +2,15 @@
 
 use atelier_domain::Credits;
 use atelier_domain::account::AccountError;
-use atelier_domain::credit_ledger::CreditLedgerError;
+use atelier_domain::credit_ledger::{CapPeriod, CreditLedgerError};
 use atelier_domain::generation::GenerationError;
 use atelier_domain::text::InvalidText;
 use chrono::TimeDelta;
 
 use crate::command_path::CommandError;
+
+/// When it is worth asking again while others are at work: a generation takes seconds.
+const AT_WORK: TimeDelta = TimeDelta::seconds(2);
 
 /// What kind of no it is. The edges map each to their own form, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +41,8 @@ pub enum RefusalCode {
     StillRunning,
     /// A bound on how many there may be is reached.
     LimitReached,
+    /// Too many generations at work (429, U34).
+    ConcurrencyLimit,
     /// Too many tries; not before `retry_after` (sec.R5, U35).
     RateLimited,
     /// It takes a fresh proof of who is asking (sec.S7).
@@ -72,6 +77,7 @@ impl RefusalCode {
             Self::AlreadyEnded => "already_ended",
             Self::StillRunning => "still_running",
             Self::LimitReached => "limit_reached",
+            Self::ConcurrencyLimit => "concurrency_limit",
             Self::RateLimited => "rate_limit_exceeded",
             Self::ReauthenticationRequired => "reauthentication_required",
             Self::InvalidCode => "invalid_code",
@@ -81,6 +87,19 @@ impl RefusalCode {
             Self::InvalidImage => "invalid_image",
         }
     }
+}
+
+/// What a key may spend and has spent, when that is why (U21).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpentBudget {
+    /// Of one UTC day, or of the key's life.
+    pub period: CapPeriod,
+    /// The cap.
+    pub cap: Credits,
+    /// What is held or paid of it.
+    pub spent: Credits,
+    /// What the request needs.
+    pub required: Credits,
 }
 
 /// A no, with its reason.
@@ -95,6 +114,8 @@ pub struct Refusal {
     pub message: String,
     /// For credits: what is required and what is available.
     pub credits: Option<(Credits, Credits)>,
+    /// For `key_budget_exceeded`: which cap, and how much of it is spent.
+    pub budget: Option<Box<SpentBudget>>,
     /// For tries: after how long another one counts.
     pub retry_after: Option<TimeDelta>,
 }
@@ -103,7 +124,7 @@ impl Refusal {
     /// A no without a field.
     #[must_use]
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, field: None, message: message.into(), credits: None, retry_after: None }
+        Self { code, field: None, message: message.into(), credits: None, budget: None, retry_after: None }
     }
 
     /// A no for now: another try counts after so long.
@@ -121,6 +142,7 @@ impl Refusal {
             field: Some(field),
             message: message.into(),
             credits: None,
+            budget: None,
             retry_after: None,
         }
     }
@@ -183,9 +205,30 @@ impl From<CreditLedgerError> for Refusal {
                 field: None,
                 message: format!("This request needs {required} credits, and {available} are available."),
                 credits: Some((required, available)),
+                budget: None,
                 retry_after: None,
             },
             CreditLedgerError::Closed => Self::new(RefusalCode::NotFound, error.to_string()),
+            CreditLedgerError::KeyBudgetExceeded { period, cap, spent, required } => {
+                let when = match period {
+                    CapPeriod::Day => "a day",
+                    CapPeriod::Life => "in all",
+                };
+                let message = format!(
+                    "This key may spend {cap} credits {when}; {spent} are spent, and this request needs {required}."
+                );
+                let budget = Some(Box::new(SpentBudget { period, cap, spent, required }));
+                Self { budget, ..Self::new(RefusalCode::KeyBudgetExceeded, message) }
+            }
+            CreditLedgerError::TooManyBudgets(_) => Self::new(
+                RefusalCode::KeyBudgetExceeded,
+                "Too many keys with caps were used on this account; use one of those, or rotate it.",
+            ),
+            CreditLedgerError::TooManyHolds(most) => {
+                let message =
+                    format!("{most} generations are at work, as many as may be at once; try again when one has ended.");
+                Self { retry_after: Some(AT_WORK), ..Self::new(RefusalCode::ConcurrencyLimit, message) }
+            }
             other => Self::new(RefusalCode::InvalidField, other.to_string()),
         }
     }

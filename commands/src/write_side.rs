@@ -1,12 +1,16 @@
 //! The write side as use cases see it: the command path, the rows beside events, and the ports.
 
+use std::sync::Arc;
+
 use atelier_domain::{AccountId, Actor};
 use atelier_vault::{BlindIndex, Passwords, Secrets, Vault};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::api_policy::ApiPolicy;
 use crate::command_path::{CommandContext, CommandPath, Target};
+use crate::key_usage::KeyUsage;
 use crate::ports::{Ports, fresh_id};
 
 /// Everything a use case needs. Cheap to clone.
@@ -30,6 +34,10 @@ pub struct WriteSide {
     pub public_url: String,
     /// What a deployment decides about access.
     pub access: AccessSettings,
+    /// What API keys may do here.
+    pub api: Arc<ApiPolicy>,
+    /// How often they did.
+    pub usage: KeyUsage,
 }
 
 /// What a deployment decides about access; the defaults work.

@@ -11,6 +11,7 @@ const FIRST: &str = "1";
 /// Every step there ever was; those of one event in the order of their versions. A step stays for ever, because logs do.
 static STEPS: &[Step] = &[
     Step { aggregate_type: "CreditLedger", event_type: "CreditsGranted", from: "1", to: "2", change: without_a_reason },
+    Step { aggregate_type: "CreditLedger", event_type: "HoldPlaced", from: "1", to: "2", change: without_a_budget },
     Step { aggregate_type: "Account", event_type: "AccountOpened", from: "1", to: "2", change: opened_by_password },
     Step { aggregate_type: "Account", event_type: "ApiKeyCreated", from: "1", to: "2", change: without_caps },
 ];
@@ -19,6 +20,14 @@ static STEPS: &[Step] = &[
 fn without_a_reason(mut payload: Value) -> Value {
     if let Some(Value::Object(grant)) = payload.get_mut("CreditsGranted") {
         grant.insert("reason".to_owned(), json!({ "kind": "unrecorded" }));
+    }
+    payload
+}
+
+/// Version 1 of a hold came by a key without caps, or by none (U21).
+fn without_a_budget(mut payload: Value) -> Value {
+    if let Some(Value::Object(hold)) = payload.get_mut("HoldPlaced") {
+        hold.insert("budget".to_owned(), Value::Null);
     }
     payload
 }

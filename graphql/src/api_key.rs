@@ -1,15 +1,23 @@
-//! An API key as lists show it (B04).
+//! An API key as lists show it (B04), and whether an account may have any (V27).
 
-use async_graphql::{ID, SimpleObject};
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use atelier_commands::WriteSide;
+use atelier_commands::api_policy::ApiAccess as Access;
 use atelier_domain::account::KeyScope;
+use atelier_domain::policy::plan::Plan;
+use atelier_domain::{ApiKeyId, Credits};
 use atelier_projections::models::api_keys::ApiKeyView;
 use chrono::{DateTime, Utc};
 
 use crate::credits::Environment;
 use crate::global_id::GlobalId;
+use crate::key_usage::{ApiKeyUsage, UsageOfPage};
 
 /// An API key, without its secret.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct ApiKey {
     /// The key's id.
     pub id: ID,
@@ -23,26 +31,82 @@ pub struct ApiKey {
     environment: Environment,
     /// What it may do.
     scopes: Vec<String>,
+    /// Credits it may hold or pay in one UTC day, if that is capped.
+    daily_cap: Option<i64>,
+    /// Credits it may hold or pay in all, the keys it replaces included, if that is capped.
+    total_cap: Option<i64>,
+    /// The key it took over from.
+    replaces: Option<ID>,
+    /// The key that took over from it.
+    replaced_by: Option<ID>,
     /// When it was made.
     created_at: DateTime<Utc>,
     /// Its end, if any.
     expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     revoked_at: Option<DateTime<Utc>>,
+    #[graphql(skip)]
+    key: ApiKeyId,
+    #[graphql(skip)]
+    page: Arc<UsageOfPage>,
 }
 
-impl From<ApiKeyView> for ApiKey {
-    fn from(view: ApiKeyView) -> Self {
+#[ComplexObject]
+impl ApiKey {
+    /// How it was used of late.
+    async fn usage(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default = 30, desc = "How many UTC days up to today, 1 to 400.")] days: i32,
+    ) -> Option<Result<ApiKeyUsage>> {
+        Some(self.page.usage(context, self.key, days).await)
+    }
+}
+
+impl ApiKey {
+    /// A key of a page.
+    pub(crate) fn of(view: ApiKeyView, page: Arc<UsageOfPage>) -> Self {
+        let id = |key: ApiKeyId| ID::from(GlobalId::ApiKey(key));
         Self {
-            id: GlobalId::ApiKey(view.key).into(),
+            id: id(view.key),
             label: view.label,
             prefix: view.prefix,
             last4: view.last4,
             environment: view.environment.into(),
             scopes: view.scopes.into_iter().map(|scope: KeyScope| scope.as_str().to_owned()).collect(),
+            daily_cap: view.caps.daily.map(Credits::get),
+            total_cap: view.caps.total.map(Credits::get),
+            replaces: view.replaces.map(id),
+            replaced_by: view.replaced_by.map(id),
             created_at: view.created_at,
             expires_at: view.expires_at,
             revoked_at: view.revoked_at,
+            key: view.key,
+            page,
         }
+    }
+}
+
+/// Whether the account may have API keys; where it may not, none can be made and those that are there do not work.
+#[derive(SimpleObject)]
+pub struct ApiAccess {
+    /// Whether it may.
+    enabled: bool,
+    /// Why not: `plan_required`, or `forbidden` when this deployment has no API.
+    reason: Option<String>,
+    /// The scopes a key can have.
+    scopes: Vec<String>,
+}
+
+impl ApiAccess {
+    /// That of an account on this plan.
+    pub(crate) fn of(write: &WriteSide, plan: Plan) -> Self {
+        let reason = match write.api.access {
+            access if access.allows(plan) => None,
+            Access::Off => Some("forbidden"),
+            Access::Paid | Access::All => Some("plan_required"),
+        };
+        let scopes = write.api.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        Self { enabled: reason.is_none(), reason: reason.map(str::to_owned), scopes }
     }
 }

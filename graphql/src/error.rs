@@ -23,6 +23,12 @@ pub(crate) fn too_long() -> Error {
     coded("TOO_LONG", "The query takes too long; ask for less at once.")
 }
 
+/// Rows beside the log could not be read; the cause is logged, never sent.
+pub(crate) fn unavailable(cause: &dyn std::error::Error) -> Error {
+    tracing::error!(%cause, "a query failed");
+    coded("UNAVAILABLE", "Temporarily unavailable.")
+}
+
 /// A read that failed, as the client sees it; the cause is logged, never sent.
 pub(crate) fn read_fault(models: &ReadModels, error: &ReadError) -> Error {
     match error {

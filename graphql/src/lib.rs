@@ -8,6 +8,7 @@ pub mod credits;
 mod error;
 pub mod generation;
 pub mod global_id;
+pub mod key_usage;
 pub mod me;
 pub mod mutation;
 pub mod mutations;

@@ -11,12 +11,14 @@ use atelier_projections::notices;
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
+use crate::api_key::{ApiAccess, ApiKey};
 use crate::caller::signed_in;
 use crate::connection::{ApiKeyConnection, GenerationConnection, NoticeConnection, TransactionConnection};
 use crate::creator::creators;
 use crate::credits::{Credits, Environment};
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
+use crate::key_usage::UsageOfPage;
 use crate::notification::{self, Language, Notice, NotificationSwitch};
 use crate::reading::{Reading, page_size};
 
@@ -290,6 +292,15 @@ impl Me {
         Some(answer.await)
     }
 
+    /// Whether the account may have API keys (V27).
+    async fn api_access(&self, context: &Context<'_>) -> Option<Result<ApiAccess>> {
+        let answer = async {
+            let write = &context.data::<Sides>()?.write;
+            Ok(self.own_profile().await?.map(|profile| ApiAccess::of(write, profile.plan)))
+        };
+        answer.await.transpose()
+    }
+
     /// The account's API keys, newest first.
     async fn api_keys(
         &self,
@@ -301,7 +312,8 @@ impl Me {
             let (account, after) = (self.account, after.as_deref());
             let page =
                 self.reading.read(async |snapshot| api_keys::page(snapshot, account, first, after).await).await?;
-            let items = page.items.into_iter().map(|(cursor, key)| (cursor, key.into())).collect();
+            let usage = UsageOfPage::of(page.items.iter().map(|(_, key)| key.key).collect());
+            let items = page.items.into_iter().map(|(cursor, key)| (cursor, ApiKey::of(key, usage.clone()))).collect();
             Ok(ApiKeyConnection::new(items, page.has_next, self.reading.position()))
         };
         Some(answer.await)

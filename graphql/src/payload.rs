@@ -35,6 +35,8 @@ pub enum UserErrorCode {
     StillRunning,
     /// A bound is reached.
     LimitReached,
+    /// As many generations are at work as may be at once.
+    ConcurrencyLimit,
     /// Too many tries; not before `retryAfter`.
     RateLimited,
     /// It takes a fresh proof of who is asking.

@@ -9,6 +9,8 @@ use chrono::TimeDelta;
 use clap::Args;
 use ipnet::IpNet;
 
+use crate::api_config::ApiConfig;
+
 /// What every command needs.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
@@ -70,6 +72,10 @@ pub struct ServeConfig {
     /// Who gets in, and how.
     #[command(flatten)]
     pub access: AccessConfig,
+
+    /// What API keys may do.
+    #[command(flatten)]
+    pub api: ApiConfig,
 }
 
 /// What a deployment says about access.

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use atelier_commands::command_path::Target;
 use atelier_commands::use_cases::{
-    AssignPlan, CreateApiKey, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile, VerifyEmail,
+    Accepted, AssignPlan, CreateApiKey, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile, VerifyEmail,
 };
-use atelier_commands::{CommandContext, CommandError, Origin, RefusalCode};
+use atelier_commands::{CommandContext, CommandError, Origin, RefusalCode, UseCaseError};
 use atelier_domain::account::{Account, AccountCommand, Status};
 use atelier_domain::credit_ledger::{CreditLedger, GrantReason};
 use atelier_domain::policy::plan::Plan;
@@ -114,6 +114,8 @@ async fn make(node: &Node) -> Outcome<String> {
         environment: Environment::Live,
         scopes: None,
         expires_at: None,
+        daily_cap: None,
+        total_cap: None,
         idempotency_key: None,
     };
     let created = key.run(&node.studio.write, &context).await?;
@@ -243,18 +245,37 @@ async fn paint(node: &Node, context: &CommandContext, account: AccountId, creato
             publish: None,
             idempotency_key: Some(format!("demo-{}-{number}", creator.username)),
         };
-        match request.clone().run(&node.studio.write, context).await {
+        match patiently(node, context, &request).await {
             Ok(_) => {}
             // A start was killed between hold and job, and the id was closed since: the picture is asked for under another key.
             Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::AlreadyEnded => {
                 let again = format!("demo-{}-{number}-again", creator.username);
                 let request = RequestGeneration { idempotency_key: Some(again), ..request };
-                request.run(&node.studio.write, context).await?;
+                patiently(node, context, &request).await?;
             }
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+/// Asks again while as many are at work as may be at once.
+async fn patiently(
+    node: &Node,
+    context: &CommandContext,
+    request: &RequestGeneration,
+) -> Result<Accepted, UseCaseError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match request.clone().run(&node.studio.write, context).await {
+            Err(CommandError::Refused(refusal))
+                if refusal.code == RefusalCode::ConcurrencyLimit && Instant::now() < deadline =>
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
+            answered => return answered,
+        }
+    }
 }
 
 /// Waits until the studio has nothing left to do, for as long as it gets on: a slow machine may take its time.

@@ -1,5 +1,6 @@
 //! The executable atelier: configuration, composition root, CLI, HTTP, embedded PostgreSQL.
 
+pub mod api_config;
 pub mod cli;
 pub mod config;
 pub mod database;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atelier_commands::UseCaseError;
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::erasure::erase_what_came_back;
 use atelier_commands::event_store::WriterOptions;
 use atelier_commands::ports::{Mailer, Places, Ports};
@@ -24,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::AccessConfig;
 use crate::graphql_transport::{Limits, SchemaUnreadable, Transport};
-use crate::http::{Edge, router};
+use crate::http::{Edge, Gate, router};
 use crate::studio::{Studio, StudioError, StudioOptions};
 use crate::system::{SystemClock, SystemRandom};
 
@@ -77,6 +78,8 @@ pub struct NodeOptions<'a> {
     pub access: AccessConfig,
     /// The mail server; without it mails stay in the mailbox.
     pub smtp: Option<Smtp>,
+    /// What API keys may do.
+    pub api: ApiPolicy,
 }
 
 /// A running node.
@@ -159,6 +162,7 @@ impl Node {
             writer: WriterOptions::default(),
             runner: RunnerOptions::default(),
             dispatcher: DispatcherOptions::default(),
+            api: options.api,
         })
         .await?;
         let context = studio.write.request_context(Actor::Process("Restored".into()));
@@ -170,6 +174,7 @@ impl Node {
             write: studio.write.clone(),
             read: studio.read.clone(),
             graphql: Transport::new(atelier_graphql::schema(sides), Limits::default())?,
+            gate: Gate::default(),
             mailbox: shown.then(|| mailbox.clone()),
             development: options.development,
             cookie: SessionCookie { secure: public_url.starts_with("https://") },

@@ -22,6 +22,7 @@ pub fn document() -> Value {
                 "bearer": { "type": "http", "scheme": "bearer", "description": "Authorization: Bearer atl_..." },
                 "header": { "type": "apiKey", "in": "header", "name": "x-api-key" }
             },
+            "headers": headers(),
             "schemas": schemas()
         }
     })
@@ -52,6 +53,7 @@ fn operation(summary: &str, scope: KeyScope, parameters: Value, status: &str, su
     let mut responses = json!({
         "401": answer("The API key is missing, malformed, unknown, revoked or expired.", "Error"),
         "403": answer("The key lacks the scope, or the plan does not allow it.", "Error"),
+        "429": answer("rate_limit_exceeded: too many requests at once, or wrong keys from this address. Retry-After says when to try again.", "Error"),
         "503": answer("Temporarily unavailable; Retry-After says when to try again.", "Error")
     });
     responses[status] = success;
@@ -68,11 +70,18 @@ fn with_body(mut operation: Value) -> Value {
         json!({ "required": true, "content": { "application/json": { "schema": reference("GenerationRequest") } } });
     let errors = [
         ("400", "A field is missing, malformed, out of range or unknown; `field` names it."),
-        ("402", "Not enough credits: `required` and `available`; or dearer than max_credits."),
+        (
+            "402",
+            "insufficient_credits: `required` and `available`; key_budget_exceeded: the key's own cap, with `period` (day or life), `cap`, `spent` and `required`; max_credits_exceeded.",
+        ),
         ("409", "The idempotency key was used for another request, or the job was cancelled."),
         ("413", "The body is too large."),
         ("415", "Content-Type is not application/json."),
         ("422", "The model is not in the catalogue."),
+        (
+            "429",
+            "rate_limit_exceeded: too many requests at once, or all generations of 24 hours asked for; concurrency_limit: as many are at work as may be. An Idempotency-Key is not used up by it. Retry-After says when to try again.",
+        ),
     ];
     for (status, description) in errors {
         operation["responses"][status] = answer(description, "Error");
@@ -83,6 +92,58 @@ fn with_body(mut operation: Value) -> Value {
 fn one(mut operation: Value) -> Value {
     operation["responses"]["404"] = answer("There is no such generation of this account.", "Error");
     operation
+}
+
+/// The headers of the limits, by the name each has among the components.
+const RATE_HEADERS: [(&str, &str); 6] = [
+    (
+        "RateLimit-Policy",
+        "The key's limits: `day`, generations asked for within 24 hours; `burst`, requests of any kind within seconds; `concurrency`, generations of the account at work. Reads, dry runs, repeats and refused requests do not count to `day`.",
+    ),
+    (
+        "RateLimit",
+        "How many are left of one of them, and in how many seconds there are more: of the one that was met, else of the first.",
+    ),
+    ("X-RateLimit-Limit", "The same limit's size."),
+    ("X-RateLimit-Remaining", "How many are left of it."),
+    ("X-RateLimit-Reset", "In how many seconds there are more."),
+    ("Retry-After", "On 429 and 503: in how many seconds to try again."),
+];
+
+fn headers() -> Value {
+    let described = |(name, description): (&str, &str)| {
+        let number = name.starts_with("X-") || name == "Retry-After";
+        let kind = if number { "integer" } else { "string" };
+        (name.to_owned(), json!({ "description": description, "schema": { "type": kind } }))
+    };
+    let credits = ("X-Credits-Remaining", "What can be spent after this request.");
+    RATE_HEADERS.into_iter().chain([credits]).map(described).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Every answer to a valid key carries its limits; a 401 tells nothing.
+fn with_headers(mut paths: Value) -> Value {
+    let operations = paths.as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = operations.filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut());
+    for operation in operations {
+        let responses = operation["responses"].as_object_mut().into_iter().flatten();
+        for (status, response) in responses.filter(|(status, _)| *status != "401") {
+            let waits = matches!(status.as_str(), "429" | "503");
+            let carried = RATE_HEADERS.iter().map(|(name, _)| *name).filter(|name| waits || *name != "Retry-After");
+            for name in carried {
+                response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
+            }
+        }
+    }
+    for (path, method, status) in [
+        ("/v1/generate", "post", "200"),
+        ("/v1/generate", "post", "202"),
+        ("/v1/generations", "post", "202"),
+        ("/v1/credits", "get", "200"),
+    ] {
+        paths[path][method]["responses"][status]["headers"]["X-Credits-Remaining"] =
+            json!({ "$ref": "#/components/headers/X-Credits-Remaining" });
+    }
+    paths
 }
 
 fn paths() -> Value {
@@ -126,6 +187,7 @@ fn paths() -> Value {
         "200",
         shown(),
     ));
+    cancel["responses"]["415"] = answer("Content-Type is not application/json.", "Error");
     cancel["responses"]["409"] = answer("It has ended, or the idempotency key was used for another request.", "Error");
     let mut delete = one(operation(
         "Remove a finished generation",
@@ -144,14 +206,14 @@ fn paths() -> Value {
         "200",
         answer("The balance.", "Credits"),
     );
-    json!({
+    with_headers(json!({
         "/v1/generate": { "post": generate },
         "/v1/generations": { "post": submit, "get": list },
         "/v1/generations/{id}": { "get": find, "delete": delete },
         "/v1/generations/{id}/cancel": { "post": cancel },
         "/v1/models": { "get": models },
         "/v1/credits": { "get": credits }
-    })
+    }))
 }
 
 fn object(required: &[&str], properties: Value) -> Value {
@@ -214,7 +276,7 @@ fn schemas() -> Value {
         })),
         "Error": object(&["success", "error", "message"], json!({
             "success": { "const": false }, "error": string, "message": string, "field": string, "required": integer,
-            "available": integer, "retryable": { "type": "boolean" }
+            "available": integer, "period": { "type": "string", "enum": ["day", "life"] }, "cap": integer, "spent": integer, "retryable": { "type": "boolean" }
         }))
     })
 }

@@ -56,6 +56,7 @@ async fn node(
         development: serve.development(),
         access: serve.access.clone(),
         smtp: config.smtp()?,
+        api: serve.api.policy(),
     })
     .await?;
     tracing::info!(address = %node.address, "listening");

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_commands::activity::SessionActivity;
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::command_path::CommandPathOptions;
 use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
+use atelier_commands::key_usage::KeyUsage;
 use atelier_commands::ports::Ports;
 use atelier_commands::process::{
     AccountDeletion, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, SecurityNotifier, Welcome,
@@ -68,6 +70,8 @@ pub struct StudioOptions {
     pub runner: RunnerOptions,
     /// The dispatcher's bounds.
     pub dispatcher: DispatcherOptions,
+    /// What API keys may do.
+    pub api: ApiPolicy,
 }
 
 /// A node: both sides, and what works in the background.
@@ -94,7 +98,8 @@ impl Studio {
     /// # Errors
     /// When the database, the keys or the outside world cannot be used.
     pub async fn open(options: StudioOptions) -> Result<Self, StudioError> {
-        let StudioOptions { database_url, pool, keys, ports, public_url, access, writer, runner, dispatcher } = options;
+        let StudioOptions { database_url, pool, keys, ports, public_url, access, api, writer, runner, dispatcher } =
+            options;
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
         let (tasks, writer_tasks) = (TaskTracker::new(), TaskTracker::new());
         let vault = Vault::open_folder(&keys, ports.random.clone())?;
@@ -126,6 +131,8 @@ impl Studio {
             ports,
             public_url,
             access,
+            api: Arc::new(api),
+            usage: KeyUsage::default(),
         };
         let wake = Arc::new(Notify::new());
         let mut followers = models::all();
@@ -154,6 +161,8 @@ impl Studio {
         self.tasks.spawn(async move { reconciler::run(&write, RECONCILE_EVERY, &stop).await });
         let (activity, pool, stop) = (self.activity.clone(), self.write.pool.clone(), self.stop.clone());
         self.tasks.spawn(async move { activity.run(&pool, &stop).await });
+        let (write, stop) = (self.write.clone(), self.stop.clone());
+        self.tasks.spawn(async move { write.usage.run(&write.pool, &stop).await });
     }
 
     /// Cancelled when the node stops: what waits for somebody else's work gives up then.
@@ -185,6 +194,10 @@ impl Studio {
         self.stop.cancel();
         self.tasks.close();
         let background = tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await.is_ok();
+        // Whatever counted has ended.
+        if let Err(error) = self.write.usage.flush(&self.write.pool).await {
+            tracing::warn!(%error, "the last usage of API keys could not be written");
+        }
         self.stop_writer.cancel();
         self.writer_tasks.close();
         let writer = tokio::time::timeout(STOP_PATIENCE, self.writer_tasks.wait()).await.is_ok();

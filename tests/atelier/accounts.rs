@@ -45,6 +45,7 @@ async fn time_passes(studio: &TestStudio, seconds: i32) {
 async fn counts(studio: &TestStudio, token: &str) -> bool {
     studio.graphql(Some(token), "{ me { id } }", json!({})).await["me"] != Value::Null
 }
+mod keys;
 mod mail_server;
 mod notices;
 mod preferences;

@@ -35,7 +35,7 @@ pub fn tell(line: &str) {
 }
 
 /// A second node over a studio's database and data, which appends by this URL.
-async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
+pub async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
     let options = NodeOptions {
         database_url,
         pool: database::pool(&studio.database.url, 6).await.expect("the application connects"),
@@ -45,6 +45,7 @@ async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
         development: true,
         access: AccessConfig::default(),
         smtp: None,
+        api: studio.node.studio.write.api.as_ref().clone(),
     };
     Node::start(options).await.expect("the node starts")
 }

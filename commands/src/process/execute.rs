@@ -100,10 +100,22 @@ async fn capture(
     let command = |now| CreditLedgerCommand::CaptureHold { hold_id: generation.into(), amount, now };
     let target = Target { id: ledger.to_string(), subject: ledger.account };
     match write.path.execute::<CreditLedger>(&target, context, None, command).await {
+        Ok(Executed::Done { events, .. }) if !events.is_empty() => {
+            count_payment(write, generation, amount).await;
+            Ok(())
+        }
         // Ended already: a repeat.
         Ok(_) | Err(CommandError::Refused(CreditLedgerError::HoldNotOpen)) => Ok(()),
         // Anything else would leave the hold open and the work delivered for nothing: it stays on the list, and shows.
         Err(error) => Err(try_again(&error)),
+    }
+}
+
+/// Counts what a key's job has cost (V31): telemetry, so that nothing fails by it.
+async fn count_payment(write: &WriteSide, generation: GenerationId, amount: Credits) {
+    let Ok(job) = load::<Generation>(write, &generation.to_string()).await else { return };
+    if let Some((key, account)) = job.terms().and_then(|terms| Some((terms.api_key_id?, terms.account_id))) {
+        write.usage.paid(key, account, amount, write.now());
     }
 }
 

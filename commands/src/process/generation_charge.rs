@@ -120,6 +120,7 @@ mod tests {
             generation_id: JOB,
             amount,
             price_version: 1,
+            budget: None,
             entries,
         };
         at(LogEvent::CreditLedger(LedgerId::live(OWNER), held))

@@ -3,18 +3,16 @@
 //! What happens when the process dies: before the event, the pending row is removed by the reconciler; after it, the row is
 //! activated by the reconciler, and the key stands in the list, its secret unseen, to be revoked.
 
-use atelier_domain::account::{Account, AccountCommand, KeyScope, NewApiKey as DomainKey, SpendCaps};
+use atelier_domain::account::{Account, KeyScope, SpendCaps};
 use atelier_domain::text::KeyLabel;
-use atelier_domain::{AccountId, ApiKeyId, Environment};
-use atelier_vault::ApiKeySecret;
-use atelier_vault::credential_rows::api_keys::{self, NewApiKey};
+use atelier_domain::{AccountId, ApiKeyId, Credits, Environment};
 use chrono::{DateTime, Utc};
 
-use crate::command_path::{CommandContext, CommandError, Executed};
-use crate::event_store::Position;
+use super::issue_api_key::{CreatedApiKey, Issue, allowed, repeated};
+use crate::command_path::{CommandContext, Executed};
 use crate::idempotency;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
-use crate::write_side::{WriteSide, account_target};
+use crate::refusal::{Refusal, UseCaseError, in_field};
+use crate::write_side::WriteSide;
 
 /// Makes a key.
 #[derive(Debug, Clone)]
@@ -25,35 +23,38 @@ pub struct CreateApiKey {
     pub label: String,
     /// Live or test.
     pub environment: Environment,
-    /// What it may do; everything when not given.
+    /// What it may do; everything on offer when not given.
     pub scopes: Option<Vec<String>>,
     /// Its end, if any (B13).
     pub expires_at: Option<DateTime<Utc>>,
+    /// Credits it may hold or pay in one UTC day (U21).
+    pub daily_cap: Option<i64>,
+    /// Credits it may hold or pay in its whole life, its successors' lives included.
+    pub total_cap: Option<i64>,
     /// A repeat with the same key and the same input is the same API key, without its secret.
     pub idempotency_key: Option<String>,
-}
-
-/// A new key, with its secret for the one time it is shown.
-#[derive(Debug, Clone)]
-pub struct CreatedApiKey {
-    /// The key's id.
-    pub key: ApiKeyId,
-    /// The key itself; `None` for a repeat, because it is not kept.
-    pub secret: Option<ApiKeySecret>,
-    /// The position to read from.
-    pub position: Position,
 }
 
 impl CreateApiKey {
     /// Runs the use case.
     ///
     /// # Errors
-    /// `invalid_field` for the label, an unknown scope (V29) or a past expiry; `email_not_verified`; `limit_reached`.
+    /// `invalid_field` for the label, an unknown scope (V29), a cap that is none or a past expiry; `email_not_verified`;
+    /// `limit_reached`; `plan_required` or `forbidden` where accounts like this one have no API access (V27).
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<CreatedApiKey, UseCaseError> {
         let label = in_field("label", KeyLabel::parse(&self.label))?;
-        let scopes = self.scopes()?;
+        let scopes = self.scopes(&write.api.scopes)?;
+        let caps = SpendCaps { daily: cap("daily_cap", self.daily_cap)?, total: cap("total_cap", self.total_cap)? };
         let key = ApiKeyId(write.fresh_id());
-        let meaning = serde_json::json!(["createApiKey", label.as_ref(), self.environment, scopes, self.expires_at]);
+        let meaning = serde_json::json!([
+            "createApiKey",
+            label.as_ref(),
+            self.environment,
+            scopes,
+            self.expires_at,
+            self.daily_cap,
+            self.total_cap
+        ]);
         let sent = self.idempotency_key.as_deref();
         let idempotency = idempotency::key(write, self.account, sent, &meaning, key.to_string())?;
         let repeat =
@@ -61,68 +62,32 @@ impl CreateApiKey {
         if let Some(Executed::Repeat { result, position }) = repeat {
             return repeated(&result, position);
         }
-        let secret = ApiKeySecret::generate(self.environment, write.ports.random.as_ref());
-        let names: Vec<String> = scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-        let row = NewApiKey {
-            key,
-            account: self.account,
-            secret: &secret,
-            digest: write.secrets.api_key(&secret),
-            scopes: &names,
-            created_at: write.now(),
-            expires_at: self.expires_at,
-        };
-        api_keys::insert_pending(&write.pool, &row).await?;
-        let command = |now| AccountCommand::CreateApiKey {
-            key: DomainKey {
-                key_id: key,
-                label: label.clone(),
-                prefix: secret.prefix().to_owned(),
-                last4: secret.last4().to_owned(),
-                environment: self.environment,
-                scopes: scopes.clone(),
-                expires_at: self.expires_at,
-                caps: SpendCaps::default(),
-                replaces: None,
-            },
-            now,
-        };
-        let target = account_target(self.account);
-        let executed = match write.path.execute::<Account>(&target, context, idempotency.as_ref(), command).await {
-            // A twin was faster: its key is the one.
-            Ok(Executed::Repeat { result, position }) => {
-                api_keys::remove(&write.pool, key).await?;
-                return repeated(&result, position);
-            }
-            Ok(executed) => executed,
-            Err(error) => {
-                if matches!(error, CommandError::Refused(_) | CommandError::Conflict | CommandError::KeyReused) {
-                    api_keys::remove(&write.pool, key).await?;
-                }
-                return Err(error.map(Refusal::from));
-            }
-        };
-        if !api_keys::activate(&write.pool, key).await? {
-            return Err(Refusal::new(RefusalCode::NotFound, "The key was withdrawn before it was ready.").into());
-        }
-        Ok(CreatedApiKey { key, secret: Some(secret), position: executed.position() })
+        let account = write.path.load::<Account>(&self.account.to_string()).await;
+        allowed(write, account.map_err(|error| error.map(Refusal::from))?.state.plan())?;
+        let (account, environment, expires_at) = (self.account, self.environment, self.expires_at);
+        let issue = Issue { account, key, label, environment, scopes, expires_at, caps, replaces: None, idempotency };
+        issue.run(write, context).await
     }
 
-    fn scopes(&self) -> Result<Vec<KeyScope>, UseCaseError> {
-        let Some(names) = &self.scopes else { return Ok(KeyScope::ALL.to_vec()) };
-        let known = KeyScope::ALL.map(KeyScope::as_str).join(", ");
+    fn scopes(&self, offered: &[KeyScope]) -> Result<Vec<KeyScope>, UseCaseError> {
+        let Some(names) = &self.scopes else { return Ok(offered.to_vec()) };
+        let known = offered.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
         if names.is_empty() || names.len() > KeyScope::ALL.len() {
             return Err(Refusal::field("scopes", format!("scopes must name one or more of {known}")).into());
         }
         let parse = |name: &String| {
             KeyScope::parse(name)
+                .filter(|scope| offered.contains(scope))
                 .ok_or_else(|| Refusal::field("scopes", format!("scopes may contain only {known}")).into())
         };
         names.iter().map(parse).collect()
     }
 }
 
-fn repeated(result: &str, position: Position) -> Result<CreatedApiKey, UseCaseError> {
-    let key = result.parse().map_err(|_| CommandError::Internal("a stored idempotency result is not an id".into()))?;
-    Ok(CreatedApiKey { key, secret: None, position })
+fn cap(field: &'static str, credits: Option<i64>) -> Result<Option<Credits>, UseCaseError> {
+    let credits = credits.map(Credits::new);
+    if credits.is_some_and(|cap| !cap.is_positive() || cap > Credits::MAX) {
+        return Err(Refusal::field(field, format!("{field} must be 1 to {} credits", Credits::MAX)).into());
+    }
+    Ok(credits)
 }

@@ -1,16 +1,20 @@
 //! `requestGeneration` and `POST /v1/generate`: price, hold, accept. Hold first, then the job (DESIGN 4).
 //!
-//! What happens when the process dies: before the hold, nothing; between hold and job, `AbandonIfNotRequested` closes the id
+//! What happens when the process dies: before the hold, nothing, but that the key has lost one of its day's places; between hold and job, `AbandonIfNotRequested` closes the id
 //! and the hold is voided, or a repeat with the same key resumes with the same id; after the job, the process manager takes over.
 
 use atelier_domain::account::Account;
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, HoldLimits, KeyBudget};
 use atelier_domain::generation::{
     Generation, GenerationCommand, GenerationError, GenerationRequest, RequestTerms, Status,
 };
 use atelier_domain::policy::catalogue::{self, Model};
+use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::Prompt;
 use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, LedgerId};
+
+use atelier_vault::credential_rows::key_places::{self, Place, Places};
+use chrono::TimeDelta;
 
 use super::test_ledger;
 use crate::command_path::{CommandContext, CommandError, Executed, Loaded, Target};
@@ -18,6 +22,15 @@ use crate::event_store::{IdempotencyKey, Position};
 use crate::idempotency;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::WriteSide;
+
+/// The API key that a request comes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallingKey {
+    /// Which.
+    pub key: ApiKeyId,
+    /// What it may spend, if that is capped (U21).
+    pub budget: Option<KeyBudget>,
+}
 
 /// Asks for outputs of a model.
 #[derive(Debug, Clone)]
@@ -27,7 +40,7 @@ pub struct RequestGeneration {
     /// Live or test.
     pub environment: Environment,
     /// The key it came by, if any.
-    pub api_key: Option<ApiKeyId>,
+    pub api_key: Option<CallingKey>,
     /// What to draw.
     pub prompt: String,
     /// The catalogue's model.
@@ -75,6 +88,8 @@ pub struct Accepted {
     pub status: Status,
     /// Whether its owner has removed it since.
     pub deleted: bool,
+    /// How many jobs the key has asked for within a day, this one included; `None` without a limit, and for a repeat.
+    pub places: Option<Places>,
 }
 
 impl RequestGeneration {
@@ -121,8 +136,9 @@ impl RequestGeneration {
     /// Runs the use case: the job is accepted and its price held when this returns.
     ///
     /// # Errors
-    /// As [`Self::price`]; `email_not_verified`, `plan_required`, `insufficient_credits`; `KeyReused` for another request under
-    /// the same key.
+    /// As [`Self::price`]; `email_not_verified`, `plan_required`, `insufficient_credits`, `key_budget_exceeded`;
+    /// `concurrency_limit` and `rate_limit_exceeded`, neither of which a repeat meets; `KeyReused` for another request under the
+    /// same key.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Accepted, UseCaseError> {
         let priced = self.price()?;
         let generation = GenerationId(write.fresh_id());
@@ -132,37 +148,74 @@ impl RequestGeneration {
         {
             return self.resume(write, context, &priced, &result, position).await;
         }
-        let publish = self.publishes(write).await?;
-        let ledger = LedgerId { account: self.account, environment: self.environment };
-        if self.environment == Environment::Test {
-            test_ledger::refill(write, context, ledger).await?;
+        let (publish, plan) = self.publishes(write).await?;
+        let (place, places) = self.take_place(write, plan).await?.unzip();
+        let held = self.hold(write, context, key.as_ref(), generation, (priced.price, plan)).await;
+        if let Some(place) = place.filter(|_| nothing_held(&held)) {
+            key_places::give_back(&write.pool, place).await?;
         }
-        let target = Target { id: ledger.to_string(), subject: self.account };
-        let hold = |now| CreditLedgerCommand::PlaceHold {
-            hold_id: generation.into(),
-            generation_id: generation,
-            amount: priced.price,
-            price_version: catalogue::PRICE_VERSION,
-            now,
-        };
-        let held = match write.path.execute::<CreditLedger>(&target, context, key.as_ref(), hold).await {
-            // Kept from its turn by twins with the same key: then one of them has done it.
-            Err(CommandError::Conflict) => {
-                write.path.repeat(key.as_ref()).await.and_then(|twin| twin.ok_or(CommandError::Conflict))
-            }
-            held => held,
-        };
-        match held.map_err(to_use_case)? {
+        match held? {
             Executed::Done { position, .. } => {
                 let job = self.accept_or_find(write, context, &priced, generation, publish).await?;
-                Ok(accepted(generation, &job, position, false, priced.price))
+                Ok(Accepted { places, ..accepted(generation, &job, position, false, priced.price) })
             }
             Executed::Repeat { result, position } => self.resume(write, context, &priced, &result, position).await,
         }
     }
 
-    /// The rule of acceptance: a verified address, and the publish preference as it is now (A26).
-    async fn publishes(&self, write: &WriteSide) -> Result<bool, UseCaseError> {
+    /// One of the key's places of the day (U34), for a job that is not there yet: a repeat takes none.
+    async fn take_place(&self, write: &WriteSide, plan: Plan) -> Result<Option<(Place, Places)>, UseCaseError> {
+        let (Some(CallingKey { key, .. }), Some(most)) = (self.api_key, write.api.jobs_a_day.of(plan)) else {
+            return Ok(None);
+        };
+        let now = write.now();
+        let (place, places) = key_places::take(&write.pool, key, self.account, now, most).await?;
+        let Some(place) = place else {
+            let wait = places.free_in(now).max(TimeDelta::seconds(1));
+            let seconds = wait.num_seconds();
+            let message =
+                format!("This key may ask for {most} generations within 24 hours; try again in {seconds} seconds.");
+            return Err(Refusal { message, ..Refusal::too_many(wait) }.into());
+        };
+        Ok(Some((place, places)))
+    }
+
+    /// First step: the credits are set aside, within what the key and the plan allow.
+    async fn hold(
+        &self,
+        write: &WriteSide,
+        context: &CommandContext,
+        key: Option<&IdempotencyKey>,
+        generation: GenerationId,
+        (price, plan): (Credits, Plan),
+    ) -> Result<Executed<CreditLedger>, UseCaseError> {
+        let ledger = LedgerId { account: self.account, environment: self.environment };
+        if self.environment == Environment::Test {
+            test_ledger::refill(write, context, ledger).await?;
+        }
+        let budget = self.api_key.and_then(|api_key| api_key.budget);
+        let limits = HoldLimits { at_once: write.api.at_once.of(plan), budget };
+        let target = Target { id: ledger.to_string(), subject: self.account };
+        let hold = |now| CreditLedgerCommand::PlaceHold {
+            hold_id: generation.into(),
+            generation_id: generation,
+            amount: price,
+            price_version: catalogue::PRICE_VERSION,
+            limits,
+            now,
+        };
+        let held = match write.path.execute::<CreditLedger>(&target, context, key, hold).await {
+            // Kept from its turn by twins with the same key: then one of them has done it.
+            Err(CommandError::Conflict) => {
+                write.path.repeat(key).await.and_then(|twin| twin.ok_or(CommandError::Conflict))
+            }
+            held => held,
+        };
+        held.map_err(to_use_case)
+    }
+
+    /// The rule of acceptance: a verified address, and the publish preference as it is now (A26). With it, the plan.
+    async fn publishes(&self, write: &WriteSide) -> Result<(bool, Plan), UseCaseError> {
         let account =
             write.path.load::<Account>(&self.account.to_string()).await.map_err(|e| e.map(Refusal::from))?.state;
         if !account.email_verified() {
@@ -176,7 +229,8 @@ impl RequestGeneration {
             let refusal = Refusal::new(RefusalCode::PlanRequired, "Keeping a generation private needs a premium plan.");
             return Err(Refusal { field: Some("publish"), ..refusal }.into());
         }
-        Ok(self.environment == Environment::Live && self.publish.unwrap_or(account.publishes()))
+        let publish = self.environment == Environment::Live && self.publish.unwrap_or(account.publishes());
+        Ok((publish, account.plan()))
     }
 
     /// Second step: the job itself, under the id that its hold already has.
@@ -194,7 +248,7 @@ impl RequestGeneration {
         let terms = RequestTerms {
             account_id: self.account,
             environment: self.environment,
-            api_key_id: self.api_key,
+            api_key_id: self.api_key.map(|calling| calling.key),
             model: priced.model.id.to_owned(),
             media_type: priced.model.media_type,
             width: priced.width,
@@ -245,7 +299,7 @@ impl RequestGeneration {
         let mut found = job(write, generation).await?;
         if found.state.status() == Status::New {
             self.same_price(write, generation, priced.price).await?;
-            let publish = self.publishes(write).await?;
+            let (publish, _) = self.publishes(write).await?;
             found = self.accept_or_find(write, context, priced, generation, publish).await?;
         }
         if found.state.status() == Status::Abandoned {
@@ -311,6 +365,7 @@ fn accepted(
         repeated,
         status: job.state.status(),
         deleted: job.state.deleted(),
+        places: None,
     }
 }
 
@@ -319,6 +374,14 @@ fn not_completed() -> UseCaseError {
         .into()
 }
 
-fn to_use_case(error: CommandError<atelier_domain::credit_ledger::CreditLedgerError>) -> UseCaseError {
+/// Whether it is certain that this request holds nothing: a place of the day is for a job, not for the attempt.
+fn nothing_held(held: &Result<Executed<CreditLedger>, UseCaseError>) -> bool {
+    match held {
+        Ok(Executed::Done { .. }) | Err(CommandError::OutcomeUnknown | CommandError::Internal(_)) => false,
+        Ok(Executed::Repeat { .. }) | Err(_) => true,
+    }
+}
+
+fn to_use_case(error: CommandError<CreditLedgerError>) -> UseCaseError {
     error.map(Refusal::from)
 }

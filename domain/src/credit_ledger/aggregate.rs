@@ -7,7 +7,8 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{minus, total};
+use super::budget::Budgets;
+use super::entry::{minus, plus, total};
 use super::hold::{EndedHolds, Hold, HoldPart};
 use super::lots::{Lot, LotTerms, Lots};
 use super::{CreditLedgerCommand, CreditLedgerError, CreditLedgerEvent, Entry, LedgerAccount};
@@ -22,6 +23,7 @@ pub struct CreditLedger {
     pub(super) holds: BTreeMap<HoldId, Hold>,
     pub(super) ended_holds: EndedHolds,
     pub(super) closed: bool,
+    pub(super) budgets: Budgets,
 }
 
 impl CreditLedger {
@@ -66,6 +68,9 @@ impl CreditLedger {
             self.lots.post(lot_id, amount, taken);
             hold.parts.push(HoldPart { lot_id, amount: taken });
         }
+        if let Some(charge) = hold.budget {
+            self.budgets.spend(charge, hold.amount());
+        }
         self.holds.insert(id, hold);
     }
 
@@ -77,9 +82,14 @@ impl CreditLedger {
 
     fn end_hold(&mut self, id: HoldId, entries: &[Entry]) {
         let Some(hold) = self.holds.remove(&id) else { return };
+        let mut returned = Credits::ZERO;
         for part in &hold.parts {
             let back = total(lot_lines(entries).filter(|(lot, _)| *lot == part.lot_id).map(|(_, amount)| amount));
             self.lots.post(part.lot_id, back, minus(Credits::ZERO, part.amount));
+            returned = plus(returned, back);
+        }
+        if let Some(charge) = hold.budget {
+            self.budgets.give_back(charge, returned);
         }
         self.ended_holds.remember(id);
     }
@@ -111,10 +121,10 @@ impl Aggregate for CreditLedger {
                 let amount = total(lot_lines(&entries).map(|(_, amount)| amount));
                 self.lots.grant(lot_id, LotTerms { source, reason, amount, expires_at });
             }
-            CreditLedgerEvent::HoldPlaced { hold_id, generation_id, price_version, entries, .. } => {
+            CreditLedgerEvent::HoldPlaced { hold_id, generation_id, price_version, budget, entries, .. } => {
                 // A part for each line but the one of what is held.
                 let parts = Vec::with_capacity(entries.len().saturating_sub(1));
-                self.place_hold(hold_id, Hold { generation_id, price_version, parts }, &entries);
+                self.place_hold(hold_id, Hold { generation_id, price_version, budget, parts }, &entries);
             }
             CreditLedgerEvent::HoldCaptured { hold_id, entries, .. }
             | CreditLedgerEvent::HoldVoided { hold_id, entries, .. } => self.end_hold(hold_id, &entries),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::GrantReason;
+use super::{GrantReason, HoldLimits};
 use crate::{Credits, GenerationId, HoldId, LotId};
 
 /// A command on a credit ledger. `now` is the command's clock: rules use only this (L13).
@@ -31,6 +31,8 @@ pub enum CreditLedgerCommand {
         amount: Credits,
         /// Which price list the amount comes from.
         price_version: u32,
+        /// What it must keep within beside the balance.
+        limits: HoldLimits,
         /// The command's clock.
         now: DateTime<Utc>,
     },

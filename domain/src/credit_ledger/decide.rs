@@ -6,15 +6,23 @@ use super::entry::{minus, plus, total};
 use super::lots::LotTerms;
 use super::{
     CreditLedger, CreditLedgerCommand, CreditLedgerError, CreditLedgerEvent, Entry, ForfeitReason, GrantSource, Hold,
-    HoldPart, LedgerAccount,
+    HoldLimits, HoldPart, LedgerAccount,
 };
 use crate::{Credits, Decide, GenerationId, HoldId, LotId};
+
+/// A hold as it is asked for.
+struct NewHold {
+    hold_id: HoldId,
+    generation_id: GenerationId,
+    amount: Credits,
+    price_version: u32,
+}
 
 type Decision = Result<Vec<CreditLedgerEvent>, CreditLedgerError>;
 
 impl Decide for CreditLedger {
-    /// 2: a ledger can be closed.
-    const STATE_FORM: &'static str = "2";
+    /// 2: a ledger can be closed. 3: what capped keys have spent.
+    const STATE_FORM: &'static str = "3";
 
     fn decide(&self, command: CreditLedgerCommand) -> Decision {
         match command {
@@ -26,8 +34,8 @@ impl Decide for CreditLedger {
                 let source = reason.source().ok_or(CreditLedgerError::ReasonMissing)?;
                 self.grant(lot_id, LotTerms { source, reason, amount, expires_at }, now)
             }
-            CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version, now } => {
-                self.place(hold_id, generation_id, amount, price_version, now)
+            CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version, limits, now } => {
+                self.place(NewHold { hold_id, generation_id, amount, price_version }, limits, now)
             }
             CreditLedgerCommand::CaptureHold { hold_id, amount, now } => self.capture(hold_id, amount, now),
             CreditLedgerCommand::VoidHold { hold_id, now } => self.void(hold_id, now),
@@ -40,7 +48,7 @@ impl Decide for CreditLedger {
     fn heap_bytes(&self) -> usize {
         // The nodes of a B-tree are about half full, and most holds take from one lot or two.
         let hold = 2 * (size_of::<(HoldId, Hold)>() + size_of::<HoldPart>());
-        self.holds.len() * hold + self.lots.heap_bytes() + self.ended_holds.heap_bytes()
+        self.holds.len() * hold + self.lots.heap_bytes() + self.ended_holds.heap_bytes() + self.budgets.heap_bytes()
     }
 }
 
@@ -63,14 +71,8 @@ impl CreditLedger {
         Ok(vec![CreditLedgerEvent::CreditsGranted { lot_id, source, reason, amount, expires_at, entries }])
     }
 
-    fn place(
-        &self,
-        hold_id: HoldId,
-        generation_id: GenerationId,
-        amount: Credits,
-        price_version: u32,
-        now: DateTime<Utc>,
-    ) -> Decision {
+    fn place(&self, new: NewHold, limits: HoldLimits, now: DateTime<Utc>) -> Decision {
+        let NewHold { hold_id, generation_id, amount, price_version } = new;
         if let Some(open) = self.hold(&hold_id) {
             let same =
                 open.generation_id == generation_id && open.amount() == amount && open.price_version == price_version;
@@ -80,6 +82,12 @@ impl CreditLedger {
             return Err(CreditLedgerError::HoldEnded);
         }
         in_range(amount)?;
+        if let Some(most) =
+            limits.at_once.filter(|most| u32::try_from(self.holds.len()).is_ok_and(|open| open >= *most))
+        {
+            return Err(CreditLedgerError::TooManyHolds(most));
+        }
+        let budget = limits.budget.map(|budget| self.budgets.charge(budget, amount, now)).transpose()?;
         let available = self.available(now);
         if amount > available {
             return Err(CreditLedgerError::InsufficientCredits { required: amount, available });
@@ -95,7 +103,7 @@ impl CreditLedger {
             missing = minus(missing, part);
         }
         entries.push(Entry::new(LedgerAccount::Held, amount));
-        Ok(vec![CreditLedgerEvent::HoldPlaced { hold_id, generation_id, amount, price_version, entries }])
+        Ok(vec![CreditLedgerEvent::HoldPlaced { hold_id, generation_id, amount, price_version, budget, entries }])
     }
 
     fn capture(&self, hold_id: HoldId, captured: Credits, now: DateTime<Utc>) -> Decision {

@@ -1,5 +1,6 @@
 //! Why a credit ledger refuses. A storage conflict is never one of these (L06).
 
+use super::CapPeriod;
 use crate::Credits;
 
 /// A refusal of the ledger.
@@ -13,6 +14,24 @@ pub enum CreditLedgerError {
         /// What is spendable at the command's instant.
         available: Credits,
     },
+    /// The API key has spent what it may (402, U21).
+    #[error("the key may spend {cap}, {spent} are spent, {required} required")]
+    KeyBudgetExceeded {
+        /// Which of its caps.
+        period: CapPeriod,
+        /// The cap.
+        cap: Credits,
+        /// What the key holds or has paid.
+        spent: Credits,
+        /// What the hold needs.
+        required: Credits,
+    },
+    /// The ledger remembers no more capped keys than this.
+    #[error("{0} capped keys have been used; another one cannot be followed")]
+    TooManyBudgets(usize),
+    /// So many holds are open already (429, U34).
+    #[error("{0} generations are at work already")]
+    TooManyHolds(u32),
     /// No open hold has this id: it never was, or it has ended, which it does exactly once (L10).
     #[error("no open hold has this id")]
     HoldNotOpen,

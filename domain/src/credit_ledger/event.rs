@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 
-use super::{CreditLedger, Entry, GrantReason, GrantSource};
+use super::{BudgetCharge, CreditLedger, Entry, GrantReason, GrantSource};
 use crate::personal::{PersonalFields, PersonalSlot};
 use crate::upcast::version_of;
 use crate::{Credits, GenerationId, HoldId, LotId};
@@ -27,7 +27,7 @@ pub enum CreditLedgerEvent {
         /// Balanced entries.
         entries: Vec<Entry>,
     },
-    /// Credits set aside for one generation: lots, in burn order, -> held.
+    /// Credits set aside for one generation: lots, in burn order, -> held. Version 2: version 1 had no budget.
     HoldPlaced {
         /// The hold.
         hold_id: HoldId,
@@ -37,6 +37,8 @@ pub enum CreditLedgerEvent {
         amount: Credits,
         /// Which price list the amount comes from (L23, U47).
         price_version: u32,
+        /// Whose caps it counts against, if it came by a capped key (U21).
+        budget: Option<BudgetCharge>,
         /// Balanced entries, one per lot taken from.
         entries: Vec<Entry>,
     },

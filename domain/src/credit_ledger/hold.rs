@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::BudgetCharge;
 use super::entry::total;
 use crate::{Credits, GenerationId, HoldId, LotId};
 
@@ -26,6 +27,8 @@ pub struct Hold {
     pub generation_id: GenerationId,
     /// Which price list its amount comes from.
     pub price_version: u32,
+    /// Whose caps it counts against, if any.
+    pub budget: Option<BudgetCharge>,
     /// The lots it is made of, in burn order: the first ones pay first.
     pub parts: Vec<HoldPart>,
 }

@@ -1,6 +1,7 @@
 //! The credit ledger: lots, holds and balanced entries; one live and one test ledger per account (REQUIREMENTS 2).
 
 mod aggregate;
+mod budget;
 mod command;
 mod decide;
 mod entry;
@@ -13,6 +14,7 @@ mod lots;
 mod tests;
 
 pub use aggregate::CreditLedger;
+pub use budget::{BudgetCharge, CapPeriod, HoldLimits, KeyBudget, REMEMBERED_BUDGETS};
 pub use command::CreditLedgerCommand;
 pub use entry::{Entry, LedgerAccount};
 pub use error::CreditLedgerError;

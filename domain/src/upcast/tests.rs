@@ -136,3 +136,19 @@ fn d3_the_steps_of_an_event_are_a_chain_from_version_1() {
         }
     }
 }
+
+#[test]
+fn d3_a_hold_of_version_1_came_by_no_capped_key() {
+    let mut hold = json!({ "HoldPlaced": {
+        "hold_id": "00000000-0000-0000-0000-000000000002",
+        "generation_id": "00000000-0000-0000-0000-000000000002",
+        "amount": 4,
+        "price_version": 1,
+        "entries": [],
+    } });
+    let decoded = decode_event::<CreditLedgerEvent>(LEDGER, "HoldPlaced", "1", &hold.to_string()).unwrap();
+    assert!(matches!(&decoded, CreditLedgerEvent::HoldPlaced { budget: None, .. }), "{decoded:?}");
+    hold["HoldPlaced"]["budget"] = Value::Null;
+    assert_eq!(serde_json::to_value(&decoded).unwrap(), hold);
+    assert_eq!(decoded.event_version(), "2");
+}

@@ -1,7 +1,7 @@
-//! API keys: made with a session only, shown once, revoked for ever (B03, B04, B06).
+//! API keys: made and rotated with a session only, shown once, revoked for ever (B03, B04, B06, B18).
 
 use async_graphql::{Context, ID, InputObject, Object, Result};
-use atelier_commands::use_cases::{CreateApiKey, RevokeApiKey};
+use atelier_commands::use_cases::{CreateApiKey, CreatedApiKey, RevokeApiKey, RotateApiKey};
 use atelier_domain::Environment as DomainEnvironment;
 use chrono::{DateTime, Utc};
 
@@ -26,6 +26,10 @@ pub struct CreateApiKeyInput {
     scopes: Option<Vec<String>>,
     /// Its end, if it shall have one.
     expires_at: Option<DateTime<Utc>>,
+    /// Credits it may hold or pay in one UTC day; no cap when not given.
+    daily_cap: Option<i64>,
+    /// Credits it may hold or pay in all, whatever replaces it included; no cap when not given.
+    total_cap: Option<i64>,
     /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same API key, without its secret.
     idempotency_key: Option<String>,
 }
@@ -40,6 +44,33 @@ payload! {
         /// Whether the secret is here: false for a repeat, because it is not kept.
         secret_available: bool,
         /// The start of the key, as lists show it.
+        prefix: String,
+    }
+}
+
+/// What `rotateApiKey` takes.
+#[derive(InputObject)]
+pub struct RotateApiKeyInput {
+    /// The key to be replaced.
+    id: ID,
+    /// How many hours it still works, 0 to 168; 24 when not given.
+    overlap_hours: Option<i64>,
+    /// The new key's end; the old one's when not given.
+    expires_at: Option<DateTime<Utc>>,
+    /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same API key, without its secret.
+    idempotency_key: Option<String>,
+}
+
+payload! {
+    /// The new key, for the one time it is shown. It has the old one's label, scopes, environment and caps, and what is spent of them.
+    RotateApiKeyPayload {
+        /// The new key's id.
+        id: ID,
+        /// The new key itself: keep it now, it cannot be shown again.
+        secret: String,
+        /// Whether the secret is here: false for a repeat, because it is not kept.
+        secret_available: bool,
+        /// The start of the new key, as lists show it.
         prefix: String,
     }
 }
@@ -68,6 +99,8 @@ impl ApiKeyMutation {
             environment: input.environment.map_or(DomainEnvironment::Live, Into::into),
             scopes: input.scopes,
             expires_at: input.expires_at,
+            daily_cap: input.daily_cap,
+            total_cap: input.total_cap,
             idempotency_key: input.idempotency_key,
         };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
@@ -80,6 +113,28 @@ impl ApiKeyMutation {
                 ..Default::default()
             },
             Err(error) => CreateApiKeyPayload::refused(error),
+        })
+    }
+
+    /// Replaces an API key by another one like it; the old one still works for a while.
+    async fn rotate_api_key(&self, context: &Context<'_>, input: RotateApiKeyInput) -> Result<RotateApiKeyPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let Some(GlobalId::ApiKey(key)) = GlobalId::parse(&input.id) else {
+            return Ok(RotateApiKeyPayload::refused(unknown_id("id")));
+        };
+        let RotateApiKeyInput { overlap_hours, expires_at, idempotency_key, .. } = input;
+        let use_case = RotateApiKey { account, key, overlap_hours, expires_at, idempotency_key };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(CreatedApiKey { key, secret, position }) => RotateApiKeyPayload {
+                id: Some(GlobalId::ApiKey(key).into()),
+                secret_available: Some(secret.is_some()),
+                prefix: secret.as_ref().map(|secret| secret.prefix().to_owned()),
+                secret: secret.map(|secret| secret.expose().to_owned()),
+                position: Some(sides.read.token(position.0)),
+                ..Default::default()
+            },
+            Err(error) => RotateApiKeyPayload::refused(error),
         })
     }
 

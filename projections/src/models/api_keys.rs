@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_domain::account::{AccountEvent, KeyScope};
-use atelier_domain::{AccountId, ApiKeyId, Envelope, Environment, LogEvent, Sealed};
+use atelier_domain::account::{AccountEvent, KeyScope, SpendCaps};
+use atelier_domain::{AccountId, ApiKeyId, Credits, Envelope, Environment, LogEvent, Sealed};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -31,6 +31,10 @@ struct Row {
     last4: String,
     environment: Environment,
     scopes: Vec<KeyScope>,
+    daily_cap: Option<Credits>,
+    total_cap: Option<Credits>,
+    replaces: Option<Uuid>,
+    replaced_by: Option<Uuid>,
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
@@ -38,7 +42,7 @@ struct Row {
 
 impl ReadRow for Row {
     type Key = Uuid;
-    const TABLE: &'static str = "api_keys_v1";
+    const TABLE: &'static str = "api_keys_v2";
     const KEY: &'static str = "key_id";
     const KEY_TYPE: &'static str = "uuid";
 
@@ -54,7 +58,7 @@ impl Projection for ApiKeys {
     }
 
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -62,17 +66,27 @@ impl Projection for ApiKeys {
     }
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
-        let revoked = events.iter().filter_map(|envelope| match &envelope.event {
-            LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => Some(key_id.0),
+        let known = events.iter().filter_map(|envelope| match &envelope.event {
+            LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id })
+            | LogEvent::Account(_, AccountEvent::ApiKeyExpiryChanged { key_id, .. }) => Some(key_id.0),
+            LogEvent::Account(_, AccountEvent::ApiKeyCreated { replaces, .. }) => replaces.map(|key| key.0),
             LogEvent::Account(..) | LogEvent::CreditLedger(..) | LogEvent::Generation(..) => None,
         });
-        let mut rows = Rows::<Row>::load(connection, revoked).await?;
+        let mut rows = Rows::<Row>::load(connection, known).await?;
         for envelope in events {
             drop_rows(&mut rows, &envelope.event, |row, account| row.account_id == account.0);
             match &envelope.event {
                 LogEvent::Account(account, event @ AccountEvent::ApiKeyCreated { .. }) => {
                     if let Some(row) = created(*account, event, envelope.decided_at) {
+                        if let Some(replaced) = row.replaces.and_then(|replaced| rows.get_mut(replaced)) {
+                            replaced.replaced_by = Some(row.key_id);
+                        }
                         rows.put(row);
+                    }
+                }
+                LogEvent::Account(_, AccountEvent::ApiKeyExpiryChanged { key_id, expires_at }) => {
+                    if let Some(row) = rows.get_mut(key_id.0) {
+                        row.expires_at = Some(*expires_at);
                     }
                 }
                 LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => {
@@ -88,7 +102,8 @@ impl Projection for ApiKeys {
 }
 
 fn created(account: AccountId, event: &AccountEvent, at: DateTime<Utc>) -> Option<Row> {
-    let AccountEvent::ApiKeyCreated { key_id, label, prefix, last4, environment, scopes, expires_at, .. } = event
+    let AccountEvent::ApiKeyCreated { key_id, label, prefix, last4, environment, scopes, expires_at, caps, replaces } =
+        event
     else {
         return None;
     };
@@ -100,6 +115,10 @@ fn created(account: AccountId, event: &AccountEvent, at: DateTime<Utc>) -> Optio
         last4: last4.clone(),
         environment: *environment,
         scopes: scopes.clone(),
+        daily_cap: caps.daily,
+        total_cap: caps.total,
+        replaces: replaces.map(|key| key.0),
+        replaced_by: None,
         created_at: at,
         expires_at: *expires_at,
         revoked_at: None,
@@ -121,6 +140,12 @@ pub struct ApiKeyView {
     pub environment: Environment,
     /// What it may do.
     pub scopes: Vec<KeyScope>,
+    /// How much it may spend.
+    pub caps: SpendCaps,
+    /// The key it took over from.
+    pub replaces: Option<ApiKeyId>,
+    /// The key that took over from it, the last if several did.
+    pub replaced_by: Option<ApiKeyId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// Its end, if any.
@@ -163,6 +188,9 @@ pub async fn page(
             last4: row.last4,
             environment: row.environment,
             scopes: row.scopes,
+            caps: SpendCaps { daily: row.daily_cap, total: row.total_cap },
+            replaces: row.replaces.map(ApiKeyId),
+            replaced_by: row.replaced_by.map(ApiKeyId),
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,

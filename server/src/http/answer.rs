@@ -1,6 +1,8 @@
 //! Error bodies: one shape for all of REST, and the documented 401 to the byte (B10, C22, REQUIREMENTS 3.4.5).
 
+use atelier_commands::refusal::SpentBudget;
 use atelier_commands::{CommandError, RefusalCode, UseCaseError};
+use atelier_domain::credit_ledger::CapPeriod;
 use atelier_projections::ReadError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +19,7 @@ pub struct ApiError {
     error: &'static str,
     message: String,
     more: Map<String, Value>,
-    retry_after: Option<u32>,
+    retry_after: Option<u64>,
 }
 
 /// What a REST handler fails with.
@@ -50,6 +52,13 @@ impl ApiError {
     pub fn unavailable(error: &'static str, message: &str) -> Self {
         let mut answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, error, message).with("retryable", true);
         answer.retry_after = Some(1);
+        answer
+    }
+
+    /// Too much for now; more in so many seconds (sec.R5).
+    pub fn too_many(message: &str, wait: u64) -> Self {
+        let mut answer = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
+        answer.retry_after = Some(wait);
         answer
     }
 
@@ -116,17 +125,27 @@ impl From<UseCaseError> for ApiError {
             }
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
             RefusalCode::ModelUnavailable | RefusalCode::InvalidImage => StatusCode::UNPROCESSABLE_ENTITY,
-            RefusalCode::LimitReached | RefusalCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            RefusalCode::LimitReached | RefusalCode::RateLimited | RefusalCode::ConcurrencyLimit => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
         };
         let mut answer = Self::new(status, refusal.code.as_str(), refusal.message);
         if let Some(wait) = refusal.retry_after {
-            answer.retry_after = Some(u32::try_from(wait.num_seconds()).unwrap_or(u32::MAX).max(1));
+            answer.retry_after = Some(u64::try_from(wait.num_seconds()).unwrap_or(0).max(1));
         }
         if let Some(field) = refusal.field {
             answer = answer.with("field", field);
         }
         if let Some((required, available)) = refusal.credits {
             answer = answer.with("required", required.get()).with("available", available.get());
+        }
+        if let Some(SpentBudget { period, cap, spent, required }) = refusal.budget.map(|budget| *budget) {
+            let period = match period {
+                CapPeriod::Day => "day",
+                CapPeriod::Life => "life",
+            };
+            answer = answer.with("period", period).with("cap", cap.get());
+            answer = answer.with("spent", spent.get()).with("required", required.get());
         }
         answer
     }

@@ -1,14 +1,12 @@
-//! Who is asking: an API key for REST, a session for GraphQL. Looked up on every request, never cached (B06, sec.K3).
+//! Who is asking: an API key for REST (see `key_gate`), a session for GraphQL. Looked up on every request, never cached (B06, sec.K3).
 
-use atelier_domain::account::KeyScope;
 use atelier_graphql::Caller;
-use atelier_vault::credential_rows::api_keys::{self, AuthenticatedApiKey};
+use atelier_vault::SessionToken;
 use atelier_vault::credential_rows::sessions::{self, AuthenticatedSession};
-use atelier_vault::{ApiKeySecret, SessionToken};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 
 use super::Edge;
-use super::answer::{ApiError, ApiResult};
+use super::answer::ApiResult;
 
 /// The value after `Bearer `: the scheme's name in any case, exactly one space, and nothing trimmed (B07, B11, B12).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -22,7 +20,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The presented API key: from `Authorization` or `x-api-key`; two different values are refused (C15).
-fn presented(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn presented(headers: &HeaderMap) -> Option<&str> {
     let mut extra = headers.get_all("x-api-key").iter();
     let by_header = match (extra.next(), extra.next()) {
         (None, _) => None,
@@ -34,20 +32,6 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
         (true, Some(key)) => bearer(headers).filter(|bearer| *bearer == key),
         (false, key) => key,
     }
-}
-
-/// The API key a REST call comes by, with the scope it needs.
-pub async fn api_key(edge: &Edge, headers: &HeaderMap, scope: KeyScope) -> ApiResult<AuthenticatedApiKey> {
-    let key =
-        presented(headers).and_then(|text| ApiKeySecret::parse(text).ok()).ok_or_else(ApiError::invalid_api_key)?;
-    let digest = edge.write.secrets.api_key(&key);
-    let found = api_keys::authenticate(&edge.write.pool, &key, &digest, edge.write.now()).await?;
-    let found = found.ok_or_else(ApiError::invalid_api_key)?;
-    if !found.scopes.iter().any(|name| name == scope.as_str()) {
-        let message = format!("This API key lacks the scope {}.", scope.as_str());
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "scope_missing", message).with("scope", scope.as_str()));
-    }
-    Ok(found)
 }
 
 /// A cookie's value, by its whole name.

@@ -5,14 +5,17 @@ mod auth;
 mod client;
 mod graphql;
 mod health;
+mod key_gate;
 mod mailbox;
 mod media;
 mod observe;
 mod page;
+mod rate;
 mod reset_password;
 mod rest;
 mod unsubscribe;
 mod verify_email;
+mod windows;
 
 use std::sync::Arc;
 
@@ -24,13 +27,15 @@ use atelier_graphql::caller::SessionCookie;
 use atelier_projections::ReadModels;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::graphql_transport::Transport;
+
+pub use key_gate::Gate;
 
 /// What the handlers share.
 pub struct Edge {
@@ -40,6 +45,8 @@ pub struct Edge {
     pub read: ReadModels,
     /// The GraphQL schema over both, behind HTTP.
     pub graphql: Transport<AtelierSchema>,
+    /// What keys and addresses did of late.
+    pub gate: Gate,
     /// The development mailbox, when mails go there.
     pub mailbox: Option<Mailbox>,
     /// GraphiQL, mailbox page, introspection.
@@ -73,16 +80,18 @@ impl Edge {
 
 /// The routes.
 pub fn router(edge: Arc<Edge>) -> Router {
+    // Around the handlers and not around the paths: a method that a path does not know is 405 for everybody.
+    let keyed = |routes: MethodRouter<Arc<Edge>>| routes.route_layer(from_fn_with_state(edge.clone(), key_gate::gate));
     let mut router = Router::new()
         .route("/graphql", any(graphql::graphql))
         .route("/schema.graphql", get(graphql::schema))
-        .route("/v1/generate", post(rest::generate::generate))
-        .route("/v1/generations", post(rest::generate::submit).get(rest::generations::list))
-        .route("/v1/generations/{id}", get(rest::generations::find).delete(rest::generations::delete))
-        .route("/v1/generations/{id}/cancel", post(rest::generations::cancel))
+        .route("/v1/generate", keyed(post(rest::generate::generate)))
+        .route("/v1/generations", keyed(post(rest::generate::submit).get(rest::generations::list)))
+        .route("/v1/generations/{id}", keyed(get(rest::generations::find).delete(rest::generations::delete)))
+        .route("/v1/generations/{id}/cancel", keyed(post(rest::generations::cancel)))
         .route("/v1/openapi.json", get(rest::catalogue::openapi))
-        .route("/v1/models", get(rest::catalogue::models))
-        .route("/v1/credits", get(rest::catalogue::credits))
+        .route("/v1/models", keyed(get(rest::catalogue::models)))
+        .route("/v1/credits", keyed(get(rest::catalogue::credits)))
         .route("/media/{*object}", get(media::download))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))

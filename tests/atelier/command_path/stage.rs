@@ -7,7 +7,7 @@ use atelier_commands::command_path::{CommandPathOptions, Executed, Loaded, Targe
 use atelier_commands::event_store::{EventStore, IdempotencyKey, SnapshotStore};
 use atelier_commands::{CommandContext, CommandError, CommandPath};
 use atelier_domain::credit_ledger::{
-    CreditLedger, CreditLedgerCommand, CreditLedgerError, CreditLedgerEvent, GrantReason,
+    CreditLedger, CreditLedgerCommand, CreditLedgerError, CreditLedgerEvent, GrantReason, HoldLimits,
 };
 use atelier_domain::{AccountId, Actor, Credits, HoldId, LedgerId, LotId, decode_event};
 use atelier_server::system::{SystemClock, SystemRandom};
@@ -169,6 +169,7 @@ impl Ask {
                 generation_id: hold_id.into(),
                 amount: Credits::new(amount),
                 price_version: 1,
+                limits: HoldLimits::default(),
                 now,
             },
             Self::Capture(hold_id, amount) => {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use atelier_commands::command_path::{Executed, Target};
 use atelier_commands::{CommandError, WriteSide};
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, HoldLimits};
 use atelier_domain::policy::catalogue::PRICE_VERSION;
 use atelier_domain::{AccountId, Actor, Credits, GenerationId, HoldId, LedgerId};
 use futures::future::join_all;
@@ -67,7 +67,8 @@ impl Command {
         match self {
             Self::Place(amount) => {
                 let (generation_id, amount) = (GenerationId::from(hold_id), Credits::new(amount));
-                CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version: PRICE_VERSION, now }
+                let (price_version, limits) = (PRICE_VERSION, HoldLimits::default());
+                CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version, limits, now }
             }
             Self::Capture(amount) => CreditLedgerCommand::CaptureHold { hold_id, amount: Credits::new(amount), now },
             Self::Void => CreditLedgerCommand::VoidHold { hold_id, now },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_gateways::Mailbox;
 use atelier_server::config::AccessConfig;
 use atelier_server::database;
@@ -113,6 +114,7 @@ impl Stage {
             development: true,
             access: AccessConfig::default(),
             smtp: None,
+            api: ApiPolicy::without_limits(),
         };
         Node::start(options).await.expect("the node starts")
     }

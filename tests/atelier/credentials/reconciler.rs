@@ -53,6 +53,8 @@ async fn pending_key(studio: &TestStudio, account: AccountId, age: TimeDelta) ->
         scopes: &scopes,
         created_at: write.now() - age,
         expires_at: None,
+        caps: SpendCaps::default(),
+        replaces: None,
     };
     api_keys::insert_pending(&write.pool, &row).await.expect("a row is inserted");
     (key, secret)

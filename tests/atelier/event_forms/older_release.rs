@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_commands::command_path::{CommandError, Target};
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, HoldLimits};
 use atelier_domain::upcast::upcasters;
 use atelier_domain::{AccountId, Credits, GenerationId, HoldId, LedgerId};
 use atelier_projections::models::all;
@@ -157,7 +157,9 @@ async fn d3_the_command_path_folds_old_versions_and_refuses_to_guess_at_newer_on
         let target = Target { id: ledger.to_owned(), subject };
         let generation_id = GenerationId(studio.node.studio.write.fresh_id());
         let (hold_id, amount) = (HoldId::from(generation_id), Credits::new(500));
-        let all = |now| CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version: 1, now };
+        let limits = HoldLimits::default();
+        let all =
+            |now| CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version: 1, limits, now };
         path.execute::<CreditLedger>(&target, &studio.operator(), None, all).await
     };
     spend(&old).await.expect("what an old release granted can be spent");

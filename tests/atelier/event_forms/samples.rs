@@ -4,7 +4,9 @@ use atelier_domain::account::{
     AccountEvent, Avatar, Channel, IdentityProvider, KeyScope, Language, NoticeKind, PasswordVia, Role, SessionEnd,
     SpendCaps, StaffAction, TwoFactorEnd,
 };
-use atelier_domain::credit_ledger::{CreditLedgerEvent, Entry, ForfeitReason, GrantReason, GrantSource, LedgerAccount};
+use atelier_domain::credit_ledger::{
+    BudgetCharge, CreditLedgerEvent, Entry, ForfeitReason, GrantReason, GrantSource, LedgerAccount,
+};
 use atelier_domain::generation::{FailureReason, GenerationEvent, Output, RequestTerms};
 use atelier_domain::policy::catalogue::MediaType;
 use atelier_domain::policy::plan::Plan;
@@ -66,9 +68,23 @@ pub fn retired() -> Vec<(&'static str, &'static str, LogEvent)> {
     });
     vec![
         ("CreditLedger.CreditsGranted.v1.json", GRANTED_1, granted),
+        ("CreditLedger.HoldPlaced.v1.json", PLACED_1, placed_without_a_budget()),
         ("Account.AccountOpened.v1.json", OPENED_1, opened),
         ("Account.ApiKeyCreated.v1.json", CREATED_1, created),
     ]
+}
+
+fn placed_without_a_budget() -> LogEvent {
+    let lot = LedgerAccount::Lot(LotId(id(5)));
+    let placed = CreditLedgerEvent::HoldPlaced {
+        hold_id: HoldId(id(2)),
+        generation_id: GenerationId(id(2)),
+        amount: Credits::new(400),
+        price_version: 1,
+        budget: None,
+        entries: entries([(lot, -400), (LedgerAccount::Held, 400)]),
+    };
+    LogEvent::CreditLedger(LedgerId::live(AccountId(id(1))), placed)
 }
 
 const OPENED_1: &str = r#"{
@@ -95,6 +111,26 @@ const CREATED_1: &str = r#"{
       "account:read"
     ],
     "expires_at": null
+  }
+}
+"#;
+
+const PLACED_1: &str = r#"{
+  "HoldPlaced": {
+    "hold_id": "019b76da-a800-7000-8000-000000000002",
+    "generation_id": "019b76da-a800-7000-8000-000000000002",
+    "amount": 400,
+    "price_version": 1,
+    "entries": [
+      {
+        "account": "lot:019b76da-a800-7000-8000-000000000005",
+        "amount": -400
+      },
+      {
+        "account": "held",
+        "amount": 400
+      }
+    ]
   }
 }
 "#;
@@ -229,6 +265,11 @@ fn ledgers() -> Vec<CreditLedgerEvent> {
             generation_id,
             amount: Credits::new(400),
             price_version: 1,
+            budget: Some(BudgetCharge {
+                key_id: ApiKeyId(id(4)),
+                caps: SpendCaps { daily: None, total: Some(Credits::new(1_000)) },
+                day: instant().date_naive(),
+            }),
             entries: entries([(lot, -400), (held, 400)]),
         },
         HoldCaptured => {

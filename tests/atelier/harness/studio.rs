@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::command_path::Target;
 use atelier_domain::account::{Account, AccountCommand, StaffCommand, StaffOrder};
 use atelier_domain::text::{Email, StaffReason};
@@ -68,23 +69,43 @@ impl Answer {
     }
 }
 
+/// What a studio of a test may have of its own.
+struct Setting {
+    access: AccessConfig,
+    smtp: Option<Smtp>,
+    public_url: Option<String>,
+    api: ApiPolicy,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { access: AccessConfig::default(), smtp: None, public_url: None, api: ApiPolicy::without_limits() }
+    }
+}
+
 impl TestStudio {
-    /// Starts a studio over a fresh database.
+    /// Starts a studio over a fresh database, whose API keys may do what they like.
     pub async fn start() -> Self {
-        Self::start_whole(AccessConfig::default(), None, None).await
+        Self::of(Setting::default()).await
     }
 
     /// Starts a studio that says something of its own about access.
     pub async fn start_with(access: AccessConfig) -> Self {
-        Self::start_whole(access, None, None).await
+        Self::of(Setting { access, ..Setting::default() }).await
     }
 
     /// Starts a studio whose mails go to a server instead of the mailbox, and whose links begin with another address than its own.
     pub async fn start_mailing(smtp: Option<Smtp>, public_url: Option<&str>) -> Self {
-        Self::start_whole(AccessConfig::default(), smtp, public_url).await
+        Self::of(Setting { smtp, public_url: public_url.map(str::to_owned), ..Setting::default() }).await
     }
 
-    async fn start_whole(access: AccessConfig, smtp: Option<Smtp>, public_url: Option<&str>) -> Self {
+    /// Starts a studio with a policy for API keys.
+    pub async fn with(api: ApiPolicy) -> Self {
+        Self::of(Setting { api, ..Setting::default() }).await
+    }
+
+    async fn of(setting: Setting) -> Self {
+        let Setting { access, smtp, public_url, api } = setting;
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -92,10 +113,11 @@ impl TestStudio {
             pool: database.pool.clone(),
             data: data.path(),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            public_url: public_url.map(str::to_owned),
+            public_url,
             development: true,
             access,
             smtp,
+            api,
         })
         .await
         .expect("the node starts");

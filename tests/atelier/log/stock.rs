@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atelier_commands::command_path::Target;
 use atelier_commands::event_store::StreamId;
 use atelier_commands::{CommandContext, CommandPath};
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerEvent, GrantReason};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerEvent, GrantReason, HoldLimits};
 use atelier_domain::{AccountId, Actor, Credits, GenerationId, HoldId, LedgerId, LotId};
 use atelier_server::system::{SystemClock, SystemRandom};
 use atelier_vault::Vault;
@@ -46,6 +46,7 @@ async fn d2_a_stream_of_ours_is_read_and_folded_by_the_stock_repository() {
                 generation_id: GenerationId::from(hold),
                 amount: credits(120),
                 price_version: 1,
+                limits: HoldLimits::default(),
                 now,
             },
             _ => CreditLedgerCommand::CaptureHold { hold_id: hold, amount: credits(100), now },

@@ -45,6 +45,7 @@ fn held(job: GenerationId) -> LogEvent {
         generation_id: job,
         amount: Credits::new(100),
         price_version: 1,
+        budget: None,
         entries: Vec::new(),
     };
     LogEvent::CreditLedger(LedgerId::live(OWNER), placed)

@@ -2,7 +2,7 @@
 
 use atelier_commands::CommandError;
 use atelier_commands::command_path::Target;
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, HoldLimits};
 use atelier_domain::generation::{GenerationCommand, GenerationError, GenerationRequest, RequestTerms};
 use atelier_domain::policy::catalogue::{self, MediaType};
 use atelier_domain::text::Prompt;
@@ -22,6 +22,7 @@ async fn hold_and_die(scene: &Scene) -> GenerationId {
         generation_id: job,
         amount: Credits::new(100),
         price_version: catalogue::PRICE_VERSION,
+        limits: HoldLimits::default(),
         now,
     };
     let target = Target { id: ledger.to_string(), subject: scene.account };

@@ -217,6 +217,7 @@ fn job_of(n: u32, job: u32) -> Vec<LogEvent> {
         generation_id,
         amount,
         price_version: 1,
+        budget: None,
         entries: entries([(lot, -40), (held, 40)]),
     };
     let capture = CreditLedgerEvent::HoldCaptured {

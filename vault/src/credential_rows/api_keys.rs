@@ -1,11 +1,13 @@
 //! API keys: the digest of each key, what it may do and whether it still counts (sec.K1, sec.K3, sec.K4).
 
-use atelier_domain::{AccountId, ApiKeyId, Environment};
+use atelier_domain::account::SpendCaps;
+use atelier_domain::{AccountId, ApiKeyId, Credits, Environment};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::RowError;
+use super::key_places::{self, Places};
 use crate::{ApiKeySecret, SecretDigest};
 
 /// An API key about to be made.
@@ -25,6 +27,10 @@ pub struct NewApiKey<'a> {
     pub created_at: DateTime<Utc>,
     /// The first instant at which it no longer counts, if any.
     pub expires_at: Option<DateTime<Utc>>,
+    /// How much it may spend.
+    pub caps: SpendCaps,
+    /// The key it takes over from, if it is a rotation: it spends on with that one's caps (B18).
+    pub replaces: Option<ApiKeyId>,
 }
 
 /// Who calls, by an API key that counts.
@@ -38,6 +44,12 @@ pub struct AuthenticatedApiKey {
     pub environment: Environment,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// How much it may spend.
+    pub caps: SpendCaps,
+    /// The first key of its line: what its caps are counted under.
+    pub budget: ApiKeyId,
+    /// How many jobs it has asked for within a day.
+    pub places: Places,
 }
 
 /// Inserts a key that does not count yet.
@@ -47,8 +59,10 @@ pub struct AuthenticatedApiKey {
 pub async fn insert_pending(pool: &PgPool, new: &NewApiKey<'_>) -> Result<(), RowError> {
     sqlx::query(
         "INSERT INTO credentials.api_keys
-           (key_id, public_id, account_id, environment, digest, scopes, state, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8)",
+           (key_id, public_id, account_id, environment, digest, scopes, state, created_at, expires_at,
+            daily_cap, total_cap, replaces, budget_id)
+         VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11,
+            coalesce((SELECT o.budget_id FROM credentials.api_keys o WHERE o.key_id = $11 AND o.account_id = $3), $1))",
     )
     .bind(new.key.0)
     .bind(new.secret.public_id())
@@ -58,6 +72,9 @@ pub async fn insert_pending(pool: &PgPool, new: &NewApiKey<'_>) -> Result<(), Ro
     .bind(new.scopes)
     .bind(new.created_at)
     .bind(new.expires_at)
+    .bind(new.caps.daily.map(Credits::get))
+    .bind(new.caps.total.map(Credits::get))
+    .bind(new.replaces.map(|key| key.0))
     .execute(pool)
     .await?;
     Ok(())
@@ -93,6 +110,36 @@ pub async fn revoke(pool: &PgPool, account: AccountId, key: ApiKeyId) -> Result<
     Ok(updated.rows_affected() == 1)
 }
 
+/// Brings a key's end forward, after the event of it; a sooner one stays. Again is harmless.
+///
+/// # Errors
+/// When the database failed.
+pub async fn shorten(pool: &PgPool, account: AccountId, key: ApiKeyId, end: DateTime<Utc>) -> Result<(), RowError> {
+    // `least` passes over a null: a key without an end gets one.
+    sqlx::query(
+        "UPDATE credentials.api_keys SET expires_at = least(expires_at, $3) WHERE key_id = $1 AND account_id = $2",
+    )
+    .bind(key.0)
+    .bind(account.0)
+    .bind(end)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The key that a key takes over from, if it is a rotation.
+///
+/// # Errors
+/// When the database failed.
+pub async fn replaced_by(pool: &PgPool, key: ApiKeyId) -> Result<Option<ApiKeyId>, RowError> {
+    let replaced: Option<Option<Uuid>> =
+        sqlx::query_scalar("SELECT replaces FROM credentials.api_keys WHERE key_id = $1")
+            .bind(key.0)
+            .fetch_optional(pool)
+            .await?;
+    Ok(replaced.flatten().map(ApiKeyId))
+}
+
 /// Ends every key of an account, and tells which ones this ended.
 ///
 /// # Errors
@@ -115,6 +162,11 @@ struct Row {
     account_id: Uuid,
     digest: Vec<u8>,
     scopes: Vec<String>,
+    daily_cap: Option<i64>,
+    total_cap: Option<i64>,
+    budget_id: Uuid,
+    used: i64,
+    oldest: Option<i64>,
 }
 
 /// Who calls with a presented key: only an active, unexpired one whose digest is this. Never cached (sec.K3).
@@ -129,12 +181,18 @@ pub async fn authenticate(
 ) -> Result<Option<AuthenticatedApiKey>, RowError> {
     let environment = presented.environment();
     let row: Option<Row> = sqlx::query_as(
-        "SELECT key_id, account_id, digest, scopes FROM credentials.api_keys
-         WHERE public_id = $1 AND environment = $2 AND state = 'active' AND (expires_at IS NULL OR expires_at > $3)",
+        "SELECT k.key_id, k.account_id, k.digest, k.scopes, k.daily_cap, k.total_cap, k.budget_id, p.used, p.oldest
+         FROM credentials.api_keys k
+         CROSS JOIN LATERAL (
+             SELECT coalesce(sum(taken), 0)::bigint AS used, min(slot) AS oldest FROM credentials.api_key_places
+             WHERE key_id = k.key_id AND slot > $4 AND taken > 0) p
+         WHERE k.public_id = $1 AND k.environment = $2 AND k.state = 'active'
+           AND (k.expires_at IS NULL OR k.expires_at > $3)",
     )
     .bind(presented.public_id())
     .bind(environment.as_str())
     .bind(now)
+    .bind(key_places::before(now))
     .fetch_optional(pool)
     .await?;
     Ok(row.filter(|row| digest.matches(&row.digest)).map(|row| AuthenticatedApiKey {
@@ -142,6 +200,9 @@ pub async fn authenticate(
         account: AccountId(row.account_id),
         environment,
         scopes: row.scopes,
+        caps: SpendCaps { daily: row.daily_cap.map(Credits::new), total: row.total_cap.map(Credits::new) },
+        budget: ApiKeyId(row.budget_id),
+        places: Places { used: row.used, oldest: row.oldest },
     }))
 }
 

@@ -1,4 +1,5 @@
 //! Credential rows in PostgreSQL, one file for each table of `migrations/0002_credentials.sql` and `0008_sign_in.sql` (DESIGN 4, "Rows beside events").
+//! Credential rows in PostgreSQL, one file for each table (DESIGN 4, "Rows beside events").
 //!
 //! To grant: insert the row pending, append the event, activate the row. To withdraw: revoke the row, append the event,
 //! remove the row. A pending or revoked row never authenticates; a reconciler finishes either half.
@@ -7,6 +8,8 @@ pub mod api_keys;
 pub mod claims;
 pub mod deletion_offers;
 pub mod farewells;
+pub mod key_places;
+pub mod key_usage;
 pub mod mail_tokens;
 pub mod passwords;
 pub mod sessions;
@@ -36,6 +39,9 @@ pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), Row
     for statement in [
         "DELETE FROM credentials.sessions WHERE account_id = $1",
         "DELETE FROM credentials.api_keys WHERE account_id = $1",
+        // After the keys: whoever counts one of them was waited for.
+        "DELETE FROM credentials.api_key_usage WHERE account_id = $1",
+        "DELETE FROM credentials.api_key_places WHERE account_id = $1",
         "DELETE FROM credentials.mail_tokens WHERE account_id = $1",
         "DELETE FROM credentials.passwords WHERE account_id = $1",
         "DELETE FROM credentials.deletion_offers WHERE account_id = $1",

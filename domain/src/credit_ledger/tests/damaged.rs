@@ -23,6 +23,8 @@ fn any_event() -> impl Strategy<Value = CreditLedgerEvent> {
         let amount = Credits::new(amount);
         let (lot_id, hold_id, generation_id) = (lot(n), hold(n), hold(n).into());
         let source = GrantSource::Plan;
+        let day = at(0).date_naive() + TimeDelta::days(amount.get() % 3);
+        let budget = (n > 0).then_some(BudgetCharge { key_id: key(n), caps: SpendCaps::default(), day });
         match kind {
             0 => CreditLedgerEvent::CreditsGranted {
                 lot_id,
@@ -32,7 +34,7 @@ fn any_event() -> impl Strategy<Value = CreditLedgerEvent> {
                 expires_at: Some(at(5)),
                 entries,
             },
-            1 => CreditLedgerEvent::HoldPlaced { hold_id, generation_id, amount, price_version: 1, entries },
+            1 => CreditLedgerEvent::HoldPlaced { hold_id, generation_id, amount, price_version: 1, budget, entries },
             2 => {
                 CreditLedgerEvent::HoldCaptured { hold_id, generation_id, captured: amount, price_version: 1, entries }
             }

@@ -25,6 +25,7 @@ fn l01_a_hold_moves_from_the_lots_in_burn_order_to_held() {
         generation_id: GenerationId(Uuid::from_u128(70)),
         amount: Credits::new(25),
         price_version: 4,
+        budget: None,
         entries: vec![
             line(LedgerAccount::Lot(lot(2)), -10),
             line(LedgerAccount::Lot(lot(3)), -10),
@@ -37,6 +38,7 @@ fn l01_a_hold_moves_from_the_lots_in_burn_order_to_held() {
         generation_id: GenerationId(Uuid::from_u128(70)),
         amount: Credits::new(25),
         price_version: 4,
+        limits: HoldLimits::default(),
         now: at(0),
     };
     given(&three_lots()).when(command).then_expect_events(vec![event.clone()]);
@@ -68,9 +70,9 @@ fn inv04_a_repeated_hold_is_a_no_op_while_open_and_refused_with_other_terms() {
     given(&three_lots_held()).when(place(7, 24, 1)).then_expect_error(CreditLedgerError::IdReused);
     for (generation, price_version) in [(7, 2), (8, 1)] {
         let generation_id = GenerationId(Uuid::from_u128(generation));
-        let amount = Credits::new(25);
+        let (hold_id, amount, limits) = (hold(7), Credits::new(25), HoldLimits::default());
         let command =
-            CreditLedgerCommand::PlaceHold { hold_id: hold(7), generation_id, amount, price_version, now: at(1) };
+            CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version, limits, now: at(1) };
         given(&three_lots_held()).when(command).then_expect_error(CreditLedgerError::IdReused);
     }
 }

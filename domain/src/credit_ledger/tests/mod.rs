@@ -1,5 +1,6 @@
 //! The credit ledger's tests: given/when/then per command, and a model-based property over random histories.
 
+mod budgets;
 mod burn_order;
 mod damaged;
 mod expiry;
@@ -11,7 +12,7 @@ mod operations;
 mod reference;
 mod simulation;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
@@ -20,7 +21,8 @@ use std::task::{Context, Poll, Waker};
 use uuid::Uuid;
 
 use super::*;
-use crate::{Credits, Decide, GenerationId, HoldId, LotId, PaymentId};
+use crate::account::SpendCaps;
+use crate::{ApiKeyId, Credits, Decide, GenerationId, HoldId, LotId, PaymentId};
 
 /// Milliseconds on the virtual clock.
 fn at(millis: i64) -> DateTime<Utc> {
@@ -33,6 +35,10 @@ fn lot(n: u128) -> LotId {
 
 fn hold(n: u128) -> HoldId {
     HoldId(Uuid::from_u128(n))
+}
+
+fn key(n: u128) -> ApiKeyId {
+    ApiKeyId(Uuid::from_u128(n))
 }
 
 fn line(account: LedgerAccount, amount: i64) -> Entry {
@@ -55,7 +61,14 @@ fn grant(n: u128, source: GrantSource, amount: i64, expires: Option<i64>, now: i
 
 fn place(n: u128, amount: i64, now: i64) -> CreditLedgerCommand {
     let (hold_id, amount) = (hold(n), Credits::new(amount));
-    CreditLedgerCommand::PlaceHold { hold_id, generation_id: hold_id.into(), amount, price_version: 1, now: at(now) }
+    CreditLedgerCommand::PlaceHold {
+        hold_id,
+        generation_id: hold_id.into(),
+        amount,
+        price_version: 1,
+        limits: HoldLimits::default(),
+        now: at(now),
+    }
 }
 
 fn capture(n: u128, amount: i64, now: i64) -> CreditLedgerCommand {
@@ -94,6 +107,7 @@ fn placed(n: u128, parts: &[(u128, i64)]) -> CreditLedgerEvent {
         generation_id,
         amount: Credits::new(amount),
         price_version: 1,
+        budget: None,
         entries,
     }
 }

@@ -64,10 +64,12 @@ fn the_histories_reach_every_event_and_every_refusal() {
         "HoldsOpen",
         "IdReused",
         "InsufficientCredits",
+        "KeyBudgetExceeded",
         "LedgerClosed",
         "LotExpired",
         "NoOp",
         "ReturnedTooLate",
+        "TooManyHolds",
     ];
     assert_eq!(seen, all.map(str::to_owned).into());
 }
@@ -132,6 +134,12 @@ fn sweeps_the_held_part(ledger: &CreditLedger, command: CreditLedgerCommand) -> 
 
 fn places_ended_holds_again(ledger: &CreditLedger, command: CreditLedgerCommand) -> Decision {
     let forgetful = CreditLedger { ended_holds: Default::default(), ..ledger.clone() };
+    // Where nothing else refuses it: so that it is placed.
+    forgetful.decide(command.clone()).or_else(|_| ledger.decide(command))
+}
+
+fn forgets_what_a_key_spent(ledger: &CreditLedger, command: CreditLedgerCommand) -> Decision {
+    let forgetful = CreditLedger { budgets: Default::default(), ..ledger.clone() };
     forgetful.decide(command)
 }
 
@@ -147,10 +155,17 @@ fn spends_after_the_end(ledger: &CreditLedger, command: CreditLedgerCommand) -> 
     CreditLedger { closed: false, ..ledger.clone() }.decide(command)
 }
 
+fn counts_today_for_ever(ledger: &CreditLedger, mut command: CreditLedgerCommand) -> Decision {
+    if let CreditLedgerCommand::PlaceHold { limits: HoldLimits { budget: Some(budget), .. }, .. } = &mut command {
+        budget.caps.total = [budget.caps.total, budget.caps.daily].into_iter().flatten().min();
+    }
+    ledger.decide(command)
+}
+
 #[test]
 fn planted_bugs_are_caught() {
     assert_eq!(complaint(CreditLedger::decide), None);
-    let mutants: [(Decider, &str); 8] = [
+    let mutants: [(Decider, &str); 10] = [
         (spends_expired_lots, "reference: PlaceHold"),
         (keeps_the_rest, "L11"),
         (forgets_the_issuer, "L01"),
@@ -159,6 +174,8 @@ fn planted_bugs_are_caught() {
         (places_ended_holds_again, "L10"),
         (forfeits_what_is_held, "A38"),
         (spends_after_the_end, "reference: "),
+        (forgets_what_a_key_spent, "reference: PlaceHold"),
+        (counts_today_for_ever, "reference: PlaceHold"),
     ];
     for (number, (buggy, invariant)) in mutants.into_iter().enumerate() {
         let complaint = complaint(buggy).unwrap_or_default();

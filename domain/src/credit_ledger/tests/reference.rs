@@ -21,6 +21,10 @@ struct Reservation {
     /// Index of the pot, and how much of it.
     takes: Vec<(usize, i128)>,
     over: bool,
+    /// What it has kept when it was over.
+    paid: i128,
+    /// The key it came by, if it was capped, and the day.
+    charged: Option<(ApiKeyId, NaiveDate)>,
 }
 
 /// The naive ledger.
@@ -58,10 +62,12 @@ impl Reference {
                 let pot = Pot { id: lot_id, source, expires, granted: wide(amount), consumed: 0, lapsed: 0 };
                 self.grant(pot, now)
             }
-            CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version, now } => {
+            CreditLedgerCommand::PlaceHold { hold_id, generation_id, amount, price_version, limits, now } => {
                 let (id, generation) = (hold_id, generation_id);
-                let wish = Reservation { id, generation, price_version, takes: Vec::new(), over: false };
-                self.reserve(wish, wide(amount), now)
+                let charged = limits.budget.map(|budget| (budget.key_id, now.date_naive()));
+                let wish =
+                    Reservation { id, generation, price_version, takes: Vec::new(), over: false, paid: 0, charged };
+                self.reserve(wish, wide(amount), limits, now)
             }
             CreditLedgerCommand::CaptureHold { hold_id, amount, now } => self.capture(hold_id, wide(amount), now),
             CreditLedgerCommand::VoidHold { hold_id, now } => {
@@ -78,6 +84,30 @@ impl Reference {
     fn reserved(&self, pot: usize) -> i128 {
         let open = self.reservations.iter().filter(|reservation| !reservation.over);
         open.flat_map(|reservation| &reservation.takes).filter(|take| take.0 == pot).map(|take| take.1).sum()
+    }
+
+    /// What a key's holds hold or have paid, of all days or of one.
+    fn spent(&self, key: ApiKeyId, day: Option<NaiveDate>) -> i128 {
+        let of_key = self.reservations.iter().filter_map(|one| one.charged.map(|charged| (one, charged)));
+        let counted = of_key.filter(|(_, (of, on))| *of == key && day.is_none_or(|day| day == *on));
+        counted.map(|(one, _)| if one.over { one.paid } else { one.takes.iter().map(|take| take.1).sum() }).sum()
+    }
+
+    fn within(&self, limits: HoldLimits, required: i128, now: DateTime<Utc>) -> Result<(), CreditLedgerError> {
+        let open = self.reservations.iter().filter(|one| !one.over).count();
+        if let Some(most) = limits.at_once.filter(|most| open + 1 > usize::try_from(*most).unwrap()) {
+            return Err(CreditLedgerError::TooManyHolds(most));
+        }
+        let Some(KeyBudget { key_id, caps }) = limits.budget else { return Ok(()) };
+        let life = (CapPeriod::Life, caps.total, self.spent(key_id, None));
+        let day = (CapPeriod::Day, caps.daily, self.spent(key_id, Some(now.date_naive())));
+        for (period, cap, spent) in [life, day] {
+            if let Some(cap) = cap.filter(|cap| spent + required > wide(*cap)) {
+                let (spent, required) = (narrow(spent), narrow(required));
+                return Err(CreditLedgerError::KeyBudgetExceeded { period, cap, spent, required });
+            }
+        }
+        Ok(())
     }
 
     fn free(&self, pot: usize) -> i128 {
@@ -124,7 +154,13 @@ impl Reference {
         Ok(moves)
     }
 
-    fn reserve(&mut self, mut new: Reservation, amount: i128, now: DateTime<Utc>) -> Result<Moves, CreditLedgerError> {
+    fn reserve(
+        &mut self,
+        mut new: Reservation,
+        amount: i128,
+        limits: HoldLimits,
+        now: DateTime<Utc>,
+    ) -> Result<Moves, CreditLedgerError> {
         if let Some(old) = self.reservations.iter().find(|old| old.id == new.id) {
             if old.over {
                 return Err(CreditLedgerError::HoldEnded);
@@ -136,6 +172,7 @@ impl Reference {
         if !in_range(amount) {
             return Err(CreditLedgerError::AmountOutOfRange);
         }
+        self.within(limits, amount, now)?;
         let available = self.available(now);
         if amount > wide(available) {
             return Err(CreditLedgerError::InsufficientCredits { required: narrow(amount), available });
@@ -174,7 +211,7 @@ impl Reference {
     }
 
     fn finish(&mut self, index: usize, paid: i128, name: &'static str, now: DateTime<Utc>) -> Moves {
-        self.reservations[index].over = true;
+        (self.reservations[index].over, self.reservations[index].paid) = (true, paid);
         let takes = self.reservations[index].takes.clone();
         let held: i128 = takes.iter().map(|take| take.1).sum();
         let mut unpaid = held - paid;

@@ -25,6 +25,9 @@ struct Books {
     closed: bool,
 }
 
+/// Milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
 /// A run of one history.
 pub(super) struct Simulation {
     decide: Decider,
@@ -182,11 +185,12 @@ impl Simulation {
             Operation::Grant { lot, source, amount, expires_in } => {
                 grant(lot, source, amount, expires_in.map(|millis| now + millis), now)
             }
-            Operation::Place { hold: n, generation, amount, price_version } => CreditLedgerCommand::PlaceHold {
+            Operation::Place { hold: n, generation, amount, price_version, limits } => CreditLedgerCommand::PlaceHold {
                 hold_id: hold(n),
                 generation_id: GenerationId(Uuid::from_u128(generation)),
                 amount: Credits::new(amount.of(self.ledger.available(at(now)))),
                 price_version,
+                limits,
                 now: at(now),
             },
             Operation::Capture { hold: n, amount } => {
@@ -198,6 +202,10 @@ impl Simulation {
             Operation::Close => CreditLedgerCommand::Close { now: at(now) },
             Operation::Wait { millis } => {
                 self.now += millis;
+                return None;
+            }
+            Operation::WaitForTomorrow => {
+                self.now = (self.now / DAY + 1) * DAY;
                 return None;
             }
             Operation::Repeat { step } => redelivered(self.commands.get(step)?.clone(), at(now)),
@@ -252,7 +260,9 @@ impl Simulation {
             events.iter().map(|event| (event.name(), lines(event))).collect()
         });
         match &answer {
-            Err(error) => self.seen.insert(format!("{error:?}").split(' ').next().unwrap_or_default().to_owned()),
+            Err(error) => {
+                self.seen.insert(format!("{error:?}").split([' ', '(']).next().unwrap_or_default().to_owned())
+            }
             Ok(moves) if moves.is_empty() => self.seen.insert("NoOp".to_owned()),
             Ok(moves) if moves.len() > 1 => self.seen.insert("ReturnedTooLate".to_owned()),
             Ok(_) => false,

@@ -6,17 +6,17 @@ use atelier_domain::LedgerId;
 use atelier_domain::account::KeyScope;
 use atelier_domain::policy::catalogue::{self, Model};
 use atelier_projections::models::credit_balance;
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
+use crate::http::Edge;
 use crate::http::answer::ApiResult;
-use crate::http::{Edge, auth};
+use crate::http::key_gate::Visitor;
 
 /// The models on offer (REQUIREMENTS 3.4.6).
-pub async fn models(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> ApiResult<Json<Value>> {
-    auth::api_key(&edge, &headers, KeyScope::ModelsRead).await?;
+pub async fn models(Extension(visit): Visitor) -> ApiResult<Json<Value>> {
+    visit.may(KeyScope::ModelsRead)?;
     let shown = |model: &Model| {
         json!({
             "id": model.id,
@@ -38,11 +38,13 @@ pub async fn models(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> ApiRes
 }
 
 /// The balance of the key's own ledger, live or test.
-pub async fn credits(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> ApiResult<Json<Value>> {
-    let key = auth::api_key(&edge, &headers, KeyScope::AccountRead).await?;
+pub async fn credits(State(edge): State<Arc<Edge>>, Extension(visit): Visitor) -> ApiResult<Json<Value>> {
+    visit.may(KeyScope::AccountRead)?;
+    let key = &visit.key;
     let mut snapshot = edge.read.snapshot(&[credit_balance::NAME], None).await?;
     let ledger = LedgerId { account: key.account, environment: key.environment };
     let balance = credit_balance::of(&mut snapshot, ledger, edge.write.now()).await?;
+    visit.remaining(balance.available);
     Ok(Json(json!({
         "success": true,
         "environment": key.environment.as_str(),

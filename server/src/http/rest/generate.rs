@@ -5,25 +5,27 @@ use std::time::Duration;
 
 use atelier_commands::use_cases::{Accepted, RequestGeneration};
 use atelier_domain::account::KeyScope;
+use atelier_domain::credit_ledger::CreditLedger;
 use atelier_domain::generation::Status;
 use atelier_domain::{Actor, LedgerId};
 use atelier_graphql::global_id::GlobalId;
 use atelier_projections::models::creations::{self, CreationView};
 use atelier_projections::models::credit_balance;
 use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{body, job};
+use crate::http::Edge;
 use crate::http::answer::{ApiError, ApiResult};
-use crate::http::{Edge, auth};
+use crate::http::key_gate::{Visit, Visitor};
 
 /// How long `/v1/generate` waits for the job, when the client does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -42,62 +44,73 @@ pub struct Options {
 /// Requests a generation and waits for it.
 pub async fn generate(
     State(edge): State<Arc<Edge>>,
+    Extension(visit): Visitor,
     options: Result<Query<Options>, QueryRejection>,
     headers: HeaderMap,
     content: Body,
 ) -> ApiResult<Response> {
-    let key = auth::api_key(&edge, &headers, KeyScope::Generate).await?;
+    visit.may(KeyScope::Generate)?;
     let Query(options) = options.map_err(|_| {
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "dry_run must be true or false.")
             .with("field", "dry_run")
     })?;
     let wait = wait(&headers)?;
-    let request = read(&key, &headers, content).await?;
+    let request = read(&visit, &headers, content).await?;
     if options.dry_run {
         let price = request.price()?.price;
         return Ok(Json(json!({ "success": true, "dry_run": true, "credits": price.get() })).into_response());
     }
-    let accepted = accept(&edge, &key, request).await?;
+    let accepted = accept(&edge, &visit, request).await?;
     if accepted.deleted {
         return Err(gone(&accepted));
     }
     let deadline = Instant::now() + wait;
-    match settled(&edge, &key, &accepted, deadline).await? {
-        Some((found, position)) => done(&edge, &key, &accepted, &found, &position).await,
-        None => Ok(waiting(&edge, &accepted)),
+    match settled(&edge, &visit.key, &accepted, deadline).await? {
+        Some((found, position)) => done(&edge, &visit, &accepted, &found, &position).await,
+        None => waiting(&edge, &visit, &accepted).await,
     }
 }
 
 /// Requests a generation and does not wait for it.
-pub async fn submit(State(edge): State<Arc<Edge>>, headers: HeaderMap, content: Body) -> ApiResult<Response> {
-    let key = auth::api_key(&edge, &headers, KeyScope::Generate).await?;
-    let request = read(&key, &headers, content).await?;
+pub async fn submit(
+    State(edge): State<Arc<Edge>>,
+    Extension(visit): Visitor,
+    headers: HeaderMap,
+    content: Body,
+) -> ApiResult<Response> {
+    visit.may(KeyScope::Generate)?;
+    let request = read(&visit, &headers, content).await?;
     if request.idempotency_key.is_none() {
         // C13: required here, optional on /v1/generate.
         let missing =
             ApiError::new(StatusCode::BAD_REQUEST, "missing_field", "The Idempotency-Key header is required.");
         return Err(missing.with("field", "Idempotency-Key"));
     }
-    let accepted = accept(&edge, &key, request).await?;
+    let accepted = accept(&edge, &visit, request).await?;
     if accepted.deleted {
         return Err(gone(&accepted));
     }
-    Ok(waiting(&edge, &accepted))
+    waiting(&edge, &visit, &accepted).await
 }
 
-async fn accept(edge: &Edge, key: &AuthenticatedApiKey, request: RequestGeneration) -> ApiResult<Accepted> {
-    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::ApiKey(key.key)));
-    Ok(edge.finish(async move { request.run(&write, &context).await }).await??)
+async fn accept(edge: &Edge, visit: &Visit, request: RequestGeneration) -> ApiResult<Accepted> {
+    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::ApiKey(visit.key.key)));
+    let accepted = edge.finish(async move { request.run(&write, &context).await }).await?;
+    let accepted = accepted.inspect_err(|error| visit.refused(error))?;
+    if let Some(places) = accepted.places {
+        visit.counted(places, edge.write.now());
+    }
+    Ok(accepted)
 }
 
-async fn read(key: &AuthenticatedApiKey, headers: &HeaderMap, content: Body) -> ApiResult<RequestGeneration> {
+async fn read(visit: &Visit, headers: &HeaderMap, content: Body) -> ApiResult<RequestGeneration> {
     body::require_json(headers)?;
     let object = body::object(content, FIELDS).await?;
     let max_credits: Option<u32> = body::optional_number(&object, "max_credits")?;
     Ok(RequestGeneration {
-        account: key.account,
-        environment: key.environment,
-        api_key: Some(key.key),
+        account: visit.key.account,
+        environment: visit.key.environment,
+        api_key: Some(visit.calling()),
         prompt: body::required_string(&object, "prompt")?,
         model: body::required_string(&object, "model")?,
         width: body::optional_number(&object, "width")?,
@@ -169,7 +182,7 @@ async fn settled(
 
 async fn done(
     edge: &Edge,
-    key: &AuthenticatedApiKey,
+    visit: &Visit,
     accepted: &Accepted,
     found: &CreationView,
     position: &str,
@@ -190,7 +203,7 @@ async fn done(
         }
     }
     let mut snapshot = edge.read.snapshot(&[credit_balance::NAME], Some(position)).await?;
-    let ledger = LedgerId { account: key.account, environment: key.environment };
+    let ledger = LedgerId { account: visit.key.account, environment: visit.key.environment };
     let balance = credit_balance::of(&mut snapshot, ledger, edge.write.now()).await?;
     let body = json!({
         "success": true,
@@ -200,8 +213,8 @@ async fn done(
         "seed": found.seed,
     });
     let mut response = Json(body).into_response();
+    visit.remaining(balance.available);
     let headers = response.headers_mut();
-    headers.insert("x-credits-remaining", HeaderValue::from(balance.available.get()));
     if let Ok(position) = HeaderValue::from_str(position) {
         headers.insert("atelier-position", position);
     }
@@ -216,7 +229,13 @@ fn gone(accepted: &Accepted) -> ApiError {
 }
 
 /// 202: accepted, at work; where to look, and how to withdraw (REQUIREMENTS 3.4.2).
-fn waiting(edge: &Edge, accepted: &Accepted) -> Response {
+async fn waiting(edge: &Edge, visit: &Visit, accepted: &Accepted) -> ApiResult<Response> {
+    let ledger = LedgerId { account: visit.key.account, environment: visit.key.environment };
+    let loaded = edge.write.path.load::<CreditLedger>(&ledger.to_string()).await;
+    // The job is accepted whatever comes of this look.
+    if let Ok(loaded) = loaded {
+        visit.remaining(loaded.state.available(edge.write.now()));
+    }
     let id = GlobalId::Generation(accepted.generation).text();
     let status_url = format!("{}/v1/generations/{id}", edge.write.public_url);
     let body = json!({
@@ -235,7 +254,7 @@ fn waiting(edge: &Edge, accepted: &Accepted) -> Response {
         response.headers_mut().insert("atelier-position", position);
     }
     mark_repeat(response.headers_mut(), accepted.repeated);
-    response
+    Ok(response)
 }
 
 /// A replay is marked by a header (L04).

@@ -8,17 +8,18 @@ use atelier_domain::{Actor, GenerationId};
 use atelier_graphql::global_id::GlobalId;
 use atelier_projections::models::creations::{self, CreationView};
 use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
-use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{generate, job};
+use super::{body, generate, job};
+use crate::http::Edge;
 use crate::http::answer::{ApiError, ApiResult};
-use crate::http::{Edge, auth};
+use crate::http::key_gate::Visitor;
 
 /// A key's own job, not older than a position; another account's or environment's is reported as missing.
 async fn own(
@@ -58,10 +59,11 @@ pub struct Paging {
 /// The key's account's jobs, newest first.
 pub async fn list(
     State(edge): State<Arc<Edge>>,
-    headers: HeaderMap,
+    Extension(visit): Visitor,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> ApiResult<Json<Value>> {
-    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsRead).await?;
+    visit.may(KeyScope::GenerationsRead)?;
+    let key = &visit.key;
     let wrong =
         || ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "limit must be 1 to 100").with("field", "limit");
     let Query(paging) = paging.map_err(|_| wrong())?;
@@ -80,29 +82,32 @@ pub async fn list(
 /// One job.
 pub async fn find(
     State(edge): State<Arc<Edge>>,
-    headers: HeaderMap,
+    Extension(visit): Visitor,
     id: Result<Path<String>, PathRejection>,
 ) -> ApiResult<Json<Value>> {
-    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsRead).await?;
-    let found = own(&edge, &key, parse(id)?, None).await?;
+    visit.may(KeyScope::GenerationsRead)?;
+    let found = own(&edge, &visit.key, parse(id)?, None).await?;
     Ok(Json(job::show(&edge.write, &found)))
 }
 
 /// Withdraws a job before delivery.
 pub async fn cancel(
     State(edge): State<Arc<Edge>>,
+    Extension(visit): Visitor,
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> ApiResult<Response> {
-    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsWrite).await?;
+    visit.may(KeyScope::GenerationsWrite)?;
+    body::require_json(&headers)?;
+    let key = &visit.key;
     let generation = parse(id)?;
     let idempotency_key = generate::idempotency_key(&headers)?;
     let context = edge.write.request_context(Actor::ApiKey(key.key));
-    own(&edge, &key, generation, None).await?;
+    own(&edge, key, generation, None).await?;
     let (write, account) = (edge.write.clone(), key.account);
     let use_case = CancelGeneration { account, generation, idempotency_key };
     let cancelled = edge.finish(async move { use_case.run(&write, &context).await }).await??;
-    let found = own(&edge, &key, generation, Some(&edge.read.token(cancelled.position.0))).await?;
+    let found = own(&edge, key, generation, Some(&edge.read.token(cancelled.position.0))).await?;
     let mut response = Json(job::show(&edge.write, &found)).into_response();
     generate::mark_repeat(response.headers_mut(), cancelled.repeated);
     Ok(response)
@@ -111,12 +116,13 @@ pub async fn cancel(
 /// Removes a finished job.
 pub async fn delete(
     State(edge): State<Arc<Edge>>,
-    headers: HeaderMap,
+    Extension(visit): Visitor,
     id: Result<Path<String>, PathRejection>,
 ) -> ApiResult<Json<Value>> {
-    let key = auth::api_key(&edge, &headers, KeyScope::GenerationsWrite).await?;
+    visit.may(KeyScope::GenerationsWrite)?;
+    let key = &visit.key;
     let generation = parse(id)?;
-    own(&edge, &key, generation, None).await?;
+    own(&edge, key, generation, None).await?;
     let context = edge.write.request_context(Actor::ApiKey(key.key));
     let (write, account) = (edge.write.clone(), key.account);
     let delete = async move { DeleteGeneration { account, generation }.run(&write, &context).await };

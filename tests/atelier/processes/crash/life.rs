@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::event_store::WriterOptions;
 use atelier_commands::process::DispatcherOptions;
 use atelier_commands::write_side::AccessSettings;
@@ -53,6 +54,7 @@ impl Life {
                 writer: WriterOptions::default(),
                 runner: RunnerOptions { rest: Duration::from_millis(100), ..RunnerOptions::default() },
                 dispatcher: DispatcherOptions { poll: Duration::from_millis(20), ..dispatcher },
+                api: ApiPolicy::without_limits(),
             });
             Arc::new(studio.await.expect("the studio opens"))
         };

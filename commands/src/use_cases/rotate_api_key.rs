@@ -1,0 +1,90 @@
+//! `rotateApiKey`: a new key like an old one, which ends after an overlap (B18). Shown once, like every key.
+//!
+//! The new key has the old one's label, scopes, environment and caps, and spends on with what the old one has left of them: caps are
+//! counted under the first key of the line, so that a rotation is no way around a cap.
+//!
+//! The event first, then the rows: both ends stand in one append, so no crash leaves a successor without its predecessor's end. What
+//! happens when the process dies: before the event, the pending row is removed by the reconciler, and the old key goes on; after it, the
+//! reconciler brings the old row's end forward and activates the new row (its secret unseen, to be revoked or rotated). Until then, ten
+//! minutes and a round, the old key works on: never shorter than was asked for, and nobody was told that it had ended.
+
+use atelier_domain::account::{Account, Replaced};
+use atelier_domain::text::KeyLabel;
+use atelier_domain::{AccountId, ApiKeyId};
+use atelier_vault::Opened;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::issue_api_key::{CreatedApiKey, Issue, allowed, repeated};
+use crate::command_path::{CommandContext, CommandError, Executed};
+use crate::idempotency;
+use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::write_side::WriteSide;
+
+/// How long both keys work, in hours, when nothing is said.
+const OVERLAP: i64 = 24;
+/// The longest overlap, in hours.
+const LONGEST: i64 = 168;
+
+/// Replaces a key.
+#[derive(Debug, Clone)]
+pub struct RotateApiKey {
+    /// Whose.
+    pub account: AccountId,
+    /// The old key.
+    pub key: ApiKeyId,
+    /// How long the old key still works, 0 to 168 hours; 24 when not given.
+    pub overlap_hours: Option<i64>,
+    /// The new key's end; the old one's when not given, so that a rotation never outlives what was agreed.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// A repeat with the same key and the same input is the same API key, without its secret.
+    pub idempotency_key: Option<String>,
+}
+
+impl RotateApiKey {
+    /// Runs the use case.
+    ///
+    /// # Errors
+    /// `not_found` when the key is not the caller's or was revoked; `invalid_field` for the overlap or a past expiry;
+    /// `limit_reached`; `plan_required` or `forbidden` as `createApiKey`.
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<CreatedApiKey, UseCaseError> {
+        let hours = self.overlap_hours.unwrap_or(OVERLAP);
+        if !(0..=LONGEST).contains(&hours) {
+            return Err(Refusal::field("overlap_hours", format!("overlap_hours must be 0 to {LONGEST}")).into());
+        }
+        let key = ApiKeyId(write.fresh_id());
+        let meaning = serde_json::json!(["rotateApiKey", self.key, hours, self.expires_at]);
+        let sent = self.idempotency_key.as_deref();
+        let idempotency = idempotency::key(write, self.account, sent, &meaning, key.to_string())?;
+        let repeat =
+            write.path.repeat::<Account>(idempotency.as_ref()).await.map_err(|error| error.map(Refusal::from))?;
+        if let Some(Executed::Repeat { result, position }) = repeat {
+            return repeated(&result, position);
+        }
+        let loaded = write.path.load::<Account>(&self.account.to_string()).await;
+        let account = loaded.map_err(|error| error.map(Refusal::from))?.state;
+        allowed(write, account.plan())?;
+        let Some(old) = account.api_key(&self.key) else {
+            return Err(Refusal::new(RefusalCode::NotFound, "There is no such API key.").into());
+        };
+        let label = match &old.label {
+            Some(sealed) => write.vault.open(self.account, "label", sealed).await,
+            None => Ok(Opened::Erased),
+        };
+        let label = match label.map_err(|error| CommandError::Internal(error.to_string()))? {
+            Opened::Text(text) => KeyLabel::parse(&text).map_err(|error| CommandError::Internal(error.to_string()))?,
+            Opened::Erased => return Err(CommandError::Erased),
+        };
+        let issue = Issue {
+            account: self.account,
+            key,
+            label,
+            environment: old.environment,
+            scopes: old.scopes.clone(),
+            expires_at: self.expires_at.or(old.expires_at),
+            caps: old.caps,
+            replaces: Some(Replaced { key_id: self.key, ends_at: write.now() + TimeDelta::hours(hours) }),
+            idempotency,
+        };
+        issue.run(write, context).await
+    }
+}
