@@ -199,6 +199,7 @@ async fn every_mutation_of_an_account_needs_a_session() {
         "markNoticesRead(input: {}) { userErrors { code } }".to_owned(),
         "createApiKey(input: {label: \"x\"}) { userErrors { code } }".to_owned(),
         format!("revokeApiKey(input: {{id: \"{key_id}\"}}) {{ userErrors {{ code }} }}"),
+        format!("rotateApiKey(input: {{id: \"{key_id}\"}}) {{ userErrors {{ code }} }}"),
         "requestGeneration(input: {prompt: \"x\", model: \"z-image-turbo\"}) { userErrors { code } }".to_owned(),
         "cancelGeneration(input: {id: \"gen_1\"}) { userErrors { code } }".to_owned(),
         "deleteGeneration(input: {id: \"gen_1\"}) { userErrors { code } }".to_owned(),

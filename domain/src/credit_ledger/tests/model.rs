@@ -173,7 +173,7 @@ fn planted_bugs_are_caught() {
         (sweeps_the_held_part, "L08"),
         (places_ended_holds_again, "L10"),
         (forfeits_what_is_held, "A38"),
-        (spends_after_the_end, "reference: "),
+        (spends_after_the_end, "A38"),
         (forgets_what_a_key_spent, "reference: PlaceHold"),
         (counts_today_for_ever, "reference: PlaceHold"),
     ];
