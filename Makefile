@@ -1,6 +1,6 @@
 # Every target says what it does: `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt clippy doc schema release clean-data postgres bench soak
+.PHONY: help run peers test check fmt clippy doc schema release clean-data postgres bench soak
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -12,7 +12,10 @@ run: postgres ## build and start atelier with its private PostgreSQL under ./dat
 	@cargo build --bin atelier
 	@exec ./target/debug/atelier serve --demo
 
-test: postgres ## every test, on a private PostgreSQL of its own
+peers: ## install the real counterparts tests talk to (Python and node, pinned) under target/peers
+	@sh scripts/test-peers.sh
+
+test: postgres peers ## every test, on a private PostgreSQL of its own
 	cargo test --workspace --exclude atelier-bench --no-fail-fast
 
 fmt: ## check the formatting

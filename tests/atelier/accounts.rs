@@ -1,1 +1,3 @@
 //! Accounts: identity, security, settings, erasure; a file for each part.
+
+mod argon2;

@@ -2,6 +2,7 @@
 
 pub mod faults;
 pub mod log;
+pub mod peers;
 pub mod postgres;
 pub mod process;
 pub mod studio;
