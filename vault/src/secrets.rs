@@ -16,6 +16,10 @@ use crate::{ApiKeySecret, MailToken, RandomBytes, SecretKey, SessionToken, key_f
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
+    pub(crate) const fn of(keyed_hash: [u8; 32]) -> Self {
+        Self(keyed_hash)
+    }
+
     /// The bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -46,6 +50,10 @@ impl Secrets {
     /// When the folder cannot be read or written.
     pub fn open(keys_folder: &Path, random: &dyn RandomBytes) -> io::Result<Self> {
         key_folder::newest_or_first(keys_folder, "credentials", random).map(|(_, key)| Self(key))
+    }
+
+    pub(crate) const fn key(&self) -> &SecretKey {
+        &self.0
     }
 
     fn digest(&self, label: &str, secret: &str) -> SecretDigest {
