@@ -29,6 +29,8 @@ CREATE INDEX recovery_codes_to_reconcile ON credentials.recovery_codes (used_at)
 CREATE TABLE credentials.sign_in_challenges (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
     account_id uuid        NOT NULL,
+    -- The password's version that was right; none when the first factor was an identity elsewhere.
+    password_version bigint,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     tries      smallint    NOT NULL DEFAULT 0

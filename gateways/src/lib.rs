@@ -1,9 +1,11 @@
-//! Adapters to the outside world: mail, media, generators.
+//! Adapters to the outside world: mail, media, generators, identity.
 
 mod mailbox;
 mod media_folder;
+mod oidc;
 mod studio_demo;
 
 pub use mailbox::{MAX_MAILS, MailSummary, MailText, Mailbox};
 pub use media_folder::{MAX_OBJECT_BYTES, MediaFolder};
+pub use oidc::{GOOGLE_ISSUER, OidcClient, OidcProvider};
 pub use studio_demo::{MAX_SIDE, MIN_SIDE, StudioDemo};

@@ -106,6 +106,7 @@ pub fn ports(data: &Path) -> Result<(Ports, Mailbox), atelier_commands::ports::G
         mailer: Arc::new(mailbox.clone()),
         generator: Arc::new(StudioDemo::per_core()),
         media: Arc::new(MediaFolder::open(&data.join("media"))?),
+        google: None,
     };
     Ok((ports, mailbox))
 }

@@ -15,6 +15,15 @@ const TRIES: i16 = 5;
 /// Challenges of one account at once; the oldest gives way.
 const FOR_EACH_ACCOUNT: i64 = 5;
 
+/// What was proven before the challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Challenged {
+    /// Whose sign-in it is.
+    pub account: AccountId,
+    /// The version of the password that was right; none when an identity elsewhere was.
+    pub password_version: Option<i64>,
+}
+
 /// Inserts a challenge, and says until when it counts.
 ///
 /// # Errors
@@ -22,15 +31,17 @@ const FOR_EACH_ACCOUNT: i64 = 5;
 pub async fn insert(
     pool: &PgPool,
     digest: &SecretDigest,
-    account: AccountId,
+    challenged: Challenged,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, RowError> {
     let expires_at = now + LIFE;
     sqlx::query(
-        "INSERT INTO credentials.sign_in_challenges (digest, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO credentials.sign_in_challenges (digest, account_id, password_version, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(&digest.as_bytes()[..])
-    .bind(account.0)
+    .bind(challenged.account.0)
+    .bind(challenged.password_version)
     .bind(now)
     .bind(expires_at)
     .execute(pool)
@@ -40,31 +51,32 @@ pub async fn insert(
            (SELECT digest FROM credentials.sign_in_challenges WHERE account_id = $1
             ORDER BY created_at DESC, digest OFFSET $2)",
     )
-    .bind(account.0)
+    .bind(challenged.account.0)
     .bind(FOR_EACH_ACCOUNT)
     .execute(pool)
     .await?;
     Ok(expires_at)
 }
 
-/// Counts a try against a challenge and says whose it is; none when it is unknown, expired, tried too often, or older than the
-/// account's password: who changed that has not proven the new one.
+/// Counts a try against a challenge and says what came before it; none when it is unknown, expired or tried too often.
 ///
 /// # Errors
 /// When the database failed.
-pub async fn take_try(pool: &PgPool, digest: &SecretDigest, now: DateTime<Utc>) -> Result<Option<AccountId>, RowError> {
-    let account: Option<Uuid> = sqlx::query_scalar(
-        "UPDATE credentials.sign_in_challenges c SET tries = tries + 1
-         WHERE digest = $1 AND expires_at > $2 AND tries < $3 AND NOT EXISTS
-           (SELECT FROM credentials.passwords p WHERE p.account_id = c.account_id AND p.changed_at > c.created_at)
-         RETURNING account_id",
+pub async fn take_try(
+    pool: &PgPool,
+    digest: &SecretDigest,
+    now: DateTime<Utc>,
+) -> Result<Option<Challenged>, RowError> {
+    let row: Option<(Uuid, Option<i64>)> = sqlx::query_as(
+        "UPDATE credentials.sign_in_challenges SET tries = tries + 1
+         WHERE digest = $1 AND expires_at > $2 AND tries < $3 RETURNING account_id, password_version",
     )
     .bind(&digest.as_bytes()[..])
     .bind(now)
     .bind(TRIES)
     .fetch_optional(pool)
     .await?;
-    Ok(account.map(AccountId))
+    Ok(row.map(|(account, password_version)| Challenged { account: AccountId(account), password_version }))
 }
 
 /// Uses a challenge up; of many at once exactly one is told so.
