@@ -2,6 +2,7 @@
 
 mod sign_in_elsewhere;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -155,6 +156,12 @@ pub trait MediaStore: Send + Sync + 'static {
     async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError>;
 }
 
+/// Knows roughly where network addresses are (U38).
+pub trait Places: Send + Sync + 'static {
+    /// The country, with the city where it is known, in English; `None` when nothing is known. Quick: no network, no disk.
+    fn place(&self, address: IpAddr) -> Option<String>;
+}
+
 /// The outside world, as the composition root hangs it together.
 #[derive(Clone)]
 pub struct Ports {
@@ -170,4 +177,6 @@ pub struct Ports {
     pub media: Arc<dyn MediaStore>,
     /// Google's sign-in, where it is configured (A16).
     pub google: Option<Arc<dyn SignInElsewhere>>,
+    /// Coarse places.
+    pub places: Arc<dyn Places>,
 }

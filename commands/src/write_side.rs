@@ -2,7 +2,7 @@
 
 use atelier_domain::{AccountId, Actor};
 use atelier_vault::{BlindIndex, Passwords, Secrets, Vault};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -26,8 +26,27 @@ pub struct WriteSide {
     pub blind_index: BlindIndex,
     /// The outside world.
     pub ports: Ports,
-    /// Where links in mails point, without a trailing slash.
+    /// Where this server is reached, without a trailing slash.
     pub public_url: String,
+    /// What a deployment decides about access.
+    pub access: AccessSettings,
+}
+
+/// What a deployment decides about access; the defaults work.
+#[derive(Debug, Clone)]
+pub struct AccessSettings {
+    /// The longest a session counts, used or not (sec.S6).
+    pub session_life: TimeDelta,
+    /// Whether a password needs a number and a symbol (V08); its length and the common ones are checked either way.
+    pub password_composition: bool,
+    /// The frontend that has pages for the links of mails, without a trailing slash; the server's own pages when there is none.
+    pub frontend_url: Option<String>,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self { session_life: TimeDelta::days(90), password_composition: true, frontend_url: None }
+    }
 }
 
 impl WriteSide {
@@ -41,6 +60,12 @@ impl WriteSide {
     #[must_use]
     pub fn fresh_id(&self) -> Uuid {
         fresh_id(self.ports.random.as_ref(), self.now())
+    }
+
+    /// A page that a mail links to: the frontend's, or the server's own.
+    #[must_use]
+    pub fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.access.frontend_url.as_ref().unwrap_or(&self.public_url))
     }
 
     /// The context of one request from outside.

@@ -1,11 +1,13 @@
-//! Adapters to the outside world: mail, media, generators, identity.
+//! Adapters to the outside world: mail, media, generators, identity, places.
 
 mod mailbox;
 mod media_folder;
 mod oidc;
+mod places;
 mod studio_demo;
 
 pub use mailbox::{MAX_MAILS, MailSummary, MailText, Mailbox};
 pub use media_folder::{MAX_OBJECT_BYTES, MediaFolder};
 pub use oidc::{GOOGLE_ISSUER, OidcClient, OidcProvider};
+pub use places::{Nowhere, PlacesFile};
 pub use studio_demo::{MAX_SIDE, MIN_SIDE, StudioDemo};

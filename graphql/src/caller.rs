@@ -1,11 +1,14 @@
 //! Who asks, as the transport found out.
 
 use async_graphql::{Context, Result};
-use atelier_commands::CommandContext;
+use atelier_commands::use_cases::reauthenticate::FRESH;
+use atelier_commands::{CommandContext, Origin, Refusal, RefusalCode};
 use atelier_domain::{AccountId, Actor, SessionId};
+use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::error::unauthenticated;
+use crate::payload::UserError;
 
 /// Who asks. GraphQL accepts sessions; API keys have REST (B01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +21,39 @@ pub enum Caller {
         account: AccountId,
         /// Which.
         session: SessionId,
+        /// When somebody last proved who they are in it (sec.S7).
+        proved_at: DateTime<Utc>,
     },
 }
 
 /// The signed-in account and its session, or the error that says one is needed.
 pub(crate) fn signed_in(context: &Context<'_>) -> Result<(AccountId, SessionId)> {
     match context.data_opt::<Caller>() {
-        Some(Caller::Session { account, session }) => Ok((*account, *session)),
+        Some(Caller::Session { account, session, .. }) => Ok((*account, *session)),
         Some(Caller::Anonymous) | None => Err(unauthenticated()),
     }
+}
+
+/// The signed-in account and its session, if somebody proved who they are in it not long ago (sec.S7); else the refusal that asks for
+/// `reauthenticate`.
+///
+/// # Errors
+/// `UNAUTHENTICATED` without a session.
+pub fn freshly_proven(context: &Context<'_>) -> Result<std::result::Result<(AccountId, SessionId), UserError>> {
+    let (account, session) = signed_in(context)?;
+    let now = context.data::<Sides>()?.write.now();
+    match context.data_opt::<Caller>() {
+        Some(Caller::Session { proved_at, .. }) if now - *proved_at <= FRESH => Ok(Ok((account, session))),
+        _ => {
+            let message = "This needs a fresh proof of who you are: call reauthenticate first.";
+            Ok(Err(Refusal::new(RefusalCode::ReauthenticationRequired, message).into()))
+        }
+    }
+}
+
+/// Where the request comes from.
+pub(crate) fn origin(context: &Context<'_>) -> Origin {
+    context.data_opt::<Origin>().cloned().unwrap_or_default()
 }
 
 /// The signed-in account, if any.
@@ -55,6 +82,18 @@ impl SessionCookie {
     #[must_use]
     pub const fn name(self) -> &'static str {
         if self.secure { "__Host-atelier-session" } else { "atelier-session-dev" }
+    }
+
+    /// The name of the device's cookie, which outlives sessions and signs nobody in (U35).
+    #[must_use]
+    pub const fn device_name(self) -> &'static str {
+        if self.secure { "__Host-atelier-device" } else { "atelier-device-dev" }
+    }
+
+    /// The header that sets the device's cookie.
+    #[must_use]
+    pub fn set_device(self, token: &str, life: chrono::TimeDelta) -> String {
+        format!("{}={token}; Max-Age={}; {}", self.device_name(), life.num_seconds(), self.attributes())
     }
 
     fn attributes(self) -> &'static str {

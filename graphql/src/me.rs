@@ -110,6 +110,12 @@ pub struct Session {
     id: ID,
     /// Whether this request came by it.
     current: bool,
+    /// The browser and system it was started from, such as `Firefox on Linux`; null when it did not say.
+    device: Option<String>,
+    /// The city and country it was started from, roughly; null when that is not known.
+    place: Option<String>,
+    /// When it was last used, within a minute.
+    last_active_at: DateTime<Utc>,
     /// When it started.
     started_at: DateTime<Utc>,
     /// Its absolute end.
@@ -225,11 +231,14 @@ impl Me {
             let (account, current) = signed_in(context)?;
             let now = context.data::<Sides>()?.write.now();
             let list = self.reading.read(async |snapshot| sessions::of(snapshot, account, now).await).await?;
-            let session = |view: sessions::SessionView| Session {
-                id: GlobalId::Session(view.session_id).into(),
-                current: view.session_id == current,
-                started_at: view.started_at,
-                expires_at: view.expires_at,
+            let session = |listed: sessions::ListedSession| Session {
+                id: GlobalId::Session(listed.session).into(),
+                current: listed.session == current,
+                device: listed.device,
+                place: listed.place,
+                last_active_at: listed.last_active_at,
+                started_at: listed.started_at,
+                expires_at: listed.expires_at,
             };
             Ok(list.into_iter().map(session).collect())
         };

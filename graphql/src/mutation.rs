@@ -2,8 +2,8 @@
 
 use async_graphql::MergedObject;
 
-use crate::mutations::{ApiKeyMutation, GenerationMutation, IdentityMutation, ProfileMutation};
+use crate::mutations::{ApiKeyMutation, GenerationMutation, IdentityMutation, ProfileMutation, SessionMutation};
 
 /// The root of all mutations.
 #[derive(MergedObject, Default)]
-pub struct Mutation(IdentityMutation, ProfileMutation, ApiKeyMutation, GenerationMutation);
+pub struct Mutation(IdentityMutation, SessionMutation, ProfileMutation, ApiKeyMutation, GenerationMutation);

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use atelier_commands::write_side::AccessSettings;
+use chrono::TimeDelta;
 use clap::Args;
+use ipnet::IpNet;
 
 /// What every command needs.
 #[derive(Debug, Clone, Args)]
@@ -43,6 +46,53 @@ pub struct ServeConfig {
     /// Development pages (GraphiQL, mailbox) and introspection. On for a loopback address, off otherwise.
     #[arg(long, env = "ATELIER_DEVELOPMENT")]
     pub development: Option<bool>,
+
+    /// Who gets in, and how.
+    #[command(flatten)]
+    pub access: AccessConfig,
+}
+
+/// What a deployment says about access.
+#[derive(Debug, Clone, Args)]
+pub struct AccessConfig {
+    /// The frontend that has the pages `/verify-email` and `/reset-password` for the links of mails; this server's own when not given.
+    #[arg(long, env = "ATELIER_FRONTEND_URL")]
+    pub frontend_url: Option<String>,
+
+    /// The networks of the proxies in front, as a list of CIDRs: only their `X-Forwarded-For` is believed.
+    #[arg(long, env = "ATELIER_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// A city or country file in MaxMind's format, for the coarse place of sessions; without it none is shown.
+    #[arg(long, env = "ATELIER_GEOIP")]
+    pub geoip: Option<PathBuf>,
+
+    /// The longest a session lasts, used or not, in days.
+    #[arg(long, env = "ATELIER_SESSION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=365))]
+    pub session_days: u16,
+
+    /// Whether passwords need a number and a symbol; their length and the common ones are checked either way.
+    #[arg(long, env = "ATELIER_PASSWORD_COMPOSITION", default_value_t = true, action = clap::ArgAction::Set)]
+    pub password_composition: bool,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        let (frontend_url, trusted_proxies, geoip) = (None, Vec::new(), None);
+        Self { frontend_url, trusted_proxies, geoip, session_days: 90, password_composition: true }
+    }
+}
+
+impl AccessConfig {
+    /// The same, as the write side needs it.
+    #[must_use]
+    pub fn settings(&self) -> AccessSettings {
+        AccessSettings {
+            session_life: TimeDelta::days(self.session_days.into()),
+            password_composition: self.password_composition,
+            frontend_url: self.frontend_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+        }
+    }
 }
 
 impl ServeConfig {

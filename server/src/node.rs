@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atelier_commands::event_store::WriterOptions;
-use atelier_commands::ports::Ports;
+use atelier_commands::ports::{Places, Ports};
 use atelier_commands::process::DispatcherOptions;
-use atelier_gateways::{Mailbox, MediaFolder, StudioDemo};
+use atelier_gateways::{Mailbox, MediaFolder, Nowhere, PlacesFile, StudioDemo};
 use atelier_graphql::Sides;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::RunnerOptions;
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::AccessConfig;
 use crate::graphql_transport::{Limits, SchemaUnreadable, Transport};
 use crate::http::{Edge, router};
 use crate::studio::{Studio, StudioError, StudioOptions};
@@ -66,6 +67,8 @@ pub struct NodeOptions<'a> {
     pub public_url: Option<String>,
     /// GraphiQL, mailbox page, introspection.
     pub development: bool,
+    /// Who gets in, and how.
+    pub access: AccessConfig,
 }
 
 /// A running node.
@@ -97,9 +100,13 @@ fn metrics() -> PrometheusHandle {
 /// The adapters of a node on one machine: folders for media and mails, the demo renderer for every model.
 ///
 /// # Errors
-/// When a folder cannot be used.
-pub fn ports(data: &Path) -> Result<(Ports, Mailbox), atelier_commands::ports::GatewayError> {
+/// When a folder, or the file of places, cannot be used.
+pub fn ports(data: &Path, geoip: Option<&Path>) -> Result<(Ports, Mailbox), atelier_commands::ports::GatewayError> {
     let mailbox = Mailbox::open(&data.join("mailbox"))?;
+    let places: Arc<dyn Places> = match geoip {
+        Some(file) => Arc::new(PlacesFile::open(file)?),
+        None => Arc::new(Nowhere),
+    };
     let ports = Ports {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
@@ -107,6 +114,7 @@ pub fn ports(data: &Path) -> Result<(Ports, Mailbox), atelier_commands::ports::G
         generator: Arc::new(StudioDemo::per_core()),
         media: Arc::new(MediaFolder::open(&data.join("media"))?),
         google: None,
+        places,
     };
     Ok((ports, mailbox))
 }
@@ -123,13 +131,14 @@ impl Node {
         let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
         // First, because counters that are looked up once belong to the recorder of that moment.
         let metrics = metrics();
-        let (ports, mailbox) = ports(options.data)?;
+        let (ports, mailbox) = ports(options.data, options.access.geoip.as_deref())?;
         let studio = Studio::open(StudioOptions {
             database_url: options.database_url.to_owned(),
             pool: options.pool,
             keys: options.data.join("keys"),
             ports,
             public_url: public_url.clone(),
+            access: options.access.settings(),
             writer: WriterOptions::default(),
             runner: RunnerOptions::default(),
             dispatcher: DispatcherOptions::default(),
@@ -145,6 +154,8 @@ impl Node {
             mailbox: Some(mailbox.clone()),
             development: options.development,
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
+            proxies: options.access.trusted_proxies,
+            activity: studio.activity.clone(),
             metrics: metrics.clone(),
             stopping: stop_http.clone(),
             begun: begun.clone(),
@@ -158,7 +169,9 @@ impl Node {
             }
         });
         let http = tokio::spawn(async move {
-            let served = axum::serve(listener, router(edge)).with_graceful_shutdown(stopped.cancelled_owned());
+            // With the peer's address, which the pace of tries needs.
+            let service = router(edge).into_make_service_with_connect_info::<SocketAddr>();
+            let served = axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the listener ended");
             }

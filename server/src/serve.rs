@@ -48,6 +48,7 @@ async fn node(
         listen: serve.listen,
         public_url: serve.public_url.clone().map(|url| url.trim_end_matches('/').to_owned()),
         development: serve.development(),
+        access: serve.access.clone(),
     })
     .await?;
     tracing::info!(address = %node.address, "listening");

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_commands::activity::SessionActivity;
 use atelier_commands::command_path::CommandPathOptions;
 use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
 use atelier_commands::ports::Ports;
 use atelier_commands::process::{Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, Welcome};
+use atelier_commands::write_side::AccessSettings;
 use atelier_commands::{CommandPath, WriteSide, reconciler};
 use atelier_projections::{Feed, ReadModels, Runner, RunnerOptions, models};
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, Vault};
@@ -55,6 +57,8 @@ pub struct StudioOptions {
     pub ports: Ports,
     /// Where links point.
     pub public_url: String,
+    /// What a deployment decides about access.
+    pub access: AccessSettings,
     /// The append writer's bounds.
     pub writer: WriterOptions,
     /// The runner's bounds.
@@ -71,6 +75,8 @@ pub struct Studio {
     pub read: ReadModels,
     /// Follows the log.
     pub runner: Arc<Runner>,
+    /// When sessions were last used.
+    pub activity: Arc<SessionActivity>,
     wake: Arc<Notify>,
     dispatcher: DispatcherOptions,
     stop: CancellationToken,
@@ -85,7 +91,7 @@ impl Studio {
     /// # Errors
     /// When the database, the keys or the outside world cannot be used.
     pub async fn open(options: StudioOptions) -> Result<Self, StudioError> {
-        let StudioOptions { database_url, pool, keys, ports, public_url, writer, runner, dispatcher } = options;
+        let StudioOptions { database_url, pool, keys, ports, public_url, access, writer, runner, dispatcher } = options;
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
         let (tasks, writer_tasks) = (TaskTracker::new(), TaskTracker::new());
         let vault = Vault::open_folder(&keys, ports.random.clone())?;
@@ -116,6 +122,7 @@ impl Studio {
             blind_index: blind_index.clone(),
             ports,
             public_url,
+            access,
         };
         let wake = Arc::new(Notify::new());
         let mut followers = models::all();
@@ -126,10 +133,11 @@ impl Studio {
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;
-        Ok(Self { write, read, runner, wake, dispatcher, stop, tasks, stop_writer, writer_tasks })
+        let activity = Arc::default();
+        Ok(Self { write, read, runner, activity, wake, dispatcher, stop, tasks, stop_writer, writer_tasks })
     }
 
-    /// Starts the background work: the runner, the dispatcher, the reconciler.
+    /// Starts the background work: the runner, the dispatcher, the reconciler, the notes of when sessions were used.
     pub fn start(&self) {
         self.runner.clone().start(&self.tasks, &self.stop);
         let dispatcher = Dispatcher::new(self.write.clone(), self.dispatcher.clone());
@@ -137,6 +145,8 @@ impl Studio {
         self.tasks.spawn(async move { dispatcher.run(&wake, &stop).await });
         let (write, stop) = (self.write.clone(), self.stop.clone());
         self.tasks.spawn(async move { reconciler::run(&write, RECONCILE_EVERY, &stop).await });
+        let (activity, pool, stop) = (self.activity.clone(), self.write.pool.clone(), self.stop.clone());
+        self.tasks.spawn(async move { activity.run(&pool, &stop).await });
     }
 
     /// Cancelled when the node stops: what waits for somebody else's work gives up then.

@@ -17,6 +17,7 @@ mod read_your_writes;
 mod settled;
 mod stage;
 
+use atelier_server::config::AccessConfig;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 
@@ -42,6 +43,7 @@ async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
         listen: "127.0.0.1:0".parse().expect("an address"),
         public_url: None,
         development: true,
+        access: AccessConfig::default(),
     };
     Node::start(options).await.expect("the node starts")
 }

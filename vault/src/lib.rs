@@ -9,6 +9,7 @@ pub mod api_key;
 mod base62;
 pub mod blind_index;
 pub mod credential_rows;
+pub mod device_token;
 mod durable_file;
 mod key_cache;
 pub mod key_files;
@@ -31,6 +32,7 @@ pub mod vault;
 
 pub use api_key::{ApiKeySecret, NotAnApiKey};
 pub use blind_index::{BlindIndex, IdentityDigest, IndexDigest, IndexKind};
+pub use device_token::DeviceToken;
 pub use key_files::FileKeyStore;
 pub use keys::{AccountKey, AccountKeyStore, AccountKeys, KekRotation, KeyStoreError};
 pub use passing_token::{Passing, PassingToken};

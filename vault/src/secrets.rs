@@ -3,6 +3,7 @@
 //! A fast keyed hash is enough for secrets of full entropy; passwords go through argon2id instead.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
 use atelier_domain::AccountId;
@@ -16,8 +17,8 @@ use crate::{ApiKeySecret, MailToken, RandomBytes, SecretKey, SessionToken, key_f
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
-    pub(crate) const fn of(keyed_hash: [u8; 32]) -> Self {
-        Self(keyed_hash)
+    pub(crate) const fn of(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 
     /// The bytes to store.
@@ -78,6 +79,25 @@ impl Secrets {
         self.digest("mail token", token.expose())
     }
 
+    /// The bucket in which tries at something are counted: `what` names the rule, `parts` who or what is tried.
+    #[must_use]
+    pub fn tries(&self, what: &str, parts: &[&[u8]]) -> SecretDigest {
+        let parts: Vec<&[u8]> = std::iter::once(what.as_bytes()).chain(parts.iter().copied()).collect();
+        SecretDigest(keyed_hash(&self.0, "tries", &parts))
+    }
+
+    /// What is known of where a client is in the network: a keyed digest of its address, of its /64 for IPv6, because one client
+    /// has all of that.
+    #[must_use]
+    pub fn client(&self, address: IpAddr) -> SecretDigest {
+        let canonical = address.to_canonical();
+        let network = match canonical {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets()[..8].to_vec(),
+        };
+        SecretDigest(keyed_hash(&self.0, "client", &[&network]))
+    }
+
     /// The fingerprint of a request's canonical body for idempotency: keyed and bound to the account, so that equal
     /// prompts of two people cannot be told equal.
     #[must_use]
@@ -118,6 +138,17 @@ mod tests {
         let token = SessionToken::generate(SessionId(account(1).0), Replayable::new(6).as_ref());
         assert_ne!(secrets.session(&token), secrets.digest("api key", token.expose()));
         assert_ne!(secrets.digest("mail token", token.expose()), secrets.digest("api key", token.expose()));
+    }
+
+    #[test]
+    fn r5_a_client_is_an_ipv4_address_or_an_ipv6_network() {
+        let root = tempfile::tempdir().unwrap();
+        let secrets = Secrets::open(root.path(), Replayable::new(5).as_ref()).unwrap();
+        let client = |text: &str| secrets.client(text.parse().unwrap());
+        assert_eq!(client("192.0.2.1"), client("::ffff:192.0.2.1"));
+        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
+        assert_eq!(client("2001:db8:1:2::1"), client("2001:db8:1:2:ffff::9"));
+        assert_ne!(client("2001:db8:1:2::1"), client("2001:db8:1:3::1"));
     }
 
     #[test]

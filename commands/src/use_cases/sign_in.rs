@@ -1,23 +1,24 @@
-//! `signIn`: email and password for a session. The row waits, the event is appended, the row counts (DESIGN 4).
+//! `signIn`: email and password for a session. Whatever is wrong, the answer and the work are the same (sec.S4).
+//!
+//! What happens when the process dies: the try stays counted until it is forgiven; the rest is [`OpenSession`]'s.
 
-use atelier_domain::account::{Account, AccountCommand, AccountError};
+use atelier_domain::AccountId;
+use atelier_domain::account::{Account, Status};
 use atelier_domain::text::Email;
-use atelier_domain::{AccountId, SessionId};
-use atelier_vault::credential_rows::claims;
-use atelier_vault::credential_rows::passwords;
-use atelier_vault::credential_rows::sessions::{self, NewSession};
-use atelier_vault::{Passwords, SessionToken};
-use chrono::{DateTime, TimeDelta, Utc};
+use atelier_vault::credential_rows::{claims, passwords};
+use atelier_vault::{IndexKind, PasswordError, Passwords};
+use chrono::TimeDelta;
+use uuid::Uuid;
 
-use super::account_claims::email_digest;
-use super::sign_up::busy;
+use super::open_session::{OpenSession, Proof, SignedIn};
 use crate::command_path::{CommandContext, CommandError};
-use crate::event_store::Position;
+use crate::origin::Origin;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
-use crate::write_side::{WriteSide, account_target};
+use crate::throttle::{self, Bucket, Rule};
+use crate::write_side::WriteSide;
 
-/// How long a session lasts (U37).
-const SESSION_LIFE: TimeDelta = TimeDelta::days(30);
+/// Nobody's account: what is looked up for an address that is nobody's, so that the look costs the same.
+const NOBODY: AccountId = AccountId(Uuid::nil());
 
 /// Signs in with a password.
 #[derive(Clone)]
@@ -26,82 +27,78 @@ pub struct SignIn {
     pub email: String,
     /// The password.
     pub password: String,
-}
-
-/// A session, with its token for the one time it is shown.
-#[derive(Debug, Clone)]
-pub struct SignedIn {
-    /// Whose.
-    pub account: AccountId,
-    /// The session.
-    pub session: SessionId,
-    /// What the client presents from now on.
-    pub token: SessionToken,
-    /// The absolute end.
-    pub expires_at: DateTime<Utc>,
-    /// The position to read from.
-    pub position: Position,
+    /// From where.
+    pub origin: Origin,
 }
 
 impl SignIn {
     /// Runs the use case.
     ///
     /// # Errors
-    /// `invalid_credentials`, in the same words and for the same work whether the address or the password is wrong (sec.S4).
+    /// `invalid_credentials`, in the same words and for the same work whether the address is unknown or unverified or the password
+    /// is wrong (sec.S4); `rate_limited`, for unknown addresses too (U35).
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<SignedIn, UseCaseError> {
-        let account = self.account(write).await?;
-        let now = write.now();
-        let session = SessionId(write.fresh_id());
-        let token = SessionToken::generate(session, write.ports.random.as_ref());
-        let expires_at = now + SESSION_LIFE;
-        let row = NewSession { session, account, digest: write.secrets.session(&token), created_at: now, expires_at };
-        sessions::insert_pending(&write.pool, &row).await?;
-        let command = |now| AccountCommand::StartSession { session_id: session, expires_at, now };
-        let executed = match write.path.execute::<Account>(&account_target(account), context, None, command).await {
-            Ok(executed) => executed,
-            Err(CommandError::Refused(AccountError::NotOpen)) => return Err(wrong()),
-            Err(error) => return Err(error.map(Refusal::from)),
+        let Self { email, password, origin } = self;
+        // What is no address is nobody's, and is counted like one.
+        let folded = Email::parse(&email).map_or(email, |email| email.folded());
+        let digest = write.blind_index.digest(IndexKind::Email, &folded);
+        let holder = claims::find(&write.pool, &digest).await?.map(|claim| claim.account);
+        let buckets = buckets(write, holder, &digest.digest, &origin);
+        let counted = throttle::count(write, buckets, holder).await?;
+        let account = holder.unwrap_or(NOBODY);
+        let loaded =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        // An address that nobody has proven signs in to nothing: whoever signed up may not be its owner.
+        let may = loaded.state.status() == Status::Open && loaded.state.email_verified();
+        let stored = passwords::get(&write.pool, account).await?;
+        let verified = match &stored {
+            Some(stored) => write.passwords.verify(&password, &stored.phc).await,
+            None => write.passwords.verify_dummy(&password).await.map(|()| false),
         };
-        // A session that gave way at the limit stops counting at once; the reconciler would do it later.
-        if let crate::command_path::Executed::Done { events, .. } = &executed {
-            for event in events {
-                if let atelier_domain::account::AccountEvent::SessionEnded { session_id, .. } = event {
-                    sessions::revoke(&write.pool, account, *session_id).await?;
-                }
+        let right = match verified {
+            Ok(right) => right,
+            Err(error) => {
+                counted.take_back(write, false).await?;
+                return Err(overloaded(error));
             }
-        }
-        if !sessions::activate(&write.pool, session).await? {
-            // Withdrawn in the meantime, by a deletion of the account.
-            return Err(wrong());
-        }
-        Ok(SignedIn { account, session, token, expires_at, position: executed.position() })
-    }
-
-    /// Whose address and password these are.
-    async fn account(&self, write: &WriteSide) -> Result<AccountId, UseCaseError> {
-        let claim = match Email::parse(&self.email) {
-            Ok(email) => claims::find(&write.pool, &email_digest(write, &email)).await?,
-            Err(_) => None,
         };
-        let phc = match claim {
-            Some(claim) => passwords::get(&write.pool, claim.account).await?,
-            None => None,
-        };
-        let (Some(claim), Some(phc)) = (claim, phc) else {
-            write.passwords.verify_dummy(&self.password).await.map_err(busy)?;
-            return Err(wrong());
-        };
-        if !write.passwords.verify(&self.password, &phc).await.map_err(busy)? {
-            return Err(wrong());
+        let Some(stored) = stored.filter(|_| right && may) else { return Err(wrong()) };
+        counted.take_back(write, true).await?;
+        if Passwords::needs_rehash(&stored.phc)
+            && let Ok(phc) = write.passwords.hash(&password).await
+        {
+            // Not over a password that was changed meanwhile; and a busy moment is none to insist.
+            passwords::rehash(&write.pool, account, &stored.phc, &phc).await?;
         }
-        if Passwords::needs_rehash(&phc) {
-            let phc = write.passwords.hash(&self.password).await.map_err(busy)?;
-            passwords::set(&write.pool, claim.account, &phc, write.now()).await?;
-        }
-        Ok(claim.account)
+        OpenSession { account, proof: Proof::Password(stored.version), origin }.run(write, context).await
     }
 }
 
-fn wrong() -> UseCaseError {
-    Refusal::new(RefusalCode::InvalidCredentials, "The email address or the password is wrong.").into()
+/// Where a try is counted: a device that signed in to the account before has a bucket of its own, and nobody else's tries count there;
+/// everybody else shares the address's and their own client's.
+fn buckets(write: &WriteSide, holder: Option<AccountId>, address: &[u8; 32], origin: &Origin) -> Vec<Bucket> {
+    let known = origin.device_token.as_ref().zip(holder);
+    if let Some((device, account)) =
+        known.filter(|(device, account)| write.secrets.knows_device(*account, device, write.now()))
+    {
+        let device = device.expose();
+        return vec![Bucket::of(write, Rule::SignInFromDevice, &[account.0.as_bytes(), device.as_bytes()])];
+    }
+    let of_address = Bucket::of(write, Rule::SignInToAddress, &[address]);
+    let of_client = Bucket::of_client(write, Rule::SignInFromClient, origin.client.as_ref());
+    [of_address].into_iter().chain(of_client).collect()
+}
+
+/// The one answer to whoever is not let in.
+pub(super) fn wrong() -> UseCaseError {
+    let message = "The email address or the password is wrong, or the address has not been verified yet.";
+    Refusal::new(RefusalCode::InvalidCredentials, message).into()
+}
+
+/// Too many passwords are being hashed: later, and nothing was tried; a fault is a fault (sec.S2).
+pub(super) fn overloaded(error: PasswordError) -> UseCaseError {
+    match error {
+        PasswordError::Busy => Refusal::too_many(TimeDelta::seconds(1)).into(),
+        PasswordError::Failed => CommandError::Internal("a password could not be hashed".into()),
+    }
 }

@@ -4,14 +4,15 @@
 //! wants them next; after the keys, likewise; after the event, the account is open and `Welcome` sends the mail.
 
 use atelier_domain::AccountId;
-use atelier_domain::account::{Account, AccountCommand};
+use atelier_domain::account::{Account, AccountCommand, AccountError};
 use atelier_domain::policy::account::MINIMUM_AGE;
 use atelier_domain::text::{Email, Username, check_password};
-use atelier_vault::PasswordError;
 use atelier_vault::credential_rows::passwords;
 
 use super::account_claims::{self, Claims};
+use super::sign_in::overloaded;
 use crate::command_path::{CommandContext, CommandError};
+use crate::origin::Origin;
 use crate::process::{Work, enqueue};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
@@ -25,6 +26,10 @@ pub struct SignUp {
     pub password: String,
     /// The handle of the public profile.
     pub username: String,
+    /// The age the person declares to have reached (U42).
+    pub minimum_age: i32,
+    /// From where.
+    pub origin: Origin,
 }
 
 impl SignUp {
@@ -36,8 +41,12 @@ impl SignUp {
         let email = in_field("email", Email::parse(&self.email))?;
         let username = in_field("username", Username::parse(&self.username))?;
         in_field("password", check_password(&self.password))?;
+        let minimum_age = u8::try_from(self.minimum_age.clamp(0, 255)).unwrap_or(0);
+        if minimum_age < MINIMUM_AGE {
+            return Err(Refusal::from(AccountError::TooYoung(MINIMUM_AGE)).into());
+        }
         // Hashed before anything is known about the address, so that the dear part of the work is the same for both.
-        let phc = write.passwords.hash(&self.password).await.map_err(busy)?;
+        let phc = write.passwords.hash(&self.password).await.map_err(overloaded)?;
         let account = AccountId(write.fresh_id());
         match account_claims::claim(write, context, account, &email, &username).await? {
             Claims::Ours => {}
@@ -58,20 +67,12 @@ impl SignUp {
         let command = |_| AccountCommand::Open {
             email: email.clone(),
             username: username.clone(),
-            minimum_age: MINIMUM_AGE,
+            minimum_age,
             address_claimed: true,
             vouched_by: None,
         };
         let executed = write.path.execute::<Account>(&account_target(account), context, None, command).await;
         executed.map_err(|error| error.map(Refusal::from))?;
         Ok(())
-    }
-}
-
-/// Too many hashes wait: the caller may try again; a fault is a fault.
-pub(super) fn busy(error: PasswordError) -> UseCaseError {
-    match error {
-        PasswordError::Busy => CommandError::Unavailable,
-        PasswordError::Failed => CommandError::Internal("a password could not be hashed".into()),
     }
 }

@@ -1,14 +1,11 @@
-//! Signing up, verifying, signing in and out.
+//! Signing up and verifying the address.
 
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use atelier_commands::use_cases::{ResendVerification, RevokeSession, SignIn, SignUp, VerifyEmail};
-use atelier_domain::account::SessionEnd;
-use chrono::{DateTime, Utc};
+use async_graphql::{Context, InputObject, Object, Result};
+use atelier_commands::use_cases::{ResendVerification, SignUp, VerifyEmail};
 
 use crate::Sides;
-use crate::caller::{SessionCookie, command_context, signed_in};
-use crate::global_id::GlobalId;
-use crate::payload::{outcome, payload, unknown_id};
+use crate::caller::{command_context, origin, signed_in};
+use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
 #[derive(Default)]
@@ -23,6 +20,8 @@ pub struct SignUpInput {
     password: String,
     /// 3-30 of `a-z 0-9 _ -`, starting with a letter.
     username: String,
+    /// The age the person declares to have reached; at least 13.
+    minimum_age: i32,
 }
 
 payload! {
@@ -47,57 +46,13 @@ payload! {
     ResendVerificationPayload {}
 }
 
-/// What `signIn` takes.
-#[derive(InputObject)]
-pub struct SignInInput {
-    /// The address.
-    email: String,
-    /// The password.
-    password: String,
-}
-
-/// A new session.
-#[derive(SimpleObject)]
-pub struct NewSession {
-    /// The session's id.
-    id: ID,
-    /// Its absolute end.
-    expires_at: DateTime<Utc>,
-}
-
-payload! {
-    /// A session, set as a cookie as well.
-    SignInPayload {
-        /// The session.
-        session: NewSession,
-        /// For `Authorization: Bearer`, where cookies do not suit; shown once.
-        token: String,
-    }
-}
-
-payload! {
-    /// The session no longer counts.
-    SignOutPayload {}
-}
-
-/// What `revokeSession` takes.
-#[derive(InputObject)]
-pub struct RevokeSessionInput {
-    /// The session.
-    session_id: ID,
-}
-
-payload! {
-    /// The session no longer counts.
-    RevokeSessionPayload {}
-}
-
 #[Object]
 impl IdentityMutation {
     /// Opens an account and sends the verification mail.
     async fn sign_up(&self, context: &Context<'_>, input: SignUpInput) -> Result<SignUpPayload> {
         let sides = context.data::<Sides>()?;
-        let use_case = SignUp { email: input.email, password: input.password, username: input.username };
+        let SignUpInput { email, password, username, minimum_age } = input;
+        let use_case = SignUp { email, password, username, minimum_age, origin: origin(context) };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(()) => SignUpPayload::default(),
             Err(error) => SignUpPayload::refused(error),
@@ -122,59 +77,6 @@ impl IdentityMutation {
         Ok(match outcome(sent)? {
             Ok(()) => ResendVerificationPayload::default(),
             Err(error) => ResendVerificationPayload::refused(error),
-        })
-    }
-
-    /// Signs in; the session comes as a cookie and as a token.
-    async fn sign_in(&self, context: &Context<'_>, input: SignInInput) -> Result<SignInPayload> {
-        let sides = context.data::<Sides>()?;
-        let use_case = SignIn { email: input.email, password: input.password };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(signed_in) => {
-                let token = signed_in.token.expose().to_owned();
-                if let Some(cookie) = context.data_opt::<SessionCookie>() {
-                    context
-                        .append_http_header("set-cookie", cookie.set(&token, signed_in.expires_at - sides.write.now()));
-                }
-                SignInPayload {
-                    session: Some(NewSession {
-                        id: GlobalId::Session(signed_in.session).into(),
-                        expires_at: signed_in.expires_at,
-                    }),
-                    token: Some(token),
-                    position: Some(sides.read.token(signed_in.position.0)),
-                    ..Default::default()
-                }
-            }
-            Err(error) => SignInPayload::refused(error),
-        })
-    }
-
-    /// Signs out: the session does not count on the very next request.
-    async fn sign_out(&self, context: &Context<'_>) -> Result<SignOutPayload> {
-        let sides = context.data::<Sides>()?;
-        let (account, session) = signed_in(context)?;
-        let use_case = RevokeSession { account, session, reason: SessionEnd::SignedOut };
-        if let Some(cookie) = context.data_opt::<SessionCookie>() {
-            context.append_http_header("set-cookie", cookie.clear());
-        }
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => SignOutPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
-            Err(error) => SignOutPayload::refused(error),
-        })
-    }
-
-    /// Ends one of the account's sessions, from anywhere.
-    async fn revoke_session(&self, context: &Context<'_>, input: RevokeSessionInput) -> Result<RevokeSessionPayload> {
-        let sides = context.data::<Sides>()?;
-        let (account, _) = signed_in(context)?;
-        let Some(GlobalId::Session(session)) = GlobalId::parse(&input.session_id) else {
-            return Ok(RevokeSessionPayload::refused(unknown_id("session_id")));
-        };
-        let use_case = RevokeSession { account, session, reason: SessionEnd::Revoked };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => RevokeSessionPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
-            Err(error) => RevokeSessionPayload::refused(error),
         })
     }
 }

@@ -4,8 +4,10 @@ pub mod api_keys;
 pub mod generations;
 pub mod identity;
 pub mod profile;
+pub mod sessions;
 
 pub use api_keys::ApiKeyMutation;
 pub use generations::GenerationMutation;
 pub use identity::IdentityMutation;
 pub use profile::ProfileMutation;
+pub use sessions::SessionMutation;

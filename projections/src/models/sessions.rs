@@ -1,10 +1,12 @@
 //! Sessions: which sign-ins of an account are alive (V09). Whether one counts is decided by its row, never by this list.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_domain::account::AccountEvent;
-use atelier_domain::{AccountId, Envelope, LogEvent, SessionId};
+use atelier_domain::{AccountId, Envelope, LogEvent, Sealed, SessionId};
+use atelier_vault::credential_rows::{self, sessions::SessionDetails};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -83,7 +85,25 @@ impl Projection for Sessions {
     }
 }
 
-/// An account's sessions that have not expired, newest first; the account keeps at most a hundred.
+/// A session as its owner sees it.
+#[derive(Debug, Clone)]
+pub struct ListedSession {
+    /// The session.
+    pub session: SessionId,
+    /// The device, coarse.
+    pub device: Option<String>,
+    /// The place, coarse.
+    pub place: Option<String>,
+    /// When it was last used, as far as was written down.
+    pub last_active_at: DateTime<Utc>,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Its absolute end.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// An account's sessions that count, newest first; the account keeps at most a hundred. The list is the log's, and whether one of it
+/// counts, and from where it was used when, is its row's: one that was revoked a moment ago is not shown.
 ///
 /// # Errors
 /// When the database failed.
@@ -91,7 +111,7 @@ pub async fn of(
     snapshot: &mut Snapshot,
     account: AccountId,
     now: DateTime<Utc>,
-) -> Result<Vec<SessionView>, ReadError> {
+) -> Result<Vec<ListedSession>, ReadError> {
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 and expires_at > $2 \
          order by started_at desc, session_id desc limit 100",
@@ -99,5 +119,29 @@ pub async fn of(
     );
     let rows: Vec<sqlx::types::Json<SessionView>> =
         sqlx::query_scalar(&sql).bind(account.0).bind(now).fetch_all(snapshot.connection()).await?;
-    Ok(rows.into_iter().map(|sqlx::types::Json(row)| row).collect())
+    let details = credential_rows::sessions::details(&mut *snapshot.connection(), account, now).await?;
+    let mut details: HashMap<SessionId, SessionDetails> =
+        details.into_iter().map(|details| (details.session, details)).collect();
+    let mut listed = Vec::new();
+    for sqlx::types::Json(SessionView { session_id, started_at, expires_at, .. }) in rows {
+        let Some(SessionDetails { session, device, place, last_active_at }) = details.remove(&session_id) else {
+            continue;
+        };
+        let device = opened(snapshot, account, "device", device).await?;
+        let place = opened(snapshot, account, "place", place).await?;
+        listed.push(ListedSession { session, device, place, last_active_at, started_at, expires_at });
+    }
+    Ok(listed)
+}
+
+async fn opened(
+    snapshot: &Snapshot,
+    account: AccountId,
+    field: &str,
+    sealed: Option<Sealed>,
+) -> Result<Option<String>, ReadError> {
+    match sealed {
+        Some(sealed) => snapshot.open(account, field, &sealed).await,
+        None => Ok(None),
+    }
 }

@@ -3,7 +3,7 @@
 use atelier_domain::account::KeyScope;
 use atelier_graphql::Caller;
 use atelier_vault::credential_rows::api_keys::{self, AuthenticatedApiKey};
-use atelier_vault::credential_rows::sessions;
+use atelier_vault::credential_rows::sessions::{self, AuthenticatedSession};
 use atelier_vault::{ApiKeySecret, SessionToken};
 use axum::http::{HeaderMap, StatusCode, header};
 
@@ -50,7 +50,8 @@ pub async fn api_key(edge: &Edge, headers: &HeaderMap, scope: KeyScope) -> ApiRe
     Ok(found)
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// A cookie's value, by its whole name.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     pairs.flat_map(|value| value.split("; ")).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
@@ -61,8 +62,13 @@ pub async fn caller(edge: &Edge, headers: &HeaderMap) -> ApiResult<Caller> {
         if headers.contains_key(header::AUTHORIZATION) { bearer(headers) } else { cookie(headers, edge.cookie.name()) };
     let Some(token) = text.and_then(|text| SessionToken::parse(text).ok()) else { return Ok(Caller::Anonymous) };
     let digest = edge.write.secrets.session(&token);
-    let found = sessions::authenticate(&edge.write.pool, token.session_id(), &digest, edge.write.now()).await?;
-    Ok(found.map_or(Caller::Anonymous, |(session, account)| Caller::Session { account, session }))
+    let now = edge.write.now();
+    let Some(found) = sessions::authenticate(&edge.write.pool, token.session_id(), &digest, now).await? else {
+        return Ok(Caller::Anonymous);
+    };
+    edge.activity.note(&found, now);
+    let AuthenticatedSession { session, account, proved_at, .. } = found;
+    Ok(Caller::Session { account, session, proved_at })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::answer::{ApiError, ApiResult};
 use super::observe::RequestId;
-use super::{Edge, auth};
+use super::{Edge, auth, client};
 use crate::graphql_transport::Call;
 
 /// One GraphQL request. Introspection is for development, and for whoever is signed in (sec.R4).
@@ -17,10 +17,11 @@ pub async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> ApiResu
     let caller = auth::caller(&edge, request.headers()).await?;
     let trace_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let introspection = edge.development || caller != atelier_graphql::Caller::Anonymous;
+    let origin = client::origin(&edge, &request);
     let (cookie, node) = (edge.cookie, edge.clone());
     edge.finish(async move {
         let call = Call { trace_id: &trace_id, introspection };
-        node.graphql.handle(request, call, move |request| request.data(caller).data(cookie)).await
+        node.graphql.handle(request, call, move |request| request.data(caller).data(cookie).data(origin)).await
     })
     .await
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod client;
 mod graphql;
 mod health;
 mod mailbox;
@@ -14,6 +15,7 @@ mod verify_email;
 use std::sync::Arc;
 
 use atelier_commands::WriteSide;
+use atelier_commands::activity::SessionActivity;
 use atelier_gateways::Mailbox;
 use atelier_graphql::AtelierSchema;
 use atelier_graphql::caller::SessionCookie;
@@ -21,6 +23,7 @@ use atelier_projections::ReadModels;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,6 +44,10 @@ pub struct Edge {
     pub development: bool,
     /// How the session's cookie is written.
     pub cookie: SessionCookie,
+    /// Whose `X-Forwarded-For` is believed (sec.R5).
+    pub proxies: Vec<IpNet>,
+    /// When sessions were last used.
+    pub activity: Arc<SessionActivity>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// Cancelled when the node stops: waiting requests answer with what they have.

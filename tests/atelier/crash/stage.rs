@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use atelier_gateways::Mailbox;
+use atelier_server::config::AccessConfig;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 use futures::future::join_all;
@@ -110,6 +111,7 @@ impl Stage {
             listen: "127.0.0.1:0".parse().expect("an address"),
             public_url: None,
             development: true,
+            access: AccessConfig::default(),
         };
         Node::start(options).await.expect("the node starts")
     }

@@ -24,7 +24,17 @@ async fn pending_session(studio: &TestStudio, account: AccountId, age: TimeDelta
     let token = SessionToken::generate(session, write.ports.random.as_ref());
     let created_at = write.now() - age;
     let expires_at = write.now() + TimeDelta::days(1);
-    let row = NewSession { session, account, digest: write.secrets.session(&token), created_at, expires_at };
+    let digest = write.secrets.session(&token);
+    let row = NewSession {
+        session,
+        account,
+        digest,
+        created_at,
+        expires_at,
+        idle_seconds: 86_400,
+        device: None,
+        place: None,
+    };
     sessions::insert_pending(&write.pool, &row).await.expect("a row is inserted");
     token
 }

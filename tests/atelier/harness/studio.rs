@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use atelier_commands::command_path::Target;
+use atelier_domain::account::{Account, AccountCommand, StaffCommand, StaffOrder};
+use atelier_domain::text::{Email, StaffReason};
+use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
@@ -75,6 +79,7 @@ impl TestStudio {
             listen: "127.0.0.1:0".parse().expect("an address"),
             public_url: None,
             development: true,
+            access: AccessConfig::default(),
         })
         .await
         .expect("the node starts");
@@ -123,27 +128,45 @@ impl TestStudio {
 
     /// Signs somebody up, verifies the address by the mail's link, and signs in. The bonus has arrived.
     pub async fn newcomer(&self, username: &str) -> Person {
-        let person = self.unverified(username).await;
-        let token = self.mailed_token(&person.email).await;
+        let email = self.signed_up(username).await;
+        let token = self.mailed_token(&email).await;
         let verify =
             "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } position } }";
         self.mutate(None, verify, json!({ "token": token })).await;
+        let token = self.sign_in(&email, PASSWORD).await;
         self.drain().await;
-        person
+        Person { email, token }
     }
 
-    /// Signs somebody up and in, and leaves the address unverified.
-    pub async fn unverified(&self, username: &str) -> Person {
+    /// Signs somebody up, whose address nobody has proven yet; the address.
+    pub async fn signed_up(&self, username: &str) -> String {
         let email = format!("{username}@example.com");
         let sign_up =
             "mutation($input: SignUpInput!) { signUp(input: $input) { userErrors { code field message } position } }";
-        let input = json!({ "input": { "email": email, "password": PASSWORD, "username": username } });
-        self.mutate(None, sign_up, input).await;
+        let input = json!({ "email": email, "password": PASSWORD, "username": username, "minimumAge": 18 });
+        self.mutate(None, sign_up, json!({ "input": input })).await;
+        email
+    }
+
+    /// Signs in; the session's token.
+    pub async fn sign_in(&self, email: &str, password: &str) -> String {
         let sign_in = "mutation($input: SignInInput!) { signIn(input: $input) { token userErrors { code } } }";
-        let input = json!({ "input": { "email": email, "password": PASSWORD } });
-        let signed_in = self.mutate(None, sign_in, input).await;
-        let token = signed_in["token"].as_str().expect("a token").to_owned();
-        Person { email, token }
+        let input = json!({ "input": { "email": email, "password": password } });
+        self.mutate(None, sign_in, input).await["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Somebody signed in whose address is unverified: staff have changed it since.
+    pub async fn unverified(&self, username: &str) -> Person {
+        let person = self.newcomer(username).await;
+        let account = self.account(&person).await;
+        let command = AccountCommand::ByStaff {
+            order: StaffOrder { staff: account, reason: StaffReason::parse("a new address").expect("a reason") },
+            command: StaffCommand::ChangeEmail { email: Email::parse(&person.email).expect("an address") },
+        };
+        let target = Target { id: account.to_string(), subject: account };
+        let path = &self.node.studio.write.path;
+        path.execute::<Account>(&target, &self.operator(), None, |_| command.clone()).await.expect("it is done");
+        person
     }
 
     /// The token of the newest verification mail to an address.

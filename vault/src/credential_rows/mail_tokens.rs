@@ -2,7 +2,7 @@
 
 use atelier_domain::AccountId;
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::RowError;
@@ -13,6 +13,8 @@ use crate::SecretDigest;
 pub enum MailPurpose {
     /// Proves that the mailbox is the account's.
     VerifyEmail,
+    /// Sets a new password (A15).
+    ResetPassword,
 }
 
 impl MailPurpose {
@@ -21,6 +23,7 @@ impl MailPurpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
         }
     }
 }
@@ -119,4 +122,35 @@ pub async fn peek(
     .fetch_optional(pool)
     .await?;
     Ok(account.map(AccountId))
+}
+
+/// Uses a reset token of this account up inside a change of its password, and voids the account's other ones; says whether it
+/// counted. Of many tries at once the first holds the row until it commits, and the others then find it used.
+pub(super) async fn use_up_reset(
+    connection: &mut PgConnection,
+    digest: &SecretDigest,
+    account: AccountId,
+    now: DateTime<Utc>,
+) -> Result<bool, RowError> {
+    let used = sqlx::query(
+        "UPDATE credentials.mail_tokens SET used_at = $4
+         WHERE token_digest = $1 AND account_id = $2 AND purpose = $3 AND used_at IS NULL AND expires_at > $4",
+    )
+    .bind(&digest.as_bytes()[..])
+    .bind(account.0)
+    .bind(MailPurpose::ResetPassword.as_str())
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    if used.rows_affected() == 1 {
+        sqlx::query(
+            "UPDATE credentials.mail_tokens SET used_at = $3 WHERE account_id = $1 AND purpose = $2 AND used_at IS NULL",
+        )
+        .bind(account.0)
+        .bind(MailPurpose::ResetPassword.as_str())
+        .bind(now)
+        .execute(connection)
+        .await?;
+    }
+    Ok(used.rows_affected() == 1)
 }

@@ -1,4 +1,4 @@
-//! Credential rows in PostgreSQL, one file for each table of `migrations/0002_credentials.sql` (DESIGN 4, "Rows beside events").
+//! Credential rows in PostgreSQL, one file for each table of `migrations/0002_credentials.sql` and `0008_sign_in.sql` (DESIGN 4, "Rows beside events").
 //!
 //! To grant: insert the row pending, append the event, activate the row. To withdraw: revoke the row, append the event,
 //! remove the row. A pending or revoked row never authenticates; a reconciler finishes either half.
@@ -13,6 +13,7 @@ pub mod recovery_codes;
 pub mod second_factor;
 pub mod sessions;
 pub mod sign_ins_elsewhere;
+pub mod tries;
 
 use atelier_domain::AccountId;
 use sqlx::PgPool;
@@ -45,6 +46,7 @@ pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), Row
         "DELETE FROM credentials.second_factors WHERE account_id = $1",
         "DELETE FROM credentials.identities WHERE account_id = $1",
         "DELETE FROM credentials.passwords WHERE account_id = $1",
+        "DELETE FROM credentials.tries WHERE account_id = $1",
         "DELETE FROM credentials.claims WHERE account_id = $1",
     ] {
         sqlx::query(statement).bind(account.0).execute(&mut *transaction).await?;

@@ -1,12 +1,67 @@
 //! Password hashes: one PHC string for each account, never in an event (REQUIREMENTS 4.2.2).
+//!
+//! A change moves the row first, ends the sessions in the same transaction, and is marked until its event is in the log: the old
+//! password is dead before anybody is told, and no event tells of a change that was not.
 
-use atelier_domain::AccountId;
+use atelier_domain::account::PasswordVia;
+use atelier_domain::{AccountId, SessionId};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
-use super::RowError;
+use super::{RowError, mail_tokens, sessions};
+use crate::SecretDigest;
 
-/// Stores an account's PHC string in place of any older one.
+/// An account's password as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredPassword {
+    /// The PHC string.
+    pub phc: String,
+    /// Which of the account's passwords it is; hashing the same one anew does not count.
+    pub version: i64,
+}
+
+impl std::fmt::Debug for StoredPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoredPassword(.., {})", self.version)
+    }
+}
+
+/// A change of a password whose event may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordChange {
+    /// Its id: the event is appended once under it.
+    pub id: Uuid,
+    /// Whose password.
+    pub account: AccountId,
+    /// How.
+    pub via: PasswordVia,
+    /// The session that goes on, if any.
+    pub keeps: Option<SessionId>,
+}
+
+/// What a change stands on; when it no longer does, nothing is changed.
+#[derive(Debug, Clone, Copy)]
+pub enum Grounds<'a> {
+    /// The password that was proven, by its version.
+    Password(i64),
+    /// A mail's token, used up by the change.
+    Token(&'a SecretDigest),
+}
+
+const fn word(via: PasswordVia) -> &'static str {
+    match via {
+        PasswordVia::Change => "change",
+        PasswordVia::Reset => "reset",
+        PasswordVia::Added => "added",
+    }
+}
+
+fn via(word: &str) -> Option<PasswordVia> {
+    [PasswordVia::Change, PasswordVia::Reset, PasswordVia::Added].into_iter().find(|via| self::word(*via) == word)
+}
+
+/// Stores an account's PHC string in place of any older one: for an account that is about to open.
 ///
 /// # Errors
 /// When the database failed.
@@ -23,13 +78,110 @@ pub async fn set(pool: &PgPool, account: AccountId, phc: &str, now: DateTime<Utc
     Ok(())
 }
 
-/// An account's PHC string, if it has a password.
+/// An account's password, if it has one.
 ///
 /// # Errors
 /// When the database failed.
-pub async fn get(pool: &PgPool, account: AccountId) -> Result<Option<String>, RowError> {
-    let statement = "SELECT phc FROM credentials.passwords WHERE account_id = $1";
-    Ok(sqlx::query_scalar(statement).bind(account.0).fetch_optional(pool).await?)
+pub async fn get(pool: &PgPool, account: AccountId) -> Result<Option<StoredPassword>, RowError> {
+    let statement = "SELECT phc, version FROM credentials.passwords WHERE account_id = $1";
+    let row: Option<(String, i64)> = sqlx::query_as(statement).bind(account.0).fetch_optional(pool).await?;
+    Ok(row.map(|(phc, version)| StoredPassword { phc, version }))
+}
+
+/// Stores another hash of the same password, unless the password was changed meanwhile. Says whether it did.
+///
+/// # Errors
+/// When the database failed.
+pub async fn rehash(pool: &PgPool, account: AccountId, old: &str, new: &str) -> Result<bool, RowError> {
+    let statement = "UPDATE credentials.passwords SET phc = $3 WHERE account_id = $1 AND phc = $2";
+    let updated = sqlx::query(statement).bind(account.0).bind(old).bind(new).execute(pool).await?;
+    Ok(updated.rows_affected() == 1)
+}
+
+/// Changes a password, ends every session but the one that goes on, and marks the change until [`recorded`]; all or nothing. Says
+/// whether its grounds still stood: of many at once with one token, or with one old password, exactly one changes anything.
+///
+/// # Errors
+/// When the database failed; then nothing was changed, unless the failure was the commit's answer getting lost.
+pub async fn change(
+    pool: &PgPool,
+    change: &PasswordChange,
+    grounds: Grounds<'_>,
+    phc: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, RowError> {
+    let mut transaction = pool.begin().await?;
+    let stands = match grounds {
+        Grounds::Password(version) => {
+            let statement = "SELECT version FROM credentials.passwords WHERE account_id = $1 FOR UPDATE";
+            let found: Option<i64> =
+                sqlx::query_scalar(statement).bind(change.account.0).fetch_optional(&mut *transaction).await?;
+            found == Some(version)
+        }
+        Grounds::Token(digest) => mail_tokens::use_up_reset(&mut transaction, digest, change.account, now).await?,
+    };
+    if !stands {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    sqlx::query(
+        "INSERT INTO credentials.passwords (account_id, phc, changed_at, change_id, change_via, change_keeps)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (account_id) DO UPDATE SET phc = excluded.phc, changed_at = excluded.changed_at,
+           version = passwords.version + 1, change_id = excluded.change_id, change_via = excluded.change_via,
+           change_keeps = excluded.change_keeps",
+    )
+    .bind(change.account.0)
+    .bind(phc)
+    .bind(now)
+    .bind(change.id)
+    .bind(word(change.via))
+    .bind(change.keeps.map(|session| session.0))
+    .execute(&mut *transaction)
+    .await?;
+    sessions::revoke_all(&mut *transaction, change.account, change.keeps).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Takes the mark of a change off, now that its event is in the log. Again is harmless.
+///
+/// # Errors
+/// When the database failed.
+pub async fn recorded(pool: &PgPool, change: &PasswordChange) -> Result<(), RowError> {
+    sqlx::query(
+        "UPDATE credentials.passwords SET change_id = NULL, change_via = NULL, change_keeps = NULL
+         WHERE account_id = $1 AND change_id = $2",
+    )
+    .bind(change.account.0)
+    .bind(change.id)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// For the reconciler: up to `limit` changes from before an instant whose event may be missing, oldest first.
+///
+/// # Errors
+/// When the database failed.
+pub async fn unrecorded_before(
+    pool: &PgPool,
+    instant: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<PasswordChange>, RowError> {
+    let rows: Vec<(Uuid, Uuid, String, Option<Uuid>)> = sqlx::query_as(
+        "SELECT change_id, account_id, change_via, change_keeps FROM credentials.passwords
+         WHERE change_id IS NOT NULL AND changed_at < $1 ORDER BY changed_at LIMIT $2",
+    )
+    .bind(instant)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let change = |(id, account, word, keeps): (Uuid, Uuid, String, Option<Uuid>)| {
+        let keeps = keeps.map(SessionId);
+        via(&word).map(|via| PasswordChange { id, account: AccountId(account), via, keeps })
+    };
+    Ok(rows.into_iter().filter_map(change).collect())
 }
 
 /// Removes an account's password. Again is harmless.

@@ -1,6 +1,6 @@
 //! Sessions: the digest of each token and whether it still counts (sec.S6).
 
-use atelier_domain::{AccountId, SessionId};
+use atelier_domain::{AccountId, Sealed, SessionId};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::RowError;
 use crate::SecretDigest;
 
 /// A session about to begin.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewSession {
     /// Its id.
     pub session: SessionId,
@@ -21,6 +21,38 @@ pub struct NewSession {
     pub created_at: DateTime<Utc>,
     /// The first instant at which it no longer counts.
     pub expires_at: DateTime<Utc>,
+    /// How long it counts without being used, seconds (U37).
+    pub idle_seconds: i32,
+    /// The device, coarse; sealed as field `device` of the row `session`.
+    pub device: Option<Sealed>,
+    /// The place, coarse; sealed as field `place` of the row `session`.
+    pub place: Option<Sealed>,
+}
+
+/// Who calls, by a session that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthenticatedSession {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// When somebody last proved who they are: at the start, or by a step-up (sec.S7).
+    pub proved_at: DateTime<Utc>,
+    /// When the session was last used, as far as the row knows.
+    pub last_active_at: DateTime<Utc>,
+}
+
+/// What a session's row says for the list of sessions.
+#[derive(Debug, Clone)]
+pub struct SessionDetails {
+    /// The session.
+    pub session: SessionId,
+    /// The device, sealed.
+    pub device: Option<Sealed>,
+    /// The place, sealed.
+    pub place: Option<Sealed>,
+    /// When the session was last used, as far as the row knows.
+    pub last_active_at: DateTime<Utc>,
 }
 
 /// Inserts a session that does not count yet.
@@ -30,14 +62,17 @@ pub struct NewSession {
 pub async fn insert_pending(pool: &PgPool, new: &NewSession) -> Result<(), RowError> {
     sqlx::query(
         "INSERT INTO credentials.sessions
-           (session_id, account_id, digest, state, created_at, expires_at, last_active_at)
-         VALUES ($1, $2, $3, 'pending', $4, $5, $4)",
+           (session_id, account_id, digest, state, created_at, expires_at, last_active_at, proved_at, idle_seconds, device, place)
+         VALUES ($1, $2, $3, 'pending', $4, $5, $4, $4, $6, $7, $8)",
     )
     .bind(new.session.0)
     .bind(new.account.0)
     .bind(&new.digest.as_bytes()[..])
     .bind(new.created_at)
     .bind(new.expires_at)
+    .bind(new.idle_seconds)
+    .bind(new.device.as_ref().map(Sealed::as_text))
+    .bind(new.place.as_ref().map(Sealed::as_text))
     .execute(pool)
     .await?;
     Ok(())
@@ -58,6 +93,55 @@ pub async fn activate(pool: &PgPool, session: SessionId) -> Result<bool, RowErro
     Ok(updated.rows_affected() == 1)
 }
 
+/// As [`activate`], for a session that was opened by a password: only if that is still the account's. Otherwise the session ends,
+/// whichever way a change of the password and this call cross: the change waits for this statement, or this one for the change.
+///
+/// # Errors
+/// When the database failed.
+pub async fn activate_by_password(
+    pool: &PgPool,
+    account: AccountId,
+    session: SessionId,
+    version: i64,
+) -> Result<bool, RowError> {
+    let state: Option<String> = sqlx::query_scalar(
+        "WITH password AS (SELECT version FROM credentials.passwords WHERE account_id = $2 FOR SHARE)
+         UPDATE credentials.sessions SET state = CASE WHEN (SELECT version FROM password) = $3 THEN 'active' ELSE 'revoked' END
+         WHERE session_id = $1 AND account_id = $2 AND state IN ('pending', 'active') RETURNING state",
+    )
+    .bind(session.0)
+    .bind(account.0)
+    .bind(version)
+    .fetch_optional(pool)
+    .await?;
+    Ok(state.as_deref() == Some("active"))
+}
+
+/// Gives a session that counts another token, because its owner has just proven who they are; the old one is dead at once
+/// (sec.S6). Says whether the session still counted.
+///
+/// # Errors
+/// When the database failed.
+pub async fn renew(
+    pool: &PgPool,
+    account: AccountId,
+    session: SessionId,
+    digest: &SecretDigest,
+    proved_at: DateTime<Utc>,
+) -> Result<bool, RowError> {
+    let updated = sqlx::query(
+        "UPDATE credentials.sessions SET digest = $3, proved_at = $4, last_active_at = greatest(last_active_at, $4)
+         WHERE session_id = $1 AND account_id = $2 AND state = 'active' AND expires_at > $4",
+    )
+    .bind(session.0)
+    .bind(account.0)
+    .bind(&digest.as_bytes()[..])
+    .bind(proved_at)
+    .execute(pool)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}
+
 /// Ends a session for the very next request, before its event is appended; only `account`'s own. Says whether there is
 /// such a session. Again is harmless.
 ///
@@ -73,22 +157,28 @@ pub async fn revoke(pool: &PgPool, account: AccountId, session: SessionId) -> Re
     Ok(updated.rows_affected() == 1)
 }
 
-/// Ends every session of an account, and tells which ones this ended.
+/// Ends every session of an account but one, and tells which ones this ended.
 ///
 /// # Errors
 /// When the database failed.
-pub async fn revoke_all(pool: &PgPool, account: AccountId) -> Result<Vec<SessionId>, RowError> {
+pub async fn revoke_all(
+    executor: impl sqlx::PgExecutor<'_>,
+    account: AccountId,
+    except: Option<SessionId>,
+) -> Result<Vec<SessionId>, RowError> {
     let ended: Vec<Uuid> = sqlx::query_scalar(
-        "UPDATE credentials.sessions SET state = 'revoked' WHERE account_id = $1 AND state <> 'revoked'
+        "UPDATE credentials.sessions SET state = 'revoked'
+         WHERE account_id = $1 AND state <> 'revoked' AND session_id IS DISTINCT FROM $2
          RETURNING session_id",
     )
     .bind(account.0)
-    .fetch_all(pool)
+    .bind(except.map(|session| session.0))
+    .fetch_all(executor)
     .await?;
     Ok(ended.into_iter().map(SessionId).collect())
 }
 
-/// Whose session a presented token is: only an active, unexpired one whose digest is this.
+/// Whose session a presented token is: only an active one whose digest this is, before its end, and used within its idle limit.
 ///
 /// # Errors
 /// When the database failed; never taken for a "no" or a "yes".
@@ -97,16 +187,59 @@ pub async fn authenticate(
     session: SessionId,
     digest: &SecretDigest,
     now: DateTime<Utc>,
-) -> Result<Option<(SessionId, AccountId)>, RowError> {
-    let row: Option<(Uuid, Vec<u8>)> = sqlx::query_as(
-        "SELECT account_id, digest FROM credentials.sessions
-         WHERE session_id = $1 AND state = 'active' AND expires_at > $2",
+) -> Result<Option<AuthenticatedSession>, RowError> {
+    let row: Option<(Uuid, Vec<u8>, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT account_id, digest, proved_at, last_active_at FROM credentials.sessions
+         WHERE session_id = $1 AND state = 'active' AND expires_at > $2
+           AND last_active_at + make_interval(secs => idle_seconds) > $2",
     )
     .bind(session.0)
     .bind(now)
     .fetch_optional(pool)
     .await?;
-    Ok(row.filter(|(_, stored)| digest.matches(stored)).map(|(account, _)| (session, AccountId(account))))
+    Ok(row.filter(|(_, stored, ..)| digest.matches(stored)).map(|(account, _, proved_at, last_active_at)| {
+        AuthenticatedSession { session, account: AccountId(account), proved_at, last_active_at }
+    }))
+}
+
+/// What the rows say of the sessions of an account that count, at most a few hundred.
+///
+/// # Errors
+/// When the database failed.
+pub async fn details(
+    executor: impl sqlx::PgExecutor<'_>,
+    account: AccountId,
+    now: DateTime<Utc>,
+) -> Result<Vec<SessionDetails>, RowError> {
+    let rows: Vec<(Uuid, Option<String>, Option<String>, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT session_id, device, place, last_active_at FROM credentials.sessions
+         WHERE account_id = $1 AND state = 'active' AND expires_at > $2
+           AND last_active_at + make_interval(secs => idle_seconds) > $2
+         ORDER BY created_at DESC LIMIT 500",
+    )
+    .bind(account.0)
+    .bind(now)
+    .fetch_all(executor)
+    .await?;
+    let sealed = |text: Option<String>| text.map(Sealed::from_text);
+    let details = |(session, device, place, last_active_at)| SessionDetails {
+        session: SessionId(session),
+        device: sealed(device),
+        place: sealed(place),
+        last_active_at,
+    };
+    Ok(rows.into_iter().map(details).collect())
+}
+
+/// Removes up to `limit` sessions whose end or idle limit has passed, and says how many; their tokens were dead already.
+///
+/// # Errors
+/// When the database failed.
+pub async fn remove_expired(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, RowError> {
+    let statement = "DELETE FROM credentials.sessions WHERE session_id IN
+         (SELECT session_id FROM credentials.sessions WHERE state = 'active'
+            AND (expires_at < $1 OR last_active_at + make_interval(secs => idle_seconds) < $1) LIMIT $2)";
+    Ok(sqlx::query(statement).bind(now).bind(limit).execute(pool).await?.rows_affected())
 }
 
 /// Notes when sessions were last used, in one statement for many; never moves one back.

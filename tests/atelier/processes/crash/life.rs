@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use atelier_commands::event_store::WriterOptions;
 use atelier_commands::process::DispatcherOptions;
+use atelier_commands::write_side::AccessSettings;
 use atelier_projections::RunnerOptions;
 use atelier_server::database;
 use atelier_server::studio::{Studio, StudioOptions};
@@ -48,6 +49,7 @@ impl Life {
                 keys,
                 ports,
                 public_url: "http://atelier.test".to_owned(),
+                access: AccessSettings::default(),
                 writer: WriterOptions::default(),
                 runner: RunnerOptions { rest: Duration::from_millis(100), ..RunnerOptions::default() },
                 dispatcher: DispatcherOptions { poll: Duration::from_millis(20), ..dispatcher },

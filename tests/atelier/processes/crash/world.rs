@@ -9,7 +9,7 @@ use atelier_commands::ports::{
     Clock, GatewayError, Generator, Mail, Mailer, MediaKey, MediaStore, Ports, RenderError, RenderRequest, Rendered,
 };
 use atelier_domain::{AccountId, GenerationId};
-use atelier_gateways::{Mailbox, MediaFolder, StudioDemo};
+use atelier_gateways::{Mailbox, MediaFolder, Nowhere, StudioDemo};
 use atelier_server::system::{SystemClock, SystemRandom};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -92,6 +92,7 @@ impl World {
                 ahead: self.ahead.clone(),
             }),
             media: Arc::new(Files { media, steps: steps() }),
+            places: Arc::new(Nowhere),
         }
     }
 

@@ -1,0 +1,135 @@
+//! Slowing down what can be guessed and what sends mail (U34, U35, sec.R5): tries are counted, before anybody knows what comes of
+//! them, in buckets that slow down twofold and forgive with time. Nothing is ever locked for good, and a device that signed in
+//! before has a bucket of its own, which strangers do not reach.
+//!
+//! What happens when the process dies: a try that was counted stays counted until it is forgiven.
+
+use std::time::Duration;
+
+use atelier_domain::AccountId;
+use atelier_vault::SecretDigest;
+use atelier_vault::credential_rows::tries::{self, Pace};
+use chrono::TimeDelta;
+
+use crate::refusal::{Refusal, UseCaseError};
+use crate::write_side::WriteSide;
+
+const fn pace(free: i32, forgive: u64, pause: u64, cap: u64) -> Pace {
+    let seconds = Duration::from_secs;
+    Pace { free, forgive: seconds(forgive), pause: seconds(pause), cap: seconds(cap) }
+}
+
+/// What is tried, and how fast it may be. Each rule counts for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Passwords for one address, by clients that are not known to its account: about a hundred a day at most.
+    SignInToAddress,
+    /// Passwords from one client's address, whoever's.
+    SignInFromClient,
+    /// Passwords from a device that signed in to the account before.
+    SignInFromDevice,
+    /// Proofs inside a session: the current password of a change, a step-up, a code.
+    ProofBySession,
+    /// Sign-ups from one client's address.
+    SignUpFromClient,
+    /// Sign-ups with one address: each sends it a mail.
+    SignUpWithAddress,
+    /// Requests for mails from one client's address.
+    MailFromClient,
+    /// Verification mails to one address: one a minute.
+    VerificationToAddress,
+    /// Reset mails to one address: one a minute.
+    ResetToAddress,
+}
+
+impl Rule {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SignInToAddress => "sign in to address",
+            Self::SignInFromClient => "sign in from client",
+            Self::SignInFromDevice => "sign in from device",
+            Self::ProofBySession => "proof by session",
+            Self::SignUpFromClient => "sign up from client",
+            Self::SignUpWithAddress => "sign up with address",
+            Self::MailFromClient => "mail from client",
+            Self::VerificationToAddress => "verification to address",
+            Self::ResetToAddress => "reset to address",
+        }
+    }
+
+    const fn pace(self) -> Pace {
+        match self {
+            Self::SignInToAddress => pace(5, 900, 1, 900),
+            Self::SignInFromClient => pace(30, 60, 1, 900),
+            Self::SignInFromDevice | Self::ProofBySession => pace(10, 300, 1, 300),
+            Self::SignUpFromClient => pace(10, 600, 10, 900),
+            Self::SignUpWithAddress => pace(3, 3_600, 60, 3_600),
+            Self::MailFromClient => pace(10, 300, 10, 900),
+            Self::VerificationToAddress | Self::ResetToAddress => pace(0, 60, 60, 60),
+        }
+    }
+}
+
+/// A bucket: a rule, and who or what it is about.
+#[derive(Clone, Copy)]
+pub struct Bucket {
+    digest: SecretDigest,
+    pace: Pace,
+}
+
+impl Bucket {
+    /// The bucket of a rule about this; parts are digests and ids, never clear text that could be guessed back.
+    #[must_use]
+    pub fn of(write: &WriteSide, rule: Rule, about: &[&[u8]]) -> Self {
+        Self { digest: write.secrets.tries(rule.name(), about), pace: rule.pace() }
+    }
+
+    /// The bucket of a rule about a client's address; none when that is not known.
+    #[must_use]
+    pub fn of_client(write: &WriteSide, rule: Rule, client: Option<&SecretDigest>) -> Option<Self> {
+        client.map(|client| Self::of(write, rule, &[client.as_bytes()]))
+    }
+}
+
+/// A try that was counted.
+#[must_use = "a try that turns out right is taken back"]
+pub struct Counted(Vec<Bucket>);
+
+/// Counts a try in every bucket, or in none. `owner` is whose account it is about, so that its deletion takes the bucket along.
+///
+/// # Errors
+/// `rate_limited` with the time to wait; the database's failures.
+pub async fn count(write: &WriteSide, buckets: Vec<Bucket>, owner: Option<AccountId>) -> Result<Counted, UseCaseError> {
+    let rows: Vec<_> = buckets.iter().map(|bucket| (bucket.digest, bucket.pace)).collect();
+    match tries::count(&write.pool, &rows, owner, write.now()).await? {
+        None => Ok(Counted(buckets)),
+        Some(wait) => {
+            metrics::counter!("atelier_tries_refused_total").increment(1);
+            // Whole seconds, rounded up: a client that waits as long is let in.
+            let seconds = i64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(i64::MAX / 1_000);
+            Err(Refusal::too_many(TimeDelta::seconds(seconds)).into())
+        }
+    }
+}
+
+impl Counted {
+    /// Nobody looked at it after all, or it was right: it does not count. The first bucket, whose owner this proves, is forgotten
+    /// when `proven`; the others, a client's above all, lose just this one, or whoever has one account of their own could guess at
+    /// others' for ever.
+    ///
+    /// # Errors
+    /// When the database failed; the try is then forgiven with time.
+    pub async fn take_back(self, write: &WriteSide, proven: bool) -> Result<(), UseCaseError> {
+        let digests: Vec<_> = self.0.iter().map(|bucket| bucket.digest).collect();
+        match digests.split_first() {
+            Some((first, others)) if proven => {
+                tries::forget(&write.pool, first).await?;
+                if !others.is_empty() {
+                    tries::take_back(&write.pool, others).await?;
+                }
+            }
+            _ => tries::take_back(&write.pool, &digests).await?,
+        }
+        Ok(())
+    }
+}

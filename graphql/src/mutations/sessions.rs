@@ -1,0 +1,194 @@
+//! Signing in and out, sessions elsewhere, and the fresh proof that dangerous settings need.
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use atelier_commands::use_cases::{Reauthenticate, RevokeSession, RevokeSessions, SignIn, SignedIn};
+use atelier_domain::SessionId;
+use atelier_domain::account::SessionEnd;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::Sides;
+use crate::caller::{SessionCookie, command_context, origin, signed_in};
+use crate::global_id::GlobalId;
+use crate::payload::{outcome, payload, unknown_id};
+
+/// How long the device's cookie is kept; the token says itself how long it counts.
+const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
+
+/// The mutations of this room.
+#[derive(Default)]
+pub struct SessionMutation;
+
+/// What `signIn` takes.
+#[derive(InputObject)]
+pub struct SignInInput {
+    /// The address.
+    email: String,
+    /// The password.
+    password: String,
+    /// Without cookies: the `deviceToken` of an earlier sign-in, so that strangers' tries do not slow this one down.
+    device_token: Option<String>,
+}
+
+/// A new session.
+#[derive(SimpleObject)]
+pub struct NewSession {
+    /// The session's id.
+    id: ID,
+    /// Its absolute end; it ends sooner when it is not used for 30 days, 12 hours for accounts with a role.
+    expires_at: DateTime<Utc>,
+}
+
+payload! {
+    /// A session, set as a cookie as well.
+    SignInPayload {
+        /// The session.
+        session: NewSession,
+        /// For `Authorization: Bearer`, where cookies do not suit; shown once.
+        token: String,
+        /// Without cookies: keep it for the next sign-in from here. It signs nobody in.
+        device_token: String,
+    }
+}
+
+payload! {
+    /// The session no longer counts.
+    SignOutPayload {}
+}
+
+/// What `revokeSession` takes.
+#[derive(InputObject)]
+pub struct RevokeSessionInput {
+    /// The session.
+    session_id: ID,
+}
+
+payload! {
+    /// The session no longer counts.
+    RevokeSessionPayload {}
+}
+
+payload! {
+    /// The sessions no longer count.
+    RevokeSessionsPayload {}
+}
+
+/// What `reauthenticate` takes.
+#[derive(InputObject)]
+pub struct ReauthenticateInput {
+    /// The password.
+    password: String,
+}
+
+payload! {
+    /// The session goes on under another token, set as a cookie as well; the old one is dead.
+    ReauthenticatePayload {
+        /// For `Authorization: Bearer`, where cookies do not suit; shown once.
+        token: String,
+    }
+}
+
+/// The answer to a sign-in, with its cookies.
+pub(crate) fn opened(context: &Context<'_>, signed_in: &SignedIn) -> Result<SignInPayload> {
+    let sides = context.data::<Sides>()?;
+    let (token, device) = (signed_in.token.expose().to_owned(), signed_in.device.expose());
+    if let Some(cookie) = context.data_opt::<SessionCookie>() {
+        context.append_http_header("set-cookie", cookie.set(&token, signed_in.expires_at - sides.write.now()));
+        context.append_http_header("set-cookie", cookie.set_device(&device, DEVICE_COOKIE));
+    }
+    let session = NewSession { id: GlobalId::Session(signed_in.session).into(), expires_at: signed_in.expires_at };
+    Ok(SignInPayload {
+        session: Some(session),
+        token: Some(token),
+        device_token: Some(device),
+        position: Some(sides.read.token(signed_in.position.0)),
+        ..Default::default()
+    })
+}
+
+/// Ends an account's sessions but perhaps one.
+async fn revoke(context: &Context<'_>, except: Option<SessionId>) -> Result<RevokeSessionsPayload> {
+    let sides = context.data::<Sides>()?;
+    let (account, _) = signed_in(context)?;
+    let use_case = RevokeSessions { account, except, reason: SessionEnd::Revoked };
+    Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        Ok(position) => RevokeSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+        Err(error) => RevokeSessionsPayload::refused(error),
+    })
+}
+
+fn clear_cookie(context: &Context<'_>) {
+    if let Some(cookie) = context.data_opt::<SessionCookie>() {
+        context.append_http_header("set-cookie", cookie.clear());
+    }
+}
+
+#[Object]
+impl SessionMutation {
+    /// Signs in; the session comes as a cookie and as a token. An address that was not verified yet signs in to nothing.
+    async fn sign_in(&self, context: &Context<'_>, input: SignInInput) -> Result<SignInPayload> {
+        let sides = context.data::<Sides>()?;
+        let SignInInput { email, password, device_token } = input;
+        let origin = origin(context).with_device_token(device_token.as_deref());
+        let use_case = SignIn { email, password, origin };
+        match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(signed_in) => opened(context, &signed_in),
+            Err(error) => Ok(SignInPayload::refused(error)),
+        }
+    }
+
+    /// Signs out: the session does not count on the very next request.
+    async fn sign_out(&self, context: &Context<'_>) -> Result<SignOutPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, session) = signed_in(context)?;
+        let use_case = RevokeSession { account, session, reason: SessionEnd::SignedOut };
+        clear_cookie(context);
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => SignOutPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Err(error) => SignOutPayload::refused(error),
+        })
+    }
+
+    /// Ends one of the account's sessions, from anywhere.
+    async fn revoke_session(&self, context: &Context<'_>, input: RevokeSessionInput) -> Result<RevokeSessionPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let Some(GlobalId::Session(session)) = GlobalId::parse(&input.session_id) else {
+            return Ok(RevokeSessionPayload::refused(unknown_id("session_id")));
+        };
+        let use_case = RevokeSession { account, session, reason: SessionEnd::Revoked };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => RevokeSessionPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Err(error) => RevokeSessionPayload::refused(error),
+        })
+    }
+
+    /// Ends every session of the account but this one.
+    async fn revoke_other_sessions(&self, context: &Context<'_>) -> Result<RevokeSessionsPayload> {
+        let (_, session) = signed_in(context)?;
+        revoke(context, Some(session)).await
+    }
+
+    /// Ends every session of the account, this one too.
+    async fn revoke_all_sessions(&self, context: &Context<'_>) -> Result<RevokeSessionsPayload> {
+        signed_in(context)?;
+        clear_cookie(context);
+        revoke(context, None).await
+    }
+
+    /// Proves again who is asking, as dangerous settings need it; it holds for ten minutes.
+    async fn reauthenticate(&self, context: &Context<'_>, input: ReauthenticateInput) -> Result<ReauthenticatePayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, session) = signed_in(context)?;
+        let use_case = Reauthenticate { account, session, password: input.password };
+        Ok(match outcome(use_case.run(&sides.write).await)? {
+            Ok(token) => {
+                let token = token.expose().to_owned();
+                if let Some(cookie) = context.data_opt::<SessionCookie>() {
+                    context.append_http_header("set-cookie", cookie.set(&token, sides.write.access.session_life));
+                }
+                ReauthenticatePayload { token: Some(token), ..Default::default() }
+            }
+            Err(error) => ReauthenticatePayload::refused(error),
+        })
+    }
+}
