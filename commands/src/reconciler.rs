@@ -1,6 +1,8 @@
 //! The reconciler: completes either half of what a dead process left between a credential row and its event (DESIGN 4), and removes
 //! what has had its time.
 
+mod sign_in_rows;
+
 use std::time::Duration;
 
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
@@ -15,7 +17,7 @@ use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
 /// A row younger than this may belong to a request that is still at work.
-const AT_REST: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const AT_REST: TimeDelta = TimeDelta::minutes(10);
 /// Rows of one kind taken in one round.
 const ROUND: i64 = 500;
 
@@ -67,6 +69,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     for (key, account) in api_keys::revoked_before(&write.pool, before, ROUND).await? {
         count(&mut done, ended_key(write, &context, key, account).await);
     }
+    sign_in_rows::reconcile(write, &context, before, &mut done).await?;
     mail_tokens::remove_expired(&write.pool, write.now(), ROUND).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
     Ok(done)

@@ -174,14 +174,15 @@ pub async fn shift(
     Ok(shifted.execute(pool).await?.rows_affected() == 1)
 }
 
-/// Removes a factor that is in this state, with its recovery codes. Again is harmless.
+/// Removes a factor that is in one of these states, with its recovery codes. Again is harmless.
 ///
 /// # Errors
 /// When the database failed.
-pub async fn remove(pool: &PgPool, account: AccountId, state: FactorState) -> Result<(), RowError> {
+pub async fn remove(pool: &PgPool, account: AccountId, states: &[FactorState]) -> Result<(), RowError> {
     let mut transaction = pool.begin().await?;
-    let statement = "DELETE FROM credentials.second_factors WHERE account_id = $1 AND state = $2";
-    let removed = sqlx::query(statement).bind(account.0).bind(state.as_str()).execute(&mut *transaction).await?;
+    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    let statement = "DELETE FROM credentials.second_factors WHERE account_id = $1 AND state = ANY ($2)";
+    let removed = sqlx::query(statement).bind(account.0).bind(states).execute(&mut *transaction).await?;
     if removed.rows_affected() == 1 {
         recovery_codes::put_in_place(&mut transaction, account, &[]).await?;
     }
