@@ -7,19 +7,25 @@ use std::time::Duration;
 
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
 use atelier_domain::{AccountId, Actor, ApiKeyId, SessionId};
-use atelier_vault::credential_rows::{api_keys, mail_tokens, sessions};
+use atelier_vault::credential_rows::{api_keys, mail_tokens, passwords, sessions, tries};
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_path::CommandContext;
 use crate::idempotency;
 use crate::refusal::{Refusal, UseCaseError};
+use crate::use_cases::password_changes;
 use crate::write_side::{WriteSide, account_target};
 
 /// A row younger than this may belong to a request that is still at work.
 pub(crate) const AT_REST: TimeDelta = TimeDelta::minutes(10);
 /// Rows of one kind taken in one round.
 const ROUND: i64 = 500;
+/// Rows removed in one statement, and statements of one round.
+const EXPIRED_AT_ONCE: i64 = 5_000;
+const STATEMENTS: usize = 20;
+/// The most buckets of tries that are kept; what is beyond, oldest first, is forgotten.
+const MOST_TRIES: i64 = 1_000_000;
 
 /// What one round completed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +36,8 @@ pub struct Reconciled {
     pub removed: usize,
     /// Withdrawn rows whose event is now in the log, removed.
     pub ended: usize,
+    /// Sessions, mail tokens and counted tries whose time is over, removed.
+    pub expired_rows: u64,
     /// Idempotency keys whose day is over, removed.
     pub expired_keys: u64,
 }
@@ -70,9 +78,27 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
         count(&mut done, ended_key(write, &context, key, account).await);
     }
     sign_in_rows::reconcile(write, &context, before, &mut done).await?;
-    mail_tokens::remove_expired(&write.pool, write.now(), ROUND).await?;
+    for change in passwords::unrecorded_before(&write.pool, before, ROUND).await? {
+        count(&mut done, password_changes::record(write, &context, &change).await.map(|_| End::Activated));
+    }
+    done.expired_rows = expire_rows(write).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
     Ok(done)
+}
+
+/// Removes rows whose time is over, in bounded pieces.
+async fn expire_rows(write: &WriteSide) -> Result<u64, UseCaseError> {
+    let (pool, now) = (&write.pool, write.now());
+    let mut removed = mail_tokens::remove_expired(pool, now, ROUND).await?;
+    for _ in 0..STATEMENTS {
+        let round = sessions::remove_expired(pool, now, EXPIRED_AT_ONCE).await?
+            + tries::remove_expired(pool, now, MOST_TRIES, EXPIRED_AT_ONCE).await?;
+        removed += round;
+        if round == 0 {
+            break;
+        }
+    }
+    Ok(removed)
 }
 
 enum End {

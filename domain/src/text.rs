@@ -275,14 +275,14 @@ impl Prompt {
 ///
 /// # Errors
 /// When it is too short, too long, or lacks a number or a symbol.
-pub fn check_password(password: &str) -> Result<(), InvalidText> {
+pub fn check_password(password: &str, composition: bool) -> Result<(), InvalidText> {
     if password.chars().count() < 8 {
         return invalid("must have at least 8 characters");
     }
     if password.len() > 1_024 {
         return invalid("must have at most 1024 bytes");
     }
-    if !password.chars().any(char::is_numeric) || !password.chars().any(|c| !c.is_alphanumeric()) {
+    if composition && !(password.chars().any(char::is_numeric) && password.chars().any(|c| !c.is_alphanumeric())) {
         return invalid("must contain at least one number and one symbol");
     }
     Ok(())
@@ -336,10 +336,19 @@ mod tests {
 
     #[test]
     fn v08_passwords() {
-        assert!(check_password("correct-horse-1").is_ok());
+        assert!(check_password("correct-horse-1", true).is_ok());
         for bad in ["short-1", "longenough1", "long-enough", ""] {
-            assert!(check_password(bad).is_err(), "{bad}");
+            assert!(check_password(bad, true).is_err(), "{bad}");
         }
+        // sec.S3: composition is a deployment's choice, length is not; characters count, not bytes, and 64 are far from the end.
+        assert!(check_password("longenough", false).is_ok() && check_password("short", false).is_err());
+        assert!(
+            check_password(&"\u{e9}".repeat(7), false).is_err() && check_password(&"\u{e9}".repeat(8), false).is_ok()
+        );
+        for length in [64, 1_024] {
+            assert!(check_password(&"x".repeat(length), false).is_ok(), "{length}");
+        }
+        assert!(check_password(&"x".repeat(1_025), false).is_err());
     }
 
     #[test]

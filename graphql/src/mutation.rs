@@ -2,8 +2,17 @@
 
 use async_graphql::MergedObject;
 
-use crate::mutations::{ApiKeyMutation, GenerationMutation, IdentityMutation, ProfileMutation, SessionMutation};
+use crate::mutations::{
+    ApiKeyMutation, GenerationMutation, IdentityMutation, PasswordMutation, ProfileMutation, SessionMutation,
+};
 
 /// The root of all mutations.
 #[derive(MergedObject, Default)]
-pub struct Mutation(IdentityMutation, SessionMutation, ProfileMutation, ApiKeyMutation, GenerationMutation);
+pub struct Mutation(
+    IdentityMutation,
+    SessionMutation,
+    PasswordMutation,
+    ProfileMutation,
+    ApiKeyMutation,
+    GenerationMutation,
+);

@@ -63,7 +63,7 @@ impl Passwords {
         Self { random, places, running: Arc::new(Semaphore::new(at_once)) }
     }
 
-    async fn bounded<T: Send + 'static>(
+    pub(crate) async fn bounded<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {

@@ -9,7 +9,7 @@ use atelier_vault::Opened;
 use chrono::{DateTime, Utc};
 
 use super::work::WorkError;
-use super::{Work, mails};
+use super::{Work, access_mails, mails};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
 use crate::ports::{GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
@@ -56,6 +56,9 @@ pub(super) async fn execute(
             mails::generation_notice(write, account, generation).await
         }
         Work::SendAlreadyRegisteredMail { account } => mails::already_registered(write, account, id).await,
+        Work::ResendVerification { address } => access_mails::resend_verification(write, &address, id).await,
+        Work::StartPasswordReset { address } => access_mails::start_password_reset(write, context, &address, id).await,
+        Work::SendPasswordResetMail { account } => access_mails::password_reset(write, account, id).await,
     }
 }
 

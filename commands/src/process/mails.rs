@@ -23,7 +23,7 @@ pub(super) async fn verification(write: &WriteSide, account: AccountId, id: &str
     mail_tokens::insert(&write.pool, &digest, account, MailPurpose::VerifyEmail, now, now + LINK_LIFE)
         .await
         .map_err(|error| WorkError::Command(error.to_string()))?;
-    let link = format!("{}/verify-email?token={}", write.public_url, token.expose());
+    let link = write.page(&format!("/verify-email?token={}", token.expose()));
     let text = format!(
         "Welcome to atelier.\n\nOpen this link to verify your email address; it works for 24 hours:\n\n{link}\n\n\
          If you did not sign up, ignore this mail. We never ask for your password by mail.\n"
@@ -35,7 +35,8 @@ pub(super) async fn verification(write: &WriteSide, account: AccountId, id: &str
 pub(super) async fn already_registered(write: &WriteSide, account: AccountId, id: &str) -> Result<(), WorkError> {
     let Some(to) = address(write, account).await? else { return Ok(()) };
     let text = format!(
-        "Somebody, perhaps you, tried to sign up at atelier with this address. You already have an account: sign in at {}.\n\n\
+        "Somebody, perhaps you, tried to sign up at atelier with this address. You already have an account: sign in at {}, \
+         and if you have forgotten the password, ask for a new one there.\n\n\
          If it was not you, there is nothing to do.\n",
         write.public_url
     );
@@ -62,13 +63,19 @@ pub(super) async fn generation_notice(
     send(write, &format!("generation-notice-{generation}"), to, subject, text).await
 }
 
-async fn send(write: &WriteSide, id: &str, to: String, subject: &str, text: String) -> Result<(), WorkError> {
+pub(super) async fn send(
+    write: &WriteSide,
+    id: &str,
+    to: String,
+    subject: &str,
+    text: String,
+) -> Result<(), WorkError> {
     let mail = Mail { message_id: id.to_owned(), to, subject: subject.to_owned(), text, date: write.now() };
     Ok(write.ports.mailer.send(mail).await?)
 }
 
 /// The account's address, opened for this delivery; `None` once it is erased.
-async fn address(write: &WriteSide, account: AccountId) -> Result<Option<String>, WorkError> {
+pub(super) async fn address(write: &WriteSide, account: AccountId) -> Result<Option<String>, WorkError> {
     let loaded = write.path.load::<Account>(&account.to_string()).await;
     let owner = loaded.map_err(|error| WorkError::Command(error.to_string()))?.state;
     let Some(sealed) = owner.email() else { return Ok(None) };

@@ -1,5 +1,7 @@
 //! Process managers: pure functions from (their state, an event) to (their state, work), and the rows and the dispatcher that carry the work out.
 
+mod access_mails;
+mod address_digest;
 mod backlog;
 mod dispatcher;
 mod execute;
@@ -16,6 +18,7 @@ use atelier_domain::Envelope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use address_digest::AddressDigest;
 pub use backlog::{Backlog, LaneBacklog};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use expiry_sweep::ExpirySweep;

@@ -4,6 +4,7 @@ use atelier_domain::{AccountId, GenerationId, LedgerId, LotId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::AddressDigest;
 use crate::ports::GatewayError;
 
 fn ledger_as_text<S: Serializer>(ledger: &LedgerId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -96,6 +97,21 @@ pub enum Work {
         /// To whom.
         account: AccountId,
     },
+    /// Find out whether an address waits for a verification mail, and send it (U26, sec.S4).
+    ResendVerification {
+        /// The address.
+        address: AddressDigest,
+    },
+    /// Find out whose address it is that wants a new password, and begin (A14, sec.S4).
+    StartPasswordReset {
+        /// The address.
+        address: AddressDigest,
+    },
+    /// Send the link for a new password (A14).
+    SendPasswordResetMail {
+        /// To whom.
+        account: AccountId,
+    },
 }
 
 /// Which queue a piece of work waits in.
@@ -136,11 +152,14 @@ impl Work {
             Self::CaptureHold { .. }
             | Self::VoidHold { .. }
             | Self::GrantSignUpBonus { .. }
-            | Self::DeleteMedia { .. } => Lane::Command,
+            | Self::DeleteMedia { .. }
+            | Self::ResendVerification { .. }
+            | Self::StartPasswordReset { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. } | Self::TimeOutGeneration { .. } | Self::ExpireLot { .. } => Lane::Timer,
             Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
-            | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
+            | Self::SendAlreadyRegisteredMail { .. }
+            | Self::SendPasswordResetMail { .. } => Lane::Message,
         }
     }
 
@@ -158,7 +177,10 @@ impl Work {
             | Self::DeleteMedia { .. }
             | Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
-            | Self::SendAlreadyRegisteredMail { .. } => None,
+            | Self::SendAlreadyRegisteredMail { .. }
+            | Self::ResendVerification { .. }
+            | Self::StartPasswordReset { .. }
+            | Self::SendPasswordResetMail { .. } => None,
         }
     }
 }

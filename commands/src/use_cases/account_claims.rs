@@ -2,7 +2,7 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::KeyClass;
-use atelier_domain::account::{Account, AccountCommand, AccountError, Status};
+use atelier_domain::account::{Account, AccountCommand, AccountError};
 use atelier_domain::text::{Email, Username};
 use atelier_vault::credential_rows::claims::{self, Claim, ClaimOutcome};
 use atelier_vault::credential_rows::delete_account;
@@ -20,12 +20,13 @@ const ATTEMPTS: usize = 4;
 
 /// What became of the claims of a sign-up.
 pub(super) enum Claims {
-    /// Both are the new account's.
-    Ours,
+    /// The username is the new account's, and the address too unless somebody had it.
+    Ours {
+        /// Whether the address is the new account's.
+        address_claimed: bool,
+    },
     /// The username is somebody's.
     UsernameTaken,
-    /// The address is somebody's; whose, if that account is open.
-    EmailTaken(Option<AccountId>),
 }
 
 /// The digest an address is found by.
@@ -33,7 +34,8 @@ pub(super) fn email_digest(write: &WriteSide, email: &Email) -> IndexDigest {
     write.blind_index.digest(IndexKind::Email, &email.folded())
 }
 
-/// Claims both names for a new account, clearing stale claims away on the way.
+/// Claims both names for a new account, clearing stale claims away on the way. A taken address costs what a free one costs (sec.S4):
+/// its claim is settled, so nobody looks behind it.
 pub(super) async fn claim(
     write: &WriteSide,
     context: &CommandContext,
@@ -44,40 +46,36 @@ pub(super) async fn claim(
     let by_email = email_digest(write, email);
     let by_username = write.blind_index.digest(IndexKind::Username, username.as_ref());
     for _ in 0..ATTEMPTS {
-        // The username first: it is public, so it may be told; the address may not (sec.S4).
+        // The username first: it is public, so it may be told; the address may not.
         if let Some(holder) = claims::find(&write.pool, &by_username).await? {
             if !clear_if_stale(write, context, holder).await? {
                 return Ok(Claims::UsernameTaken);
             }
             continue;
         }
+        if let Some(holder) = claims::find(&write.pool, &by_email).await?
+            && clear_if_stale(write, context, holder).await?
+        {
+            continue;
+        }
         match claims::claim_pair(&write.pool, account, &by_email, &by_username, write.now()).await? {
-            ClaimOutcome::Claimed => return Ok(Claims::Ours),
-            ClaimOutcome::Taken { kind, holder } => {
-                if clear_if_stale(write, context, holder).await? {
-                    continue;
+            ClaimOutcome::Claimed => return Ok(Claims::Ours { address_claimed: true }),
+            ClaimOutcome::UsernameOnly(_) => return Ok(Claims::Ours { address_claimed: false }),
+            ClaimOutcome::UsernameTaken(holder) => {
+                if !clear_if_stale(write, context, holder).await? {
+                    return Ok(Claims::UsernameTaken);
                 }
-                return Ok(match kind {
-                    IndexKind::Username => Claims::UsernameTaken,
-                    IndexKind::Email => {
-                        Claims::EmailTaken(is_open(write, holder.account).await?.then_some(holder.account))
-                    }
-                });
             }
         }
     }
     Err(CommandError::Conflict)
 }
 
-async fn is_open(write: &WriteSide, account: AccountId) -> Result<bool, UseCaseError> {
-    let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
-    Ok(loaded.state.status() == Status::Open)
-}
-
 /// Removes the claims of an account that never opened. First its stream is closed, so that a late sign-up conflicts; then its
-/// rows and keys go. A crash in between leaves the claim, and the next sign-up does it again.
+/// rows and keys go. A crash in between leaves the claim, and the next sign-up does it again. An account that turns out to be open
+/// has its claims settled.
 async fn clear_if_stale(write: &WriteSide, context: &CommandContext, holder: Claim) -> Result<bool, UseCaseError> {
-    if write.now() - holder.claimed_at < STALE_AFTER {
+    if holder.settled || write.now() - holder.claimed_at < STALE_AFTER {
         return Ok(false);
     }
     let target = account_target(holder.account);
@@ -93,7 +91,10 @@ async fn clear_if_stale(write: &WriteSide, context: &CommandContext, holder: Cla
             delete_account(&write.pool, holder.account).await?;
             Ok(true)
         }
-        Err(CommandError::Refused(AccountError::AlreadyUsed)) => Ok(false),
+        Err(CommandError::Refused(AccountError::AlreadyUsed)) => {
+            claims::settle(&write.pool, holder.account).await?;
+            Ok(false)
+        }
         Err(error) => Err(error.map(Refusal::from)),
     }
 }

@@ -37,7 +37,8 @@ impl EnrolTwoFactor {
     /// `not_possible_now` when the factor is on, or is just being turned on; `not_found` when the account is not open.
     pub async fn run(self, write: &WriteSide) -> Result<Enrolled, UseCaseError> {
         let account = self.account;
-        let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        let loaded =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
         if loaded.state.status() != Status::Open {
             return Err(Refusal::from(AccountError::NotOpen).into());
         }
@@ -53,7 +54,8 @@ impl EnrolTwoFactor {
         };
         let seed = TotpSeed::generate(write.ports.random.as_ref());
         let secret = Zeroizing::new(seed.to_base32());
-        let sealed = write.vault.seal_row(account, KeyClass::Profile, account.0, "second_factor", "seed", &secret).await?;
+        let sealed =
+            write.vault.seal_row(account, KeyClass::Profile, account.0, "second_factor", "seed", &secret).await?;
         let now = write.now();
         if !second_factor::enrol(&write.pool, account, &sealed, now, now - AT_REST).await? {
             let message = "Two-factor authentication is being turned on or off; try again in a few minutes.";

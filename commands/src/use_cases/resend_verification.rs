@@ -1,43 +1,37 @@
-//! `resendVerification`: another mail with a fresh link (U26).
+//! `resendVerification`: another mail with a fresh link (U26). The same answer and the same work whether the address is unknown,
+//! verified or waits for its link (sec.S4): what is asked for is a look-up, and it carries the address's keyed digest alone.
+//!
+//! What happens when the process dies: before the work is enqueued, nothing was promised; after it, the mail comes.
 
-use atelier_domain::AccountId;
-use atelier_domain::account::Account;
+use atelier_domain::text::Email;
 
-use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
-use chrono::TimeDelta;
-
+use super::request_password_reset::may_mail;
+use crate::origin::Origin;
 use crate::process::{Work, enqueue};
-use crate::refusal::{Refusal, UseCaseError};
+use crate::refusal::{UseCaseError, in_field};
+use crate::throttle::Rule;
 use crate::write_side::WriteSide;
 
-/// The least time between two mails.
-const PAUSE: TimeDelta = TimeDelta::seconds(60);
-
 /// Sends the verification mail again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct ResendVerification {
-    /// To whom.
-    pub account: AccountId,
+    /// The address.
+    pub email: String,
+    /// From where.
+    pub origin: Origin,
 }
 
 impl ResendVerification {
     /// Runs the use case. At most one mail a minute leaves, however often it is asked for; a verified address gets none.
     ///
     /// # Errors
-    /// When the account cannot be loaded.
+    /// `invalid_field` for what is no address; `rate_limited` for a client that asks for too many.
     pub async fn run(self, write: &WriteSide) -> Result<(), UseCaseError> {
-        let loaded =
-            write.path.load::<Account>(&self.account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
-        if loaded.state.email_verified() {
-            return Ok(());
+        let email = in_field("email", Email::parse(&self.email))?;
+        if let Some(address) = may_mail(write, Rule::VerificationToAddress, &email, &self.origin).await? {
+            let id = format!("resendVerification:{}", write.fresh_id());
+            enqueue(&write.pool, &id, &Work::ResendVerification { address }).await?;
         }
-        // The work's row is gone once it is done; the token it made is what remembers.
-        if mail_tokens::made_since(&write.pool, self.account, MailPurpose::VerifyEmail, write.now() - PAUSE).await? {
-            return Ok(());
-        }
-        let minute = write.now().timestamp() / 60;
-        let id = format!("resendVerification:{}:{minute}", self.account);
-        enqueue(&write.pool, &id, &Work::SendVerificationMail { account: self.account }).await?;
         Ok(())
     }
 }

@@ -5,8 +5,8 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand, AccountError, StaffCommand, StaffOrder};
-use atelier_vault::credential_rows::second_factor::{self, FactorState, Try};
 use atelier_vault::credential_rows::recovery_codes;
+use atelier_vault::credential_rows::second_factor::{self, FactorState, Try};
 use atelier_vault::{Opened, Place, RecoveryCode, SecretDigest, TotpSeed};
 
 use crate::command_path::{CommandContext, CommandError};
@@ -163,8 +163,7 @@ pub async fn turn_off_by_staff(
     account: AccountId,
     order: StaffOrder,
 ) -> Result<Position, UseCaseError> {
-    let command =
-        || AccountCommand::ByStaff { order: order.clone(), command: StaffCommand::DisableTwoFactor };
+    let command = || AccountCommand::ByStaff { order: order.clone(), command: StaffCommand::DisableTwoFactor };
     turn_off(write, context, account, command).await
 }
 

@@ -3,7 +3,8 @@
 //!
 //! What happens when the process dies: after the claims, the keys or the pending identity, the claims go stale and are cleared by
 //! whoever wants them next, and the reconciler removes the identity; after the event, the account is open, the reconciler makes the
-//! identity count, and its owner signs in with it. An address nobody vouched for gets its mail from `resendVerification` then.
+//! identity count, whoever meets the claims settles them, and its owner signs in with it. An address nobody vouched for gets its mail
+//! from `resendVerification` then.
 
 use atelier_domain::account::{Account, AccountCommand, AccountError, IdentityProvider, NewIdentity};
 use atelier_domain::policy::account::MINIMUM_AGE;
@@ -40,7 +41,7 @@ impl SignUpWithGoogle {
     ///
     /// # Errors
     /// `invalid_field` naming the field; `username_taken`; `invalid_token` for a ticket that is not valid any more;
-    /// `not_possible_now` when the identity or the address has become somebody's.
+    /// `not_possible_now` when the identity, or an address that Google vouches for, has become somebody's.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Entrance, UseCaseError> {
         let (ticket, digest) = Ticket::open(write, &self.ticket)?;
         let email = in_field("ticket", Email::parse(&ticket.email))?;
@@ -53,15 +54,16 @@ impl SignUpWithGoogle {
             return Err(taken("This Google account has an account here; sign in with it."));
         }
         let account = AccountId(write.fresh_id());
-        match account_claims::claim(write, context, account, &email, &username).await? {
-            Claims::Ours => {}
+        let address_claimed = match account_claims::claim(write, context, account, &email, &username).await? {
+            Claims::Ours { address_claimed } => address_claimed,
             Claims::UsernameTaken => {
                 let refusal = Refusal::new(RefusalCode::UsernameTaken, "This username is taken.");
                 return Err(Refusal { field: Some("username"), ..refusal }.into());
             }
-            Claims::EmailTaken(_) => {
-                return Err(taken("Sign in to your account, then link Google in its settings."));
-            }
+        };
+        if ticket.verified && !address_claimed {
+            claims::release(&write.pool, account).await?;
+            return Err(taken("Sign in to your account, then link Google in its settings."));
         }
         write.vault.store().create(account).await.map_err(|error| CommandError::Internal(error.to_string()))?;
         let label = label(Some(&ticket.email));
@@ -78,13 +80,19 @@ impl SignUpWithGoogle {
             email: email.clone(),
             username: username.clone(),
             minimum_age,
-            address_claimed: true,
+            address_claimed,
             vouched_by: Some(identity.clone()),
         };
         let executed = write.path.execute::<Account>(&account_target(account), context, None, command).await;
         executed.map_err(|error| error.map(Refusal::from))?;
+        claims::settle(&write.pool, account).await?;
         if !ticket.verified {
-            let work = Work::SendVerificationMail { account };
+            // As any sign-up: whether the address was known, only its own mailbox tells (sec.S4).
+            let work = if address_claimed {
+                Work::SendVerificationMail { account }
+            } else {
+                Work::SendAlreadyRegisteredMail { account }
+            };
             enqueue(&write.pool, &format!("signUpWithGoogle:{account}:0"), &work).await?;
         }
         self.enter(write, context, account, identity_id).await

@@ -4,7 +4,7 @@ use async_graphql::{Context, InputObject, Object, Result};
 use atelier_commands::use_cases::{ResendVerification, SignUp, VerifyEmail};
 
 use crate::Sides;
-use crate::caller::{command_context, origin, signed_in};
+use crate::caller::{command_context, origin};
 use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
@@ -16,7 +16,7 @@ pub struct IdentityMutation;
 pub struct SignUpInput {
     /// The address; a mail to it carries the verification link.
     email: String,
-    /// At least 8 characters with a number and a symbol.
+    /// At least 8 characters with a number and a symbol, and not easy to guess.
     password: String,
     /// 3-30 of `a-z 0-9 _ -`, starting with a letter.
     username: String,
@@ -41,8 +41,15 @@ payload! {
     VerifyEmailPayload {}
 }
 
+/// What `resendVerification` takes.
+#[derive(InputObject)]
+pub struct ResendVerificationInput {
+    /// The address.
+    email: String,
+}
+
 payload! {
-    /// A mail is on its way, unless the address is verified already.
+    /// The same whoever's address it is; a mail is on its way if it waits for one.
     ResendVerificationPayload {}
 }
 
@@ -69,12 +76,15 @@ impl IdentityMutation {
         })
     }
 
-    /// Sends the verification mail again; at most one a minute.
-    async fn resend_verification(&self, context: &Context<'_>) -> Result<ResendVerificationPayload> {
+    /// Sends the verification mail again, if the address waits for it; at most one a minute.
+    async fn resend_verification(
+        &self,
+        context: &Context<'_>,
+        input: ResendVerificationInput,
+    ) -> Result<ResendVerificationPayload> {
         let sides = context.data::<Sides>()?;
-        let (account, _) = signed_in(context)?;
-        let sent = ResendVerification { account }.run(&sides.write).await;
-        Ok(match outcome(sent)? {
+        let use_case = ResendVerification { email: input.email, origin: origin(context) };
+        Ok(match outcome(use_case.run(&sides.write).await)? {
             Ok(()) => ResendVerificationPayload::default(),
             Err(error) => ResendVerificationPayload::refused(error),
         })

@@ -9,6 +9,7 @@ mod mailbox;
 mod media;
 mod observe;
 mod page;
+mod reset_password;
 mod rest;
 mod verify_email;
 
@@ -83,6 +84,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/v1/credits", get(rest::catalogue::credits))
         .route("/media/{*object}", get(media::download))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
+        .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -15,6 +15,8 @@ pub struct Claim {
     pub account: AccountId,
     /// When it was claimed, by the command's clock.
     pub claimed_at: DateTime<Utc>,
+    /// Whether the holder's account is known to be open, so that nobody need look.
+    pub settled: bool,
 }
 
 /// What became of an attempt to claim.
@@ -22,13 +24,10 @@ pub struct Claim {
 pub enum ClaimOutcome {
     /// Both are the account's now, or were already.
     Claimed,
-    /// Another account holds this one; neither was claimed.
-    Taken {
-        /// Which of the two.
-        kind: IndexKind,
-        /// Its holder.
-        holder: Claim,
-    },
+    /// The username is the account's; the address is this holder's and stays so.
+    UsernameOnly(Claim),
+    /// The username is this holder's; neither was claimed.
+    UsernameTaken(Claim),
 }
 
 /// Claims an index value, or says who holds it; waits for a claimant whose transaction is still open.
@@ -39,10 +38,10 @@ async fn claim(
     now: DateTime<Utc>,
 ) -> Result<Claim, RowError> {
     // The update changes nothing: it makes the statement return the row that stands, ours or theirs, without a race.
-    let (holder, claimed_at): (Uuid, DateTime<Utc>) = sqlx::query_as(
+    let (holder, claimed_at, settled): (Uuid, DateTime<Utc>, bool) = sqlx::query_as(
         "INSERT INTO credentials.claims (kind, key_version, digest, account_id, claimed_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (kind, key_version, digest) DO UPDATE SET account_id = claims.account_id
-         RETURNING account_id, claimed_at",
+         RETURNING account_id, claimed_at, settled",
     )
     .bind(index.kind.as_str())
     .bind(index.key_version)
@@ -51,10 +50,11 @@ async fn claim(
     .bind(now)
     .fetch_one(connection)
     .await?;
-    Ok(Claim { account: AccountId(holder), claimed_at })
+    Ok(Claim { account: AccountId(holder), claimed_at, settled })
 }
 
-/// Claims an email and a username for an account: both or neither. Claiming again what one holds is harmless.
+/// Claims an email and a username for an account: both, or the username alone when somebody has the address, or neither when
+/// somebody has the username. The same statements whoever has the address (sec.S4). Claiming again what one holds is harmless.
 ///
 /// # Errors
 /// When the database failed; then neither was claimed, unless the failure was the commit's answer getting lost.
@@ -67,15 +67,37 @@ pub async fn claim_pair(
 ) -> Result<ClaimOutcome, RowError> {
     let mut transaction = pool.begin().await?;
     // Always the email first: two sign-ups that cross wait for each other in one direction only.
-    for index in [email, username] {
-        let holder = claim(&mut transaction, index, account, now).await?;
-        if holder.account != account {
-            transaction.rollback().await?;
-            return Ok(ClaimOutcome::Taken { kind: index.kind, holder });
-        }
+    let of_email = claim(&mut transaction, email, account, now).await?;
+    let of_username = claim(&mut transaction, username, account, now).await?;
+    if of_username.account != account {
+        transaction.rollback().await?;
+        return Ok(ClaimOutcome::UsernameTaken(of_username));
     }
     transaction.commit().await?;
-    Ok(ClaimOutcome::Claimed)
+    Ok(if of_email.account == account { ClaimOutcome::Claimed } else { ClaimOutcome::UsernameOnly(of_email) })
+}
+
+/// Notes that the account behind these claims is open.
+///
+/// # Errors
+/// When the database failed; whoever meets the claims then looks.
+pub async fn settle(pool: &PgPool, account: AccountId) -> Result<(), RowError> {
+    let statement = "UPDATE credentials.claims SET settled = true WHERE account_id = $1";
+    sqlx::query(statement).bind(account.0).execute(pool).await?;
+    Ok(())
+}
+
+/// The index of an account's username, if it claims one.
+///
+/// # Errors
+/// When the database failed.
+pub async fn username_of(pool: &PgPool, account: AccountId) -> Result<Option<IndexDigest>, RowError> {
+    let statement =
+        "SELECT key_version, digest FROM credentials.claims WHERE account_id = $1 AND kind = 'username' LIMIT 1";
+    let row: Option<(i16, Vec<u8>)> = sqlx::query_as(statement).bind(account.0).fetch_optional(pool).await?;
+    Ok(row.and_then(|(key_version, digest)| {
+        Some(IndexDigest { kind: IndexKind::Username, key_version, digest: digest.try_into().ok()? })
+    }))
 }
 
 /// Who holds an index value, if anyone.
@@ -83,15 +105,15 @@ pub async fn claim_pair(
 /// # Errors
 /// When the database failed.
 pub async fn find(executor: impl sqlx::PgExecutor<'_>, index: &IndexDigest) -> Result<Option<Claim>, RowError> {
-    let row: Option<(Uuid, DateTime<Utc>)> = sqlx::query_as(
-        "SELECT account_id, claimed_at FROM credentials.claims WHERE kind = $1 AND key_version = $2 AND digest = $3",
+    let row: Option<(Uuid, DateTime<Utc>, bool)> = sqlx::query_as(
+        "SELECT account_id, claimed_at, settled FROM credentials.claims WHERE kind = $1 AND key_version = $2 AND digest = $3",
     )
     .bind(index.kind.as_str())
     .bind(index.key_version)
     .bind(&index.digest[..])
     .fetch_optional(executor)
     .await?;
-    Ok(row.map(|(account, claimed_at)| Claim { account: AccountId(account), claimed_at }))
+    Ok(row.map(|(account, claimed_at, settled)| Claim { account: AccountId(account), claimed_at, settled }))
 }
 
 /// Moves a claim to another account if `from` still holds it; only after `AccountAbandoned` stands in its stream.
@@ -107,7 +129,7 @@ pub async fn take_over(
     now: DateTime<Utc>,
 ) -> Result<bool, RowError> {
     let updated = sqlx::query(
-        "UPDATE credentials.claims SET account_id = $5, claimed_at = $6
+        "UPDATE credentials.claims SET account_id = $5, claimed_at = $6, settled = false
          WHERE kind = $1 AND key_version = $2 AND digest = $3 AND account_id = $4",
     )
     .bind(index.kind.as_str())

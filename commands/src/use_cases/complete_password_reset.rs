@@ -1,0 +1,61 @@
+//! `completePasswordReset`: a new password by the token of its mail (A15). It opens no session, so it does not skip the second
+//! factor (sec.S5), and no device becomes known by it.
+//!
+//! What happens when the process dies: the token is used up in the transaction that moves the password's row, so either both are done
+//! or neither; for the rest see [`super::password_changes`]. An unverified address stays unverified then, and its owner asks for the
+//! link again.
+
+use atelier_domain::account::{Account, AccountCommand, PasswordVia, Status};
+use atelier_vault::MailToken;
+use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
+use atelier_vault::credential_rows::passwords::{self, Grounds, PasswordChange};
+
+use super::password_changes::{hash_new, own_names, record};
+use crate::command_path::CommandContext;
+use crate::event_store::Position;
+use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::write_side::{WriteSide, account_target};
+
+/// Sets a new password.
+#[derive(Clone)]
+pub struct CompletePasswordReset {
+    /// The token of the mail's link.
+    pub token: String,
+    /// The password from now on.
+    pub new_password: String,
+}
+
+impl CompletePasswordReset {
+    /// Runs the use case; the answer is the position to read from. A password that the rules refuse uses nothing up.
+    ///
+    /// # Errors
+    /// `invalid_token` when it is wrong, used or expired; which, is not said. `invalid_field` for the password; `rate_limited`.
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
+        let refused = || Refusal::new(RefusalCode::InvalidToken, "This link is not valid any more; ask for a new one.");
+        let token = MailToken::parse(&self.token).map_err(|_| refused())?;
+        let digest = write.secrets.mail(&token);
+        let purpose = MailPurpose::ResetPassword;
+        let found = mail_tokens::peek(&write.pool, &digest, purpose, write.now()).await?;
+        let account = found.ok_or_else(refused)?;
+        let loaded =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        if loaded.state.status() != Status::Open {
+            return Err(refused().into());
+        }
+        let names = own_names(write, account, &loaded.state).await?;
+        let phc = hash_new(write, "new_password", &self.new_password, names).await?;
+        let via = if loaded.state.has_password() { PasswordVia::Reset } else { PasswordVia::Added };
+        let change = PasswordChange { id: write.fresh_id(), account, via, keeps: None };
+        if !passwords::change(&write.pool, &change, Grounds::Token(&digest), &phc, write.now()).await? {
+            return Err(refused().into());
+        }
+        let position = record(write, context, &change).await?;
+        if loaded.state.email_verified() || !loaded.state.address_claimed() {
+            return Ok(position);
+        }
+        // The token came by mail: whoever has it has the mailbox.
+        let verify = |_| AccountCommand::VerifyEmail;
+        let executed = write.path.execute::<Account>(&account_target(account), context, None, verify).await;
+        Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
+    }
+}

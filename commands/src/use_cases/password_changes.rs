@@ -1,0 +1,75 @@
+//! What every change of a password has in common: the rules for the new one, and the event after the row.
+//!
+//! What happens when the process dies: until the row is moved, nothing; from then on the new password counts, the old one and the
+//! sessions are dead, and the event is appended by the reconciler under the change's own id, once, whoever comes first. A session
+//! that began in between ends with that event.
+
+use atelier_domain::AccountId;
+use atelier_domain::account::{Account, AccountCommand, AccountEvent};
+use atelier_domain::text::check_password;
+use atelier_vault::credential_rows::passwords::{self, PasswordChange};
+use atelier_vault::credential_rows::{claims, sessions};
+use atelier_vault::{Opened, OwnNames};
+
+use super::sign_in::overloaded;
+use crate::command_path::{CommandContext, Executed};
+use crate::event_store::Position;
+use crate::idempotency;
+use crate::refusal::{Refusal, UseCaseError, in_field};
+use crate::write_side::{WriteSide, account_target};
+
+/// The hash of a new password, if the rules like it (sec.S3, V07, V08). Its bytes are kept as they came.
+pub(crate) async fn hash_new(
+    write: &WriteSide,
+    field: &'static str,
+    password: &str,
+    names: OwnNames,
+) -> Result<String, UseCaseError> {
+    in_field(field, check_password(password, write.access.password_composition))?;
+    if write.passwords.is_guessable(password, names).await.map_err(overloaded)? {
+        let message = format!("{field} is too easy to guess: it is common, or made of your own names");
+        return Err(Refusal::field(field, message).into());
+    }
+    write.passwords.hash(password).await.map_err(overloaded)
+}
+
+/// What an account's password must not be made of.
+pub(crate) async fn own_names(
+    write: &WriteSide,
+    account: AccountId,
+    state: &Account,
+) -> Result<OwnNames, UseCaseError> {
+    let mut names = OwnNames::default();
+    if let Some(sealed) = state.email()
+        && let Opened::Text(address) = write.vault.open(account, "email", sealed).await?
+    {
+        names.clear.push(address.to_lowercase());
+    }
+    // The username is not in the state; its index is enough to find it in a password.
+    let username = claims::username_of(&write.pool, account).await?;
+    names.username = username.map(|digest| (write.blind_index.clone(), digest));
+    Ok(names)
+}
+
+/// Appends the event of a change whose row is moved, ends what it ends, and takes the mark off.
+pub(crate) async fn record(
+    write: &WriteSide,
+    context: &CommandContext,
+    change: &PasswordChange,
+) -> Result<Position, UseCaseError> {
+    let PasswordChange { id, account, via, keeps } = *change;
+    let meaning = serde_json::json!(["changePassword", id]);
+    let key = idempotency::key(write, account, Some(&format!("password:{id}")), &meaning, id.to_string())?;
+    let command = |_| AccountCommand::ChangePassword { via, except: keeps };
+    let executed = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
+    let executed = executed.map_err(|error| error.map(Refusal::from))?;
+    if let Executed::Done { events, .. } = &executed {
+        for event in events {
+            if let AccountEvent::SessionEnded { session_id, .. } = event {
+                sessions::revoke(&write.pool, account, *session_id).await?;
+            }
+        }
+    }
+    passwords::recorded(&write.pool, change).await?;
+    Ok(executed.position())
+}

@@ -1,0 +1,103 @@
+//! Passwords: changed by who knows the current one, set anew by who has the mailbox.
+
+use async_graphql::{Context, InputObject, Object, Result};
+use atelier_commands::use_cases::{ChangePassword, CompletePasswordReset, RequestPasswordReset};
+
+use crate::Sides;
+use crate::caller::{command_context, origin, signed_in};
+use crate::payload::{outcome, payload};
+
+/// The mutations of this room.
+#[derive(Default)]
+pub struct PasswordMutation;
+
+/// What `changePassword` takes.
+#[derive(InputObject)]
+pub struct ChangePasswordInput {
+    /// The password now.
+    current_password: String,
+    /// At least 8 characters with a number and a symbol, and not easy to guess.
+    new_password: String,
+}
+
+payload! {
+    /// The new password counts, and every other session has ended.
+    ChangePasswordPayload {}
+}
+
+/// What `requestPasswordReset` takes.
+#[derive(InputObject)]
+pub struct RequestPasswordResetInput {
+    /// The address.
+    email: String,
+}
+
+payload! {
+    /// The same whoever's address it is; a mail is on its way if it is somebody's.
+    RequestPasswordResetPayload {}
+}
+
+/// What `completePasswordReset` takes.
+#[derive(InputObject)]
+pub struct CompletePasswordResetInput {
+    /// The token of the mail's link.
+    token: String,
+    /// At least 8 characters with a number and a symbol, and not easy to guess.
+    new_password: String,
+}
+
+payload! {
+    /// The new password counts, and every session has ended; sign in with it.
+    CompletePasswordResetPayload {}
+}
+
+#[Object]
+impl PasswordMutation {
+    /// Changes the password; the other sessions end.
+    async fn change_password(
+        &self,
+        context: &Context<'_>,
+        input: ChangePasswordInput,
+    ) -> Result<ChangePasswordPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, session) = signed_in(context)?;
+        let ChangePasswordInput { current_password, new_password } = input;
+        let use_case = ChangePassword { account, session, current_password, new_password };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                ChangePasswordPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
+            Err(error) => ChangePasswordPayload::refused(error),
+        })
+    }
+
+    /// Sends a link for a new password to an address, if it is somebody's; at most one a minute.
+    async fn request_password_reset(
+        &self,
+        context: &Context<'_>,
+        input: RequestPasswordResetInput,
+    ) -> Result<RequestPasswordResetPayload> {
+        let sides = context.data::<Sides>()?;
+        let use_case = RequestPasswordReset { email: input.email, origin: origin(context) };
+        Ok(match outcome(use_case.run(&sides.write).await)? {
+            Ok(()) => RequestPasswordResetPayload::default(),
+            Err(error) => RequestPasswordResetPayload::refused(error),
+        })
+    }
+
+    /// Sets a new password by the token of the mail's link; it signs nobody in.
+    async fn complete_password_reset(
+        &self,
+        context: &Context<'_>,
+        input: CompletePasswordResetInput,
+    ) -> Result<CompletePasswordResetPayload> {
+        let sides = context.data::<Sides>()?;
+        let use_case = CompletePasswordReset { token: input.token, new_password: input.new_password };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                CompletePasswordResetPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
+            Err(error) => CompletePasswordResetPayload::refused(error),
+        })
+    }
+}

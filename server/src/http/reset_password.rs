@@ -1,0 +1,76 @@
+//! The page behind a reset link. Opening it changes nothing and uses nothing up, because mail scanners open links; its form does.
+
+use std::sync::Arc;
+
+use atelier_commands::CommandError;
+use atelier_commands::use_cases::CompletePasswordReset;
+use atelier_domain::Actor;
+use axum::Form;
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::Edge;
+use super::page::{escape, page};
+
+/// What the link carries.
+#[derive(Deserialize)]
+pub struct Link {
+    token: String,
+}
+
+/// What the form carries.
+#[derive(Deserialize)]
+pub struct NewPassword {
+    token: String,
+    new_password: String,
+}
+
+fn form(status: StatusCode, token: &str, message: &str) -> Response {
+    let body = format!(
+        "<p>{}</p><form method=\"post\" action=\"/reset-password\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
+         <p><label>New password <input type=\"password\" name=\"new_password\" autocomplete=\"new-password\" required></label></p>\
+         <button>Set my password</button></form>",
+        escape(message),
+        escape(token)
+    );
+    page(status, "Choose a new password", &body)
+}
+
+/// The link of the mail.
+pub async fn page_of_link(link: Result<Query<Link>, QueryRejection>) -> Response {
+    match link {
+        Ok(Query(Link { token })) => form(StatusCode::OK, &token, "Every session of your account ends with it."),
+        Err(_) => refused("This link is incomplete."),
+    }
+}
+
+/// The form.
+pub async fn submit(State(edge): State<Arc<Edge>>, sent: Result<Form<NewPassword>, FormRejection>) -> Response {
+    let Ok(Form(NewPassword { token, new_password })) = sent else { return refused("This form is incomplete.") };
+    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));
+    let use_case = CompletePasswordReset { token: token.clone(), new_password };
+    let Ok(done) = edge.finish(async move { use_case.run(&write, &context).await }).await else { return not_now() };
+    match done {
+        Ok(_) => page(StatusCode::OK, "Your password is changed", "<p>Sign in with it in the app.</p>"),
+        // The token still counts: another password will do.
+        Err(CommandError::Refused(refusal)) if refusal.field == Some("new_password") => {
+            form(StatusCode::BAD_REQUEST, &token, &refusal.message.replacen("new_password", "The password", 1))
+        }
+        Err(CommandError::Refused(refusal)) => refused(&refusal.message),
+        Err(error) => {
+            tracing::error!(%error, "a password reset failed");
+            not_now()
+        }
+    }
+}
+
+fn not_now() -> Response {
+    page(StatusCode::SERVICE_UNAVAILABLE, "Not now", "<p>Something went wrong on our side. Try again.</p>")
+}
+
+fn refused(message: &str) -> Response {
+    page(StatusCode::BAD_REQUEST, "Not changed", &format!("<p>{}</p>", escape(message)))
+}
