@@ -1,7 +1,7 @@
 //! Ids as clients see them: opaque, tagged with their type, the same in GraphQL and REST (DESIGN 6).
 
 use async_graphql::ID;
-use atelier_domain::{AccountId, ApiKeyId, GenerationId, SessionId};
+use atelier_domain::{AccountId, ApiKeyId, GenerationId, IdentityId, SessionId};
 use uuid::Uuid;
 
 /// A thing that has an id of its own.
@@ -15,6 +15,8 @@ pub enum GlobalId {
     ApiKey(ApiKeyId),
     /// A session: `ses_...`.
     Session(SessionId),
+    /// An identity elsewhere: `idn_...`.
+    Identity(IdentityId),
 }
 
 impl GlobalId {
@@ -26,6 +28,7 @@ impl GlobalId {
             Self::Generation(GenerationId(id)) => format!("gen_{}", id.simple()),
             Self::ApiKey(ApiKeyId(id)) => format!("key_{}", id.simple()),
             Self::Session(SessionId(id)) => format!("ses_{}", id.simple()),
+            Self::Identity(IdentityId(id)) => format!("idn_{}", id.simple()),
         }
     }
 
@@ -40,6 +43,7 @@ impl GlobalId {
             "gen" => Self::Generation(GenerationId(id)),
             "key" => Self::ApiKey(ApiKeyId(id)),
             "ses" => Self::Session(SessionId(id)),
+            "idn" => Self::Identity(IdentityId(id)),
             _ => return None,
         })
     }
@@ -49,7 +53,7 @@ impl GlobalId {
     pub fn generation(text: &str) -> Option<GenerationId> {
         match Self::parse(text) {
             Some(Self::Generation(id)) => Some(id),
-            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_)) | None => None,
+            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_) | Self::Identity(_)) | None => None,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod mutations;
 pub mod payload;
 pub mod query;
 mod reading;
+pub mod security;
 
 use async_graphql::{EmptySubscription, Schema};
 use atelier_commands::WriteSide;

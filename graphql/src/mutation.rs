@@ -3,7 +3,8 @@
 use async_graphql::MergedObject;
 
 use crate::mutations::{
-    ApiKeyMutation, GenerationMutation, IdentityMutation, PasswordMutation, ProfileMutation, SessionMutation,
+    ApiKeyMutation, ExternalIdentityMutation, GenerationMutation, IdentityMutation, PasswordMutation, ProfileMutation,
+    SessionMutation, TwoFactorMutation,
 };
 
 /// The root of all mutations.
@@ -12,6 +13,8 @@ pub struct Mutation(
     IdentityMutation,
     SessionMutation,
     PasswordMutation,
+    TwoFactorMutation,
+    ExternalIdentityMutation,
     ProfileMutation,
     ApiKeyMutation,
     GenerationMutation,

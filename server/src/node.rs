@@ -131,7 +131,8 @@ impl Node {
         let public_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
         // First, because counters that are looked up once belong to the recorder of that moment.
         let metrics = metrics();
-        let (ports, mailbox) = ports(options.data, options.access.geoip.as_deref())?;
+        let (mut ports, mailbox) = ports(options.data, options.access.geoip.as_deref())?;
+        ports.google = options.access.google.provider(&public_url, ports.clock.clone())?;
         let studio = Studio::open(StudioOptions {
             database_url: options.database_url.to_owned(),
             pool: options.pool,

@@ -32,8 +32,7 @@ const LONGEST_CODE: usize = 2_048;
 /// Sends a browser to Google.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaveForGoogle {
-    /// Why.
-    pub errand: Errand,
+    errand: Errand,
 }
 
 /// A browser about to leave.
@@ -64,6 +63,21 @@ fn not_valid() -> UseCaseError {
 }
 
 impl LeaveForGoogle {
+    /// How long a browser may be away.
+    pub const LIFE: chrono::TimeDelta = sign_ins_elsewhere::LIFE;
+
+    /// To sign in, or up.
+    #[must_use]
+    pub const fn to_sign_in() -> Self {
+        Self { errand: Errand::SignIn }
+    }
+
+    /// To link an identity; the caller has seen a fresh proof of who asks (sec.S7).
+    #[must_use]
+    pub const fn to_link(account: AccountId, session: SessionId) -> Self {
+        Self { errand: Errand::Link { account, session } }
+    }
+
     /// Runs the use case.
     ///
     /// # Errors
