@@ -29,6 +29,8 @@ const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
 struct Brought {
     state: Option<String>,
     code: Option<String>,
+    /// Who sends it, where the provider says so (RFC 9207).
+    iss: Option<String>,
 }
 
 /// What the form of a new account carries.
@@ -63,9 +65,12 @@ pub async fn start(State(edge): State<Arc<Edge>>) -> Response {
 /// Takes the browser back.
 pub async fn callback(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let brought = Query::<Brought>::try_from_uri(request.uri());
-    let Ok(Query(Brought { state: Some(state), code: Some(code) })) = brought else {
+    let Ok(Query(Brought { state: Some(state), code: Some(code), iss })) = brought else {
         return refused("Google did not sign you in.");
     };
+    if iss.is_some_and(|iss| edge.write.ports.google.as_deref().is_none_or(|google| google.issuer() != iss)) {
+        return refused("Somebody else than Google sent you here.");
+    }
     let browser = auth::cookie(request.headers(), edge.cookie.browser_name()).map(str::to_owned);
     let origin = client::origin(&edge, &request);
     let back = ReturnFromGoogle { state, code, browser, origin };

@@ -70,6 +70,11 @@ impl Answer {
 impl TestStudio {
     /// Starts a studio over a fresh database.
     pub async fn start() -> Self {
+        Self::start_with(None, AccessConfig::default()).await
+    }
+
+    /// The same, reached under another address, and with what a deployment says about access.
+    pub async fn start_with(public_url: Option<String>, access: AccessConfig) -> Self {
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -77,9 +82,9 @@ impl TestStudio {
             pool: database.pool.clone(),
             data: data.path(),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            public_url: None,
+            public_url,
             development: true,
-            access: AccessConfig::default(),
+            access,
         })
         .await
         .expect("the node starts");
