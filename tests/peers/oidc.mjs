@@ -5,6 +5,9 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
+// It warns of what is right for a test: keys of its own, memory for a store.
+console.info = console.warn = () => {};
+
 const require = createRequire(path.join(process.env.PEERS, "package.json"));
 const { default: Provider } = await import(pathToFileURL(require.resolve("oidc-provider")).href);
 const [clientId, clientSecret, redirectUri] = process.argv.slice(2);
@@ -12,6 +15,9 @@ const [clientId, clientSecret, redirectUri] = process.argv.slice(2);
 const server = http.createServer();
 await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
 const { port } = server.address();
+
+// What is known of each subject: what the last hint said.
+const people = new Map();
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
   clients: [
@@ -30,10 +36,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   features: { devInteractions: { enabled: false } },
   interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
   async findAccount(_context, id) {
-    const [subject, email, verified] = id.split(",");
-    const claims = { sub: subject };
-    if (email) Object.assign(claims, { email, email_verified: verified === "true" });
-    return { accountId: id, claims: async () => claims };
+    return { accountId: id, claims: async () => ({ sub: id, ...people.get(id) }) };
   },
 });
 
@@ -41,7 +44,8 @@ const answer = provider.callback();
 server.on("request", async (request, response) => {
   if (!request.url.startsWith("/interaction/")) return answer(request, response);
   const { prompt, params } = await provider.interactionDetails(request, response);
-  const accountId = params.login_hint;
+  const [accountId, email, verified] = params.login_hint.split(",");
+  people.set(accountId, email ? { email, email_verified: verified === "true" } : {});
   if (prompt.name === "login") {
     return provider.interactionFinished(request, response, { login: { accountId } });
   }
