@@ -65,7 +65,7 @@ begin
     for i in 1 .. cardinality(buckets) loop
         -- The update changes nothing: it makes the statement lock and return the row that stands, without a race.
         insert into tries as t (bucket, account_id, tries, counted_at, blocked_until, expires_at)
-        values (buckets[i], owner, 0, at, at, at + interval '1 day')
+        values (buckets[i], owner, 0, at, 'epoch', at + interval '1 day')
         on conflict (bucket) do update set bucket = t.bucket
         returning * into standing;
         wait := greatest(wait, extract(epoch from standing.blocked_until - at)::float8);
@@ -80,8 +80,9 @@ begin
             tries = counts[i] + 1,
             account_id = coalesce(owner, t.account_id),
             counted_at = at,
-            blocked_until = at + make_interval(secs => case when counts[i] < free[i] then 0::float8
-                else least(cap[i], pause[i] * 2::float8 ^ least(counts[i] - free[i], 20)) end),
+            -- Never "until now": nodes' clocks differ, and tries at the same moment come in any order.
+            blocked_until = case when counts[i] < free[i] then 'epoch'
+                else at + make_interval(secs => least(cap[i], pause[i] * 2::float8 ^ least(counts[i] - free[i], 20))) end,
             expires_at = at + interval '1 day'
         where t.bucket = buckets[i];
     end loop;

@@ -59,9 +59,9 @@ impl Rule {
 
     const fn pace(self) -> Pace {
         match self {
-            Self::SignInToAddress => pace(5, 900, 1, 900),
-            Self::SignInFromClient => pace(30, 60, 1, 900),
-            Self::SignInFromDevice | Self::ProofBySession => pace(10, 300, 1, 300),
+            Self::SignInToAddress => pace(5, 900, 10, 900),
+            Self::SignInFromClient => pace(30, 60, 10, 900),
+            Self::SignInFromDevice | Self::ProofBySession => pace(10, 300, 10, 300),
             Self::SignUpFromClient => pace(10, 600, 10, 900),
             Self::SignUpWithAddress => pace(3, 3_600, 60, 3_600),
             Self::MailFromClient => pace(10, 300, 10, 900),

@@ -2,4 +2,46 @@
 
 mod argon2;
 mod google;
+mod password_reset;
+mod passwords;
+mod places;
 mod second_factor;
+mod sessions;
+mod sign_up_tells_nothing;
+mod throttling;
+
+use serde_json::{Value, json};
+
+use crate::harness::TestStudio;
+use crate::harness::studio::Answer;
+
+const SIGN_IN: &str = "mutation($input: SignInInput!) { signIn(input: $input) \
+    { session { id expiresAt } token deviceToken userErrors { code field message retryAfter } position } }";
+
+/// A sign-in with these headers; the answer whole.
+async fn sign_in_raw(studio: &TestStudio, headers: &[(&str, &str)], email: &str, password: &str) -> Answer {
+    let input = json!({ "input": { "email": email, "password": password } });
+    studio.graphql_with(headers, SIGN_IN, input).await
+}
+
+/// A sign-in's payload.
+async fn sign_in(studio: &TestStudio, headers: &[(&str, &str)], email: &str, password: &str) -> Value {
+    sign_in_raw(studio, headers, email, password).await.json()["data"]["signIn"].take()
+}
+
+/// The code of a payload's one user error; empty when there is none.
+fn code(payload: &Value) -> &str {
+    payload["userErrors"][0]["code"].as_str().unwrap_or_default()
+}
+
+/// Time passes for whoever tried something.
+async fn time_passes(studio: &TestStudio, seconds: i32) {
+    let passed = "update credentials.tries set counted_at = counted_at - make_interval(secs => $1), \
+        blocked_until = blocked_until - make_interval(secs => $1)";
+    sqlx::query(passed).bind(f64::from(seconds)).execute(&studio.database.pool).await.expect("set");
+}
+
+/// Whether a session's token is somebody.
+async fn counts(studio: &TestStudio, token: &str) -> bool {
+    studio.graphql(Some(token), "{ me { id } }", json!({})).await["me"] != Value::Null
+}

@@ -159,6 +159,20 @@ mod tests {
         assert!(Passwords::needs_rehash(old));
     }
 
+    /// RFC 9106, 5.3: the program beneath is argon2id, with every input it has.
+    #[test]
+    fn s1_the_vector_of_rfc_9106() {
+        let mut params = argon2::ParamsBuilder::new();
+        params.m_cost(32).t_cost(3).p_cost(4).data(argon2::AssociatedData::new(&[4; 12]).unwrap());
+        let secret = [3; 8];
+        let argon =
+            Argon2::new_with_secret(&secret, Algorithm::Argon2id, Version::V0x13, params.build().unwrap()).unwrap();
+        let mut tag = [0; 32];
+        argon.hash_password_into(&[1; 32], &[2; 16], &mut tag).unwrap();
+        let tag: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(tag, "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
+    }
+
     #[test]
     fn s1_what_differs_from_todays_setting_needs_a_rehash() {
         assert!(!Passwords::needs_rehash(NOBODYS));

@@ -49,7 +49,7 @@ impl World {
             client_secret: Some(Unprinted(SECRET.to_owned())),
         };
         let access = AccessConfig { google, ..AccessConfig::default() };
-        Self { studio: TestStudio::start_with(Some(PUBLIC.to_owned()), access).await, provider }
+        Self { studio: TestStudio::start_at(Some(PUBLIC.to_owned()), access).await, provider }
     }
 
     fn browser(&self) -> Browser {

@@ -132,7 +132,7 @@ pub async fn run(visitor: &Visitor, mailbox: &Path) -> (Secrets, Vec<(&'static s
 
 async fn signs_up(traveller: &mut Traveller<'_>, person: &Person, mailbox: &Path) -> String {
     let Person { address, username, password, .. } = person;
-    let input = json!({ "input": { "email": address, "password": password, "username": username } });
+    let input = json!({ "input": { "email": address, "password": password, "username": username, "minimumAge": 18 } });
     let signed_up = traveller.graphql(None, SIGN_UP, &input).header("x-request-id", CONTROL).send().await;
     assert!(Answer::of(signed_up.expect("the process answers")).await.text.contains("\"userErrors\":[]"));
     let other = format!("{MARK}-other");
@@ -142,11 +142,12 @@ async fn signs_up(traveller: &mut Traveller<'_>, person: &Person, mailbox: &Path
         ("a bad username", format!("{MARK}@other.example"), &format!("{MARK} Ü!"), password),
         ("a weak password", format!("{MARK}@other.example"), &other, &format!("{MARK}weak")),
     ] {
-        let input = json!({ "input": { "email": email, "password": password, "username": username } });
+        let input =
+            json!({ "input": { "email": email, "password": password, "username": username, "minimumAge": 18 } });
         traveller.refused_graphql(what, None, SIGN_UP, input).await;
     }
     // Known already, which the answer does not tell.
-    let again = json!({ "input": { "email": address, "password": password, "username": other } });
+    let again = json!({ "input": { "email": address, "password": password, "username": other, "minimumAge": 18 } });
     traveller.visitor.graphql(None, SIGN_UP, again).await;
     let token = until("both mails", async || {
         let mails =
@@ -300,7 +301,7 @@ async fn misuses_graphql(traveller: &mut Traveller<'_>, session: &str) {
     ] {
         traveller.refused_graphql(what, token, &query, none.clone()).await;
     }
-    let input = json!({ "input": { "email": [MARK], "password": { "is": MARK }, "username": 1 } });
+    let input = json!({ "input": { "email": [MARK], "password": { "is": MARK }, "username": 1, "minimumAge": 18 } });
     traveller.refused_graphql("variables of another type", token, SIGN_UP, input).await;
     let media = "query($m: MediaType) { explore(mediaType: $m) { edges { node { id } } } }";
     traveller.refused_graphql("an unknown word", token, media, json!({ "m": MARK })).await;

@@ -23,7 +23,7 @@ const NO_WAIT: &[(&str, &str)] = &[("prefer", "wait=0")];
 async fn lively() -> TestStudio {
     let studio = TestStudio::start().await;
     let ada = studio.newcomer("ada").await;
-    studio.unverified("ben").await;
+    studio.signed_up("ben").await;
     let (key_id, key) = studio.api_key(&ada).await;
     let picture = json!({ "prompt": "A calm ocean at dawn", "model": "z-image-turbo", "width": 64, "height": 64 });
     let delivered = studio.post("/v1/generate", &key, &picture).await;

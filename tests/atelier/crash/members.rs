@@ -34,7 +34,7 @@ impl Member {
 pub async fn enrol(visitor: &Visitor, mailbox: &Mailbox, name: &str) -> Member {
     let email = format!("{name}@example.com");
     let sign_up = "mutation($input: SignUpInput!) { signUp(input: $input) { userErrors { code } } }";
-    let input = json!({ "input": { "email": email, "password": PASSWORD, "username": name } });
+    let input = json!({ "input": { "email": email, "password": PASSWORD, "username": name, "minimumAge": 18 } });
     visitor.graphql(None, sign_up, input).await;
     let mailed = until("the verification mail", async || mailed_token(mailbox, &email).await).await;
     let verify = "mutation($token: String!) { verifyEmail(input: { token: $token }) { userErrors { code } } }";

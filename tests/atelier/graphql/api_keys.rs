@@ -112,9 +112,14 @@ async fn u26_an_unverified_account_makes_no_key_and_no_picture() {
     studio.drain().await;
     assert_eq!(
         (rows(&studio).await, studio.events_named("HoldPlaced").await, studio.events_named("CreditsGranted").await),
-        (0, 0, 0)
+        (0, 0, 1),
+        "but the bonus of before"
     );
-    // Verified, both work.
+    // Verified again, both work.
+    let aged = "update credentials.mail_tokens set created_at = created_at - interval '61 seconds'";
+    sqlx::query(aged).execute(&studio.database.pool).await.expect("set");
+    let resend = "mutation($email: String!) { resendVerification(input: {email: $email}) { userErrors { code } } }";
+    studio.mutate(None, resend, json!({ "email": ada.email })).await;
     let token = studio.mailed_token(&ada.email).await;
     let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } } }";
     studio.mutate(None, verify, json!({ "token": token })).await;

@@ -9,7 +9,8 @@ use crate::harness::studio::PASSWORD;
 
 /// A mutation that would open an account, and so would be seen.
 fn sign_up(username: &str) -> Value {
-    let input = json!({ "email": format!("{username}@example.com"), "password": PASSWORD, "username": username });
+    let email = format!("{username}@example.com");
+    let input = json!({ "email": email, "password": PASSWORD, "username": username, "minimumAge": 18 });
     let query = "mutation($input: SignUpInput!) { signUp(input: $input) { userErrors { code } position } }";
     json!({ "query": query, "variables": { "input": input } })
 }
@@ -70,7 +71,9 @@ async fn r3_batches_and_several_mutations_in_one_document_are_refused_whole() {
     assert_eq!(answer.status().as_u16(), 400);
     assert_eq!(fault(&answer.json().await.expect("JSON")), "BAD_REQUEST");
     let field = |name: &str| {
-        let input = format!("{{email: \"{name}@example.com\", password: \"{PASSWORD}\", username: \"{name}\"}}");
+        let input = format!(
+            "{{email: \"{name}@example.com\", password: \"{PASSWORD}\", username: \"{name}\", minimumAge: 18}}"
+        );
         format!("{name}: signUp(input: {input}) {{ userErrors {{ code }} }}")
     };
     let (ada, ben) = (field("ada"), field("ben"));
@@ -181,7 +184,10 @@ async fn every_mutation_of_an_account_needs_a_session() {
     let (key_id, key) = studio.api_key(&person).await;
     let mutations = [
         "signOut { userErrors { code } }".to_owned(),
-        "resendVerification { userErrors { code } }".to_owned(),
+        "revokeOtherSessions { userErrors { code } }".to_owned(),
+        "revokeAllSessions { userErrors { code } }".to_owned(),
+        "reauthenticate(input: {password: \"x\"}) { userErrors { code } }".to_owned(),
+        "changePassword(input: {currentPassword: \"x\", newPassword: \"y\"}) { userErrors { code } }".to_owned(),
         "revokeSession(input: {sessionId: \"ses_1\"}) { userErrors { code } }".to_owned(),
         "updateProfile(input: {bio: \"x\"}) { userErrors { code } }".to_owned(),
         "setPublishToExplore(input: {publish: true}) { userErrors { code } }".to_owned(),
@@ -193,7 +199,9 @@ async fn every_mutation_of_an_account_needs_a_session() {
     ];
     let schema = studio.graphql(None, "{ __schema { mutationType { fields { name } } } }", json!({})).await;
     let all = schema["__schema"]["mutationType"]["fields"].as_array().expect("fields").len();
-    let open = ["signUp", "signIn", "verifyEmail"].len();
+    let open =
+        ["signUp", "signIn", "verifyEmail", "resendVerification", "requestPasswordReset", "completePasswordReset"]
+            .len();
     assert_eq!(mutations.len() + open, all, "sec.A1: a mutation without a row here fails");
     studio.drain().await;
     let head = studio.head().await;

@@ -70,11 +70,16 @@ impl Answer {
 impl TestStudio {
     /// Starts a studio over a fresh database.
     pub async fn start() -> Self {
-        Self::start_with(None, AccessConfig::default()).await
+        Self::start_with(AccessConfig::default()).await
     }
 
-    /// The same, reached under another address, and with what a deployment says about access.
-    pub async fn start_with(public_url: Option<String>, access: AccessConfig) -> Self {
+    /// Starts a studio that says something of its own about access.
+    pub async fn start_with(access: AccessConfig) -> Self {
+        Self::start_at(None, access).await
+    }
+
+    /// The same, reached under another address.
+    pub async fn start_at(public_url: Option<String>, access: AccessConfig) -> Self {
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -114,6 +119,16 @@ impl TestStudio {
             request = request.bearer_auth(token);
         }
         request.send().await.expect("the node answers").json().await.expect("JSON")
+    }
+
+    /// One GraphQL request with these headers; the answer with its headers.
+    pub async fn graphql_with(&self, headers: &[(&str, &str)], query: &str, variables: Value) -> Answer {
+        let mut request =
+            self.http.post(format!("{}/graphql", self.url)).json(&json!({ "query": query, "variables": variables }));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send().await.expect("the node answers")).await
     }
 
     /// One GraphQL request that must have no top-level errors; its data.

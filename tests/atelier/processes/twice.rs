@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use atelier_commands::process::{Work, enqueue};
+use atelier_commands::process::{AddressDigest, Work, enqueue};
 use atelier_commands::use_cases::DeleteGeneration;
 use atelier_domain::Actor;
+use atelier_vault::{IndexDigest, IndexKind};
 use chrono::TimeDelta;
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -23,16 +24,19 @@ const TWICE: &str = "create table delivered (id text primary key, kind text not 
     create trigger twice after delete on process_work for each row execute function twice()";
 
 /// Every kind of work there is.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 14] = [
     "abandon_if_not_requested",
     "capture_hold",
     "delete_media",
     "expire_lot",
     "grant_sign_up_bonus",
     "render_generation",
+    "resend_verification",
     "send_already_registered_mail",
     "send_generation_notice",
+    "send_password_reset_mail",
     "send_verification_mail",
+    "start_password_reset",
     "time_out_generation",
     "void_hold",
 ];
@@ -65,6 +69,15 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
     }
     let mail = Work::SendAlreadyRegisteredMail { account: accounts[0] };
     enqueue(&world.database.pool, "signUp:test:0", &mail).await.expect("work is enqueued");
+    // Nobody here has claimed an address, so the look-ups find nobody.
+    let address = AddressDigest::of(&IndexDigest { kind: IndexKind::Email, key_version: 1, digest: [7; 32] });
+    for (id, work) in [
+        ("resendVerification:test", Work::ResendVerification { address: address.clone() }),
+        ("resetPassword:test", Work::StartPasswordReset { address }),
+        ("resetPassword:test:mail", Work::SendPasswordResetMail { account: accounts[0] }),
+    ] {
+        enqueue(&world.database.pool, id, &work).await.expect("work is enqueued");
+    }
     world.wait(TimeDelta::days(31));
     assert_eq!(world.fire("expire_lot").await, 4);
     assert!(life.rests().await);

@@ -178,6 +178,15 @@ pub async fn revoke_all(
     Ok(ended.into_iter().map(SessionId).collect())
 }
 
+/// One row of the lookup by a session's id.
+#[derive(sqlx::FromRow)]
+struct Row {
+    account_id: Uuid,
+    digest: Vec<u8>,
+    proved_at: DateTime<Utc>,
+    last_active_at: DateTime<Utc>,
+}
+
 /// Whose session a presented token is: only an active one whose digest this is, before its end, and used within its idle limit.
 ///
 /// # Errors
@@ -188,7 +197,7 @@ pub async fn authenticate(
     digest: &SecretDigest,
     now: DateTime<Utc>,
 ) -> Result<Option<AuthenticatedSession>, RowError> {
-    let row: Option<(Uuid, Vec<u8>, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(
+    let row: Option<Row> = sqlx::query_as(
         "SELECT account_id, digest, proved_at, last_active_at FROM credentials.sessions
          WHERE session_id = $1 AND state = 'active' AND expires_at > $2
            AND last_active_at + make_interval(secs => idle_seconds) > $2",
@@ -197,8 +206,11 @@ pub async fn authenticate(
     .bind(now)
     .fetch_optional(pool)
     .await?;
-    Ok(row.filter(|(_, stored, ..)| digest.matches(stored)).map(|(account, _, proved_at, last_active_at)| {
-        AuthenticatedSession { session, account: AccountId(account), proved_at, last_active_at }
+    Ok(row.filter(|row| digest.matches(&row.digest)).map(|row| AuthenticatedSession {
+        session,
+        account: AccountId(row.account_id),
+        proved_at: row.proved_at,
+        last_active_at: row.last_active_at,
     }))
 }
 
@@ -217,6 +229,15 @@ pub async fn counts(
     Ok(sqlx::query_scalar(statement).bind(session.0).bind(account.0).bind(now).fetch_one(pool).await?)
 }
 
+/// One row of the list of an account's sessions.
+#[derive(sqlx::FromRow)]
+struct DetailsRow {
+    session_id: Uuid,
+    device: Option<String>,
+    place: Option<String>,
+    last_active_at: DateTime<Utc>,
+}
+
 /// What the rows say of the sessions of an account that count, at most a few hundred.
 ///
 /// # Errors
@@ -226,7 +247,7 @@ pub async fn details(
     account: AccountId,
     now: DateTime<Utc>,
 ) -> Result<Vec<SessionDetails>, RowError> {
-    let rows: Vec<(Uuid, Option<String>, Option<String>, DateTime<Utc>)> = sqlx::query_as(
+    let rows: Vec<DetailsRow> = sqlx::query_as(
         "SELECT session_id, device, place, last_active_at FROM credentials.sessions
          WHERE account_id = $1 AND state = 'active' AND expires_at > $2
            AND last_active_at + make_interval(secs => idle_seconds) > $2
@@ -237,11 +258,11 @@ pub async fn details(
     .fetch_all(executor)
     .await?;
     let sealed = |text: Option<String>| text.map(Sealed::from_text);
-    let details = |(session, device, place, last_active_at)| SessionDetails {
-        session: SessionId(session),
-        device: sealed(device),
-        place: sealed(place),
-        last_active_at,
+    let details = |row: DetailsRow| SessionDetails {
+        session: SessionId(row.session_id),
+        device: sealed(row.device),
+        place: sealed(row.place),
+        last_active_at: row.last_active_at,
     };
     Ok(rows.into_iter().map(details).collect())
 }

@@ -55,7 +55,8 @@ pub async fn count(
 /// # Errors
 /// When the database failed; the try then stays counted until it is forgiven.
 pub async fn take_back(pool: &PgPool, buckets: &[SecretDigest]) -> Result<(), RowError> {
-    let statement = "UPDATE credentials.tries SET tries = greatest(0, tries - 1), blocked_until = counted_at WHERE bucket = ANY($1)";
+    let statement =
+        "UPDATE credentials.tries SET tries = greatest(0, tries - 1), blocked_until = 'epoch' WHERE bucket = ANY($1)";
     let buckets: Vec<&[u8]> = buckets.iter().map(|bucket| &bucket.as_bytes()[..]).collect();
     sqlx::query(statement).bind(buckets).execute(pool).await?;
     Ok(())
