@@ -1,5 +1,7 @@
 //! The ports of the outside world: what the write side needs of it, in its own words. The adapters live in `gateways`.
 
+mod sign_in_elsewhere;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use atelier_vault::RandomBytes;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+pub use sign_in_elsewhere::{Departure, ElsewhereError, ProvenIdentity, SignInElsewhere};
 
 /// Where time comes from. Rules and ids use only this, so any test can replay.
 pub trait Clock: Send + Sync + 'static {
@@ -181,6 +185,8 @@ pub struct Ports {
     pub generator: Arc<dyn Generator>,
     /// Outputs.
     pub media: Arc<dyn MediaStore>,
+    /// Google's sign-in, where it is configured (A16).
+    pub google: Option<Arc<dyn SignInElsewhere>>,
     /// Coarse places.
     pub places: Arc<dyn Places>,
 }

@@ -1,6 +1,8 @@
 //! The reconciler: completes either half of what a dead process left between a credential row and its event (DESIGN 4), and removes
 //! what has had its time.
 
+mod sign_in_rows;
+
 use std::time::Duration;
 
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
@@ -19,7 +21,7 @@ use crate::use_cases::password_changes;
 use crate::write_side::{WriteSide, account_target};
 
 /// A row younger than this may belong to a request that is still at work.
-const AT_REST: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const AT_REST: TimeDelta = TimeDelta::minutes(10);
 /// Rows of one kind taken in one round.
 const ROUND: i64 = 500;
 /// Rows removed in one statement, and statements of one round.
@@ -78,6 +80,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     for (key, account) in api_keys::revoked_before(&write.pool, before, ROUND).await? {
         count(&mut done, ended_key(write, &context, key, account).await);
     }
+    sign_in_rows::reconcile(write, &context, before, &mut done).await?;
     for change in passwords::unrecorded_before(&write.pool, before, ROUND).await? {
         count(&mut done, password_changes::record(write, &context, &change).await.map(|_| End::Activated));
     }

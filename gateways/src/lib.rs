@@ -1,14 +1,16 @@
-//! Adapters to the outside world: mail, media, generators, places.
+//! Adapters to the outside world: mail, media, generators, identity, places.
 
 mod letter;
 mod mailbox;
 mod media_folder;
+mod oidc;
 mod places;
 mod smtp;
 mod studio_demo;
 
 pub use mailbox::{MAX_MAILS, MailSummary, MailText, Mailbox};
 pub use media_folder::{MAX_OBJECT_BYTES, MediaFolder};
+pub use oidc::{GOOGLE_ISSUER, OidcClient, OidcProvider};
 pub use places::{Nowhere, PlacesFile};
 pub use smtp::{InvalidSmtp, Smtp};
 pub use studio_demo::{MAX_SIDE, MIN_SIDE, StudioDemo};

@@ -96,6 +96,24 @@ impl SessionCookie {
         format!("{}={token}; Max-Age={}; {}", self.device_name(), life.num_seconds(), self.attributes())
     }
 
+    /// The name of the cookie of a browser that goes to another provider and comes back (sec.O1).
+    #[must_use]
+    pub const fn browser_name(self) -> &'static str {
+        if self.secure { "__Host-atelier-browser" } else { "atelier-browser-dev" }
+    }
+
+    /// The header that sets the cookie of a browser that leaves.
+    #[must_use]
+    pub fn set_browser(self, token: &str, life: chrono::TimeDelta) -> String {
+        format!("{}={token}; Max-Age={}; {}", self.browser_name(), life.num_seconds(), self.attributes())
+    }
+
+    /// The header that removes it.
+    #[must_use]
+    pub fn clear_browser(self) -> String {
+        format!("{}=; Max-Age=0; {}", self.browser_name(), self.attributes())
+    }
+
     fn attributes(self) -> &'static str {
         if self.secure { "Path=/; Secure; HttpOnly; SameSite=Lax" } else { "Path=/; HttpOnly; SameSite=Lax" }
     }

@@ -1,7 +1,7 @@
 //! Ids as clients see them: opaque, tagged with their type, the same in GraphQL and REST (DESIGN 6).
 
 use async_graphql::ID;
-use atelier_domain::{AccountId, ApiKeyId, GenerationId, SessionId};
+use atelier_domain::{AccountId, ApiKeyId, GenerationId, IdentityId, SessionId};
 use uuid::Uuid;
 
 /// A thing that has an id of its own.
@@ -17,6 +17,8 @@ pub enum GlobalId {
     Session(SessionId),
     /// A notice inside the application: `not_...`.
     Notice(Uuid),
+    /// An identity elsewhere: `idn_...`.
+    Identity(IdentityId),
 }
 
 impl GlobalId {
@@ -29,6 +31,7 @@ impl GlobalId {
             Self::ApiKey(ApiKeyId(id)) => format!("key_{}", id.simple()),
             Self::Session(SessionId(id)) => format!("ses_{}", id.simple()),
             Self::Notice(id) => format!("not_{}", id.simple()),
+            Self::Identity(IdentityId(id)) => format!("idn_{}", id.simple()),
         }
     }
 
@@ -44,6 +47,7 @@ impl GlobalId {
             "key" => Self::ApiKey(ApiKeyId(id)),
             "ses" => Self::Session(SessionId(id)),
             "not" => Self::Notice(id),
+            "idn" => Self::Identity(IdentityId(id)),
             _ => return None,
         })
     }
@@ -53,7 +57,8 @@ impl GlobalId {
     pub fn generation(text: &str) -> Option<GenerationId> {
         match Self::parse(text) {
             Some(Self::Generation(id)) => Some(id),
-            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_) | Self::Notice(_)) | None => None,
+            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_) | Self::Notice(_) | Self::Identity(_))
+            | None => None,
         }
     }
 }

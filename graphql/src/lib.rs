@@ -16,6 +16,7 @@ pub mod notification;
 pub mod payload;
 pub mod query;
 mod reading;
+pub mod security;
 
 use async_graphql::{EmptySubscription, Schema};
 use atelier_commands::WriteSide;

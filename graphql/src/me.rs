@@ -1,6 +1,7 @@
 //! The signed-in account: one screen, one position (A01).
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
+use atelier_commands::use_cases::{second_factor, ways_in};
 use atelier_domain::policy::rank::RankProgress as Standing;
 use atelier_domain::{AccountId, LedgerId};
 use atelier_projections::models::profile::ProfileView;
@@ -16,11 +17,13 @@ use crate::caller::signed_in;
 use crate::connection::{ApiKeyConnection, GenerationConnection, NoticeConnection, TransactionConnection};
 use crate::creator::creators;
 use crate::credits::{Credits, Environment};
+use crate::error::command_fault;
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
 use crate::key_usage::UsageOfPage;
 use crate::notification::{self, Language, Notice, NotificationSwitch};
 use crate::reading::{Reading, page_size};
+use crate::security::{AuthMethods, TwoFactor};
 
 /// The signed-in account.
 pub struct Me {
@@ -299,6 +302,25 @@ impl Me {
             Ok(self.own_profile().await?.map(|profile| ApiAccess::of(write, profile.plan)))
         };
         answer.await.transpose()
+    }
+
+    /// The second factor, as it is now.
+    async fn two_factor(&self, context: &Context<'_>) -> Option<Result<TwoFactor>> {
+        let answer = async {
+            let write = &context.data::<Sides>()?.write;
+            let status = second_factor::status(write, self.account).await;
+            Ok(status.map_err(|error| command_fault(&error))?.into())
+        };
+        Some(answer.await)
+    }
+
+    /// The ways into the account, as they are now.
+    async fn auth_methods(&self, context: &Context<'_>) -> Option<Result<AuthMethods>> {
+        let answer = async {
+            let write = &context.data::<Sides>()?.write;
+            Ok(ways_in::of(write, self.account).await.map_err(|error| command_fault(&error))?.into())
+        };
+        Some(answer.await)
     }
 
     /// The account's API keys, newest first.

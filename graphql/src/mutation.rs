@@ -3,8 +3,8 @@
 use async_graphql::MergedObject;
 
 use crate::mutations::{
-    ApiKeyMutation, DeletionMutation, GenerationMutation, IdentityMutation, NotificationMutation, PasswordMutation,
-    ProfileMutation, SessionMutation,
+    ApiKeyMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation, IdentityMutation,
+    NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, TwoFactorMutation,
 };
 
 /// The root of all mutations.
@@ -13,6 +13,8 @@ pub struct Mutation(
     IdentityMutation,
     SessionMutation,
     PasswordMutation,
+    TwoFactorMutation,
+    ExternalIdentityMutation,
     ProfileMutation,
     NotificationMutation,
     ApiKeyMutation,

@@ -118,7 +118,7 @@ macro_rules! payload {
 
         impl $name {
             /// The answer to a refusal.
-            fn refused(error: $crate::payload::UserError) -> Self {
+            pub(crate) fn refused(error: $crate::payload::UserError) -> Self {
                 Self { user_errors: vec![error], ..Self::default() }
             }
         }

@@ -126,7 +126,8 @@ impl Query {
                     generation(context, &reading, id).await?.map(|found| Node::Generation(Box::new(found)))
                 }
                 Some(GlobalId::Account(id)) => creator(&reading, id).await?.map(|found| Node::Creator(Box::new(found))),
-                Some(GlobalId::ApiKey(_) | GlobalId::Session(_) | GlobalId::Notice(_)) | None => None,
+                Some(GlobalId::ApiKey(_) | GlobalId::Session(_) | GlobalId::Notice(_) | GlobalId::Identity(_))
+                | None => None,
             })
         };
         answer.await.transpose()

@@ -1,5 +1,7 @@
 //! Configuration: flags and environment, with defaults that work on a newcomer's machine.
 
+mod google;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,6 +12,7 @@ use clap::Args;
 use ipnet::IpNet;
 
 use crate::api_config::ApiConfig;
+pub use google::{GoogleConfig, Unprinted};
 
 /// What every command needs.
 #[derive(Debug, Clone, Args)]
@@ -100,12 +103,23 @@ pub struct AccessConfig {
     /// Whether passwords need a number and a symbol; their length and the common ones are checked either way.
     #[arg(long, env = "ATELIER_PASSWORD_COMPOSITION", default_value_t = true, action = clap::ArgAction::Set)]
     pub password_composition: bool,
+
+    /// Google's sign-in.
+    #[command(flatten)]
+    pub google: GoogleConfig,
 }
 
 impl Default for AccessConfig {
     fn default() -> Self {
         let (frontend_url, trusted_proxies, geoip) = (None, Vec::new(), None);
-        Self { frontend_url, trusted_proxies, geoip, session_days: 90, password_composition: true }
+        Self {
+            frontend_url,
+            trusted_proxies,
+            geoip,
+            session_days: 90,
+            password_composition: true,
+            google: GoogleConfig::default(),
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use atelier_commands::command_path::Target;
 use atelier_commands::use_cases::{
-    Accepted, AssignPlan, CreateApiKey, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile, VerifyEmail,
+    Accepted, AssignPlan, CreateApiKey, Entrance, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile,
+    VerifyEmail,
 };
 use atelier_commands::{CommandContext, CommandError, Origin, RefusalCode, UseCaseError};
 use atelier_domain::account::{Account, AccountCommand, Status};
@@ -183,7 +184,9 @@ async fn finish_sign_up(node: &Node, context: &CommandContext, creator: &Creator
 /// Signs in to learn the account's id, as a person would, and out again.
 async fn sign_in(node: &Node, context: &CommandContext, creator: &Creator) -> Outcome<AccountId> {
     let sign_in = SignIn { email: creator.email(), password: PASSWORD.to_owned(), origin: Origin::default() };
-    let signed_in = sign_in.run(&node.studio.write, context).await?;
+    let Entrance::Open(signed_in) = sign_in.run(&node.studio.write, context).await? else {
+        return Err("the demo's creator has turned two-factor authentication on".into());
+    };
     let out = atelier_commands::use_cases::RevokeSession {
         account: signed_in.account,
         session: signed_in.session,

@@ -133,6 +133,7 @@ pub fn ports(
         mailer,
         generator: Arc::new(StudioDemo::per_core()),
         media: Arc::new(MediaFolder::open(&data.join("media"))?),
+        google: None,
         places,
     };
     Ok((ports, mailbox))
@@ -151,7 +152,8 @@ impl Node {
         // First, because counters that are looked up once belong to the recorder of that moment.
         let metrics = metrics();
         let shown = options.smtp.is_none();
-        let (ports, mailbox) = ports(options.data, options.smtp, options.access.geoip.as_deref())?;
+        let (mut ports, mailbox) = ports(options.data, options.smtp, options.access.geoip.as_deref())?;
+        ports.google = options.access.google.provider(&public_url, ports.clock.clone())?;
         let studio = Studio::open(StudioOptions {
             database_url: options.database_url.to_owned(),
             pool: options.pool,

@@ -2,10 +2,12 @@
 
 mod argon2;
 mod erasure;
+mod google;
 mod kek_rotation;
 mod password_reset;
 mod passwords;
 mod places;
+mod second_factor;
 mod sessions;
 mod sign_up_tells_nothing;
 mod throttling;

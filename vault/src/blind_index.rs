@@ -44,6 +44,21 @@ impl std::fmt::Debug for IndexDigest {
     }
 }
 
+/// A blind index value of an identity elsewhere, with the version of the key it was made with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IdentityDigest {
+    /// The key's version.
+    pub key_version: i16,
+    /// HMAC-SHA-256 of issuer and subject.
+    pub digest: [u8; 32],
+}
+
+impl std::fmt::Debug for IdentityDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IdentityDigest(..)")
+    }
+}
+
 /// Makes blind index values under the key in `<keys folder>/index/<version>`.
 #[derive(Debug, Clone)]
 pub struct BlindIndex {
@@ -68,6 +83,13 @@ impl BlindIndex {
     pub fn digest(&self, kind: IndexKind, folded: &str) -> IndexDigest {
         let digest = keyed_hash(&self.key, kind.as_str(), &[folded.as_bytes()]);
         IndexDigest { kind, key_version: self.key_version, digest }
+    }
+
+    /// The digest of an identity elsewhere: who vouches for it, and its name there. Never an address (sec.O1).
+    #[must_use]
+    pub fn identity(&self, issuer: &str, subject: &str) -> IdentityDigest {
+        let digest = keyed_hash(&self.key, "identity elsewhere", &[issuer.as_bytes(), subject.as_bytes()]);
+        IdentityDigest { key_version: self.key_version, digest }
     }
 }
 

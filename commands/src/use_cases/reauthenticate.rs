@@ -8,7 +8,9 @@ use atelier_vault::SessionToken;
 use atelier_vault::credential_rows::{passwords, sessions};
 use chrono::TimeDelta;
 
+use super::second_factor;
 use super::sign_in::overloaded;
+use crate::command_path::CommandContext;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::throttle::{self, Bucket, Rule};
 use crate::write_side::WriteSide;
@@ -25,16 +27,22 @@ pub struct Reauthenticate {
     pub session: SessionId,
     /// The account's password.
     pub password: String,
+    /// A code of the second factor, where it is on; a recovery code will do.
+    pub code: Option<String>,
 }
 
 impl Reauthenticate {
     /// Runs the use case: the session's new token.
     ///
     /// # Errors
-    /// `invalid_credentials` for a wrong password; `rate_limited`; `not_found` when the session has ended.
-    pub async fn run(self, write: &WriteSide) -> Result<SessionToken, UseCaseError> {
-        let Self { account, session, password } = self;
+    /// `invalid_credentials` for a wrong password; `invalid_code`, also for a missing one; `rate_limited`; `not_found` when the
+    /// session has ended.
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<SessionToken, UseCaseError> {
+        let Self { account, session, password, code } = self;
         prove_password(write, account, "password", &password).await?;
+        if second_factor::is_on(write, account).await? {
+            second_factor::verify(write, context, account, code.as_deref().unwrap_or_default()).await?;
+        }
         renewed(write, account, session).await
     }
 }

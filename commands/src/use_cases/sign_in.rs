@@ -1,4 +1,4 @@
-//! `signIn`: email and password for a session. Whatever is wrong, the answer and the work are the same (sec.S4).
+//! `signIn`: email and password for a session, or for the challenge of the second factor. Whatever is wrong, the answer and the work are the same (sec.S4).
 //!
 //! What happens when the process dies: the try stays counted until it is forgiven; the rest is [`OpenSession`]'s.
 
@@ -10,7 +10,8 @@ use atelier_vault::{IndexKind, PasswordError, Passwords};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::open_session::{OpenSession, Proof, SignedIn};
+use super::complete_sign_in::{Entrance, enter};
+use super::open_session::{OpenSession, Proof};
 use crate::command_path::{CommandContext, CommandError};
 use crate::origin::Origin;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
@@ -32,12 +33,12 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// Runs the use case.
+    /// Runs the use case: a session, or a challenge where a second factor is on.
     ///
     /// # Errors
     /// `invalid_credentials`, in the same words and for the same work whether the address is unknown or unverified or the password
     /// is wrong (sec.S4); `rate_limited`, for unknown addresses too (U35).
-    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<SignedIn, UseCaseError> {
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Entrance, UseCaseError> {
         let Self { email, password, origin } = self;
         // What is no address is nobody's, and is counted like one.
         let folded = Email::parse(&email).map_or(email, |email| email.folded());
@@ -70,7 +71,7 @@ impl SignIn {
             // Not over a password that was changed meanwhile; and a busy moment is none to insist.
             passwords::rehash(&write.pool, account, &stored.phc, &phc).await?;
         }
-        OpenSession { account, proof: Proof::Password(stored.version), origin }.run(write, context).await
+        enter(OpenSession { account, proof: Proof::Password(stored.version), origin }, write, context).await
     }
 }
 

@@ -23,7 +23,7 @@ pub enum AccountCommand {
         minimum_age: u8,
         /// Whether this account has the address's claim (sec.S4).
         address_claimed: bool,
-        /// The identity elsewhere that vouches for the person and for the address; otherwise there is a password (A16).
+        /// The identity elsewhere that vouches for the person; otherwise there is a password (A16).
         vouched_by: Option<NewIdentity>,
     },
     /// Close the door on an id whose claim went stale; refused once the account is open.
@@ -187,6 +187,8 @@ pub struct NewIdentity {
     pub provider: IdentityProvider,
     /// What it is called in the settings.
     pub label: IdentityLabel,
+    /// Whether who vouches for the person vouches for the address as well. Only opening an account asks.
+    pub vouches_for_address: bool,
 }
 
 /// A key that another one takes over from.

@@ -37,9 +37,10 @@ impl Decide for Account {
                     address_claimed,
                     has_password: vouched_by.is_none(),
                 };
-                // Whoever vouches for the person vouches for the address (U26); the caller opens no other way.
-                let vouched = vouched_by.map(|identity| [linked(identity), AccountEvent::EmailVerified {}]);
-                Ok([opened].into_iter().chain(vouched.into_iter().flatten()).collect())
+                let verified = vouched_by.as_ref().is_some_and(|identity| identity.vouches_for_address);
+                let linked = vouched_by.map(linked);
+                let verified = verified.then_some(AccountEvent::EmailVerified {});
+                Ok([opened].into_iter().chain(linked).chain(verified).collect())
             }
             (Status::New, AccountCommand::Abandon) => Ok(vec![AccountEvent::AccountAbandoned {}]),
             (Status::Abandoned, AccountCommand::Abandon)
@@ -295,6 +296,6 @@ fn unless(already: bool, event: AccountEvent) -> Vec<AccountEvent> {
 }
 
 fn linked(identity: NewIdentity) -> AccountEvent {
-    let NewIdentity { identity_id, provider, label } = identity;
+    let NewIdentity { identity_id, provider, label, vouches_for_address: _ } = identity;
     AccountEvent::ExternalIdentityLinked { identity_id, provider, label: Personal::Open(label) }
 }

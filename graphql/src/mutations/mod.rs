@@ -2,18 +2,22 @@
 
 pub mod api_keys;
 pub mod deletion;
+pub mod external_identity;
 pub mod generations;
 pub mod identity;
 pub mod notifications;
 pub mod passwords;
 pub mod profile;
 pub mod sessions;
+pub mod two_factor;
 
 pub use api_keys::ApiKeyMutation;
 pub use deletion::DeletionMutation;
+pub use external_identity::ExternalIdentityMutation;
 pub use generations::GenerationMutation;
 pub use identity::IdentityMutation;
 pub use notifications::NotificationMutation;
 pub use passwords::PasswordMutation;
 pub use profile::ProfileMutation;
 pub use sessions::SessionMutation;
+pub use two_factor::TwoFactorMutation;

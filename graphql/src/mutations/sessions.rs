@@ -1,7 +1,7 @@
 //! Signing in and out, sessions elsewhere, and the fresh proof that dangerous settings need.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use atelier_commands::use_cases::{Reauthenticate, RevokeSession, RevokeSessions, SignIn, SignedIn};
+use atelier_commands::use_cases::{Entrance, Reauthenticate, RevokeSession, RevokeSessions, SignIn, SignedIn};
 use atelier_domain::SessionId;
 use atelier_domain::account::SessionEnd;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,8 +39,12 @@ pub struct NewSession {
 }
 
 payload! {
-    /// A session, set as a cookie as well.
+    /// A session, set as a cookie as well; or a challenge, where the account's second factor is on.
     SignInPayload {
+        /// Whether a code is missing: bring it with the challenge to `completeSignIn`.
+        two_factor_required: bool,
+        /// What `completeSignIn` takes; it counts for ten minutes.
+        challenge: String,
         /// The session.
         session: NewSession,
         /// For `Authorization: Bearer`, where cookies do not suit; shown once.
@@ -77,6 +81,8 @@ payload! {
 pub struct ReauthenticateInput {
     /// The password.
     password: String,
+    /// A code of the authenticator, or a recovery code, where the second factor is on.
+    code: Option<String>,
 }
 
 payload! {
@@ -84,6 +90,18 @@ payload! {
     ReauthenticatePayload {
         /// For `Authorization: Bearer`, where cookies do not suit; shown once.
         token: String,
+    }
+}
+
+/// The answer to a right first factor.
+pub(crate) fn entered(context: &Context<'_>, entrance: &Entrance) -> Result<SignInPayload> {
+    match entrance {
+        Entrance::Open(signed_in) => opened(context, signed_in),
+        Entrance::CodeNeeded(challenge) => Ok(SignInPayload {
+            two_factor_required: Some(true),
+            challenge: Some(challenge.token.expose().to_owned()),
+            ..Default::default()
+        }),
     }
 }
 
@@ -97,6 +115,7 @@ pub(crate) fn opened(context: &Context<'_>, signed_in: &SignedIn) -> Result<Sign
     }
     let session = NewSession { id: GlobalId::Session(signed_in.session).into(), expires_at: signed_in.expires_at };
     Ok(SignInPayload {
+        two_factor_required: Some(false),
         session: Some(session),
         token: Some(token),
         device_token: Some(device),
@@ -124,14 +143,14 @@ fn clear_cookie(context: &Context<'_>) {
 
 #[Object]
 impl SessionMutation {
-    /// Signs in; the session comes as a cookie and as a token. An address that was not verified yet signs in to nothing.
+    /// Signs in; the session comes as a cookie and as a token, or a code is asked for. An address that was not verified yet signs in to nothing.
     async fn sign_in(&self, context: &Context<'_>, input: SignInInput) -> Result<SignInPayload> {
         let sides = context.data::<Sides>()?;
         let SignInInput { email, password, device_token } = input;
         let origin = origin(context).with_device_token(device_token.as_deref());
         let use_case = SignIn { email, password, origin };
         match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(signed_in) => opened(context, &signed_in),
+            Ok(entrance) => entered(context, &entrance),
             Err(error) => Ok(SignInPayload::refused(error)),
         }
     }
@@ -179,8 +198,8 @@ impl SessionMutation {
     async fn reauthenticate(&self, context: &Context<'_>, input: ReauthenticateInput) -> Result<ReauthenticatePayload> {
         let sides = context.data::<Sides>()?;
         let (account, session) = signed_in(context)?;
-        let use_case = Reauthenticate { account, session, password: input.password };
-        Ok(match outcome(use_case.run(&sides.write).await)? {
+        let use_case = Reauthenticate { account, session, password: input.password, code: input.code };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(token) => {
                 let token = token.expose().to_owned();
                 if let Some(cookie) = context.data_opt::<SessionCookie>() {

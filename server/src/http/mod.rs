@@ -3,6 +3,7 @@
 mod answer;
 mod auth;
 mod client;
+mod google;
 mod graphql;
 mod health;
 mod key_gate;
@@ -93,6 +94,10 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/v1/models", keyed(get(rest::catalogue::models)))
         .route("/v1/credits", keyed(get(rest::catalogue::credits)))
         .route("/media/{*object}", get(media::download))
+        .route("/auth/google/start", get(google::start))
+        .route("/auth/google/callback", get(google::callback))
+        .route("/auth/google/sign-up", post(google::sign_up))
+        .route("/auth/complete", post(google::complete))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
         .route("/unsubscribe", get(unsubscribe::page_of_link).post(unsubscribe::submit))

@@ -28,7 +28,12 @@ fn by_staff(command: StaffCommand) -> AccountCommand {
 
 fn identity(n: u128) -> NewIdentity {
     let label = IdentityLabel::parse("ada@gmail.example").expect("a label");
-    NewIdentity { identity_id: IdentityId(Uuid::from_u128(n)), provider: IdentityProvider::Google, label }
+    NewIdentity {
+        identity_id: IdentityId(Uuid::from_u128(n)),
+        provider: IdentityProvider::Google,
+        label,
+        vouches_for_address: true,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

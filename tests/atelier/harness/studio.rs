@@ -99,6 +99,11 @@ impl TestStudio {
         Self::of(Setting { smtp, public_url: public_url.map(str::to_owned), ..Setting::default() }).await
     }
 
+    /// Starts a studio with a word on access, reached under another address.
+    pub async fn start_at(public_url: Option<String>, access: AccessConfig) -> Self {
+        Self::of(Setting { access, public_url, ..Setting::default() }).await
+    }
+
     /// Starts a studio with a policy for API keys.
     pub async fn with(api: ApiPolicy) -> Self {
         Self::of(Setting { api, ..Setting::default() }).await

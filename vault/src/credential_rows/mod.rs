@@ -5,14 +5,19 @@
 //! remove the row. A pending or revoked row never authenticates; a reconciler finishes either half.
 
 pub mod api_keys;
+pub mod challenges;
 pub mod claims;
 pub mod deletion_offers;
 pub mod farewells;
+pub mod identities;
 pub mod key_places;
 pub mod key_usage;
 pub mod mail_tokens;
 pub mod passwords;
+pub mod recovery_codes;
+pub mod second_factor;
 pub mod sessions;
+pub mod sign_ins_elsewhere;
 pub mod tries;
 
 use atelier_domain::AccountId;
@@ -43,6 +48,11 @@ pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), Row
         "DELETE FROM credentials.api_key_usage WHERE account_id = $1",
         "DELETE FROM credentials.api_key_places WHERE account_id = $1",
         "DELETE FROM credentials.mail_tokens WHERE account_id = $1",
+        "DELETE FROM credentials.sign_in_challenges WHERE account_id = $1",
+        "DELETE FROM credentials.sign_ins_elsewhere WHERE account_id = $1",
+        "DELETE FROM credentials.recovery_codes WHERE account_id = $1",
+        "DELETE FROM credentials.second_factors WHERE account_id = $1",
+        "DELETE FROM credentials.identities WHERE account_id = $1",
         "DELETE FROM credentials.passwords WHERE account_id = $1",
         "DELETE FROM credentials.deletion_offers WHERE account_id = $1",
         "DELETE FROM credentials.tries WHERE account_id = $1",

@@ -214,6 +214,21 @@ pub async fn authenticate(
     }))
 }
 
+/// Whether a session of an account counts at this moment, for whom has no token of it at hand.
+///
+/// # Errors
+/// When the database failed; never taken for a "no" or a "yes".
+pub async fn counts(
+    pool: &PgPool,
+    account: AccountId,
+    session: SessionId,
+    now: DateTime<Utc>,
+) -> Result<bool, RowError> {
+    let statement = "SELECT EXISTS (SELECT FROM credentials.sessions WHERE session_id = $1 AND account_id = $2
+         AND state = 'active' AND expires_at > $3 AND last_active_at + make_interval(secs => idle_seconds) > $3)";
+    Ok(sqlx::query_scalar(statement).bind(session.0).bind(account.0).bind(now).fetch_one(pool).await?)
+}
+
 /// One row of the list of an account's sessions.
 #[derive(sqlx::FromRow)]
 struct DetailsRow {

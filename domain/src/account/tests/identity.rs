@@ -29,7 +29,8 @@ fn u42_nobody_below_the_least_age_opens_an_account() {
 
 fn identity(n: u128) -> NewIdentity {
     let label = crate::text::IdentityLabel::parse("ada@gmail.example").unwrap();
-    NewIdentity { identity_id: crate::IdentityId(Uuid::from_u128(n)), provider: IdentityProvider::Google, label }
+    let identity_id = crate::IdentityId(Uuid::from_u128(n));
+    NewIdentity { identity_id, provider: IdentityProvider::Google, label, vouches_for_address: true }
 }
 
 #[test]
@@ -49,6 +50,20 @@ fn a16_u26_who_is_vouched_for_has_no_password_and_a_verified_address() {
     apply(&mut account, AccountCommand::ChangePassword { via: PasswordVia::Added, except: None }).unwrap();
     assert_eq!(apply(&mut account, unlink.clone()).unwrap().len(), 1);
     assert_eq!(account.decide(unlink), Ok(vec![]), "a repeat is a no-op");
+}
+
+#[test]
+fn u26_u30_an_address_nobody_vouches_for_is_proven_by_mail() {
+    let open = AccountCommand::Open {
+        email: email(),
+        username: username(),
+        minimum_age: 18,
+        address_claimed: true,
+        vouched_by: Some(NewIdentity { vouches_for_address: false, ..identity(1) }),
+    };
+    let mut account = Account::default();
+    apply(&mut account, open).unwrap();
+    assert!(!account.email_verified() && !account.has_password() && account.identities().len() == 1);
 }
 
 #[test]

@@ -92,6 +92,7 @@ impl World {
                 ahead: self.ahead.clone(),
             }),
             media: Arc::new(Files { media, steps: steps() }),
+            google: None,
             places: Arc::new(Nowhere),
         }
     }

@@ -1,0 +1,213 @@
+//! Google's sign-in for browsers: out, back, and the small pages after it (A16, U30, sec.O1).
+//!
+//! What a return brings is used up by looking at it; that is safe for a GET, because only the browser that left can bring it.
+
+use std::sync::Arc;
+
+use atelier_commands::use_cases::{
+    Arrival, CompleteSignIn, Entrance, LeaveForGoogle, ReturnFromGoogle, SignUpWithGoogle, SignedIn,
+};
+use atelier_commands::{CommandError, UseCaseError};
+use atelier_domain::Actor;
+use atelier_domain::policy::account::MINIMUM_AGE;
+use axum::Form;
+use axum::extract::{FromRequest, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::page::{escape, page};
+use super::{Edge, auth, client};
+
+/// How long the device's cookie is kept; the token says itself how long it counts.
+const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
+
+/// What Google sends a browser back with.
+#[derive(Deserialize)]
+struct Brought {
+    state: Option<String>,
+    code: Option<String>,
+    /// Who sends it, where the provider says so (RFC 9207).
+    iss: Option<String>,
+}
+
+/// What the form of a new account carries.
+#[derive(Deserialize)]
+struct NewAccount {
+    ticket: String,
+    username: String,
+    minimum_age: i32,
+}
+
+/// What the form of the second factor carries.
+#[derive(Deserialize)]
+struct Code {
+    challenge: String,
+    code: String,
+}
+
+/// Sends the browser to Google, with the cookie it must come back with.
+pub async fn start(State(edge): State<Arc<Edge>>) -> Response {
+    match LeaveForGoogle::to_sign_in().run(&edge.write).await {
+        Ok(leaving) => {
+            let Ok(location) = HeaderValue::from_str(&leaving.url) else { return not_now() };
+            let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
+            set_cookie(&mut response, &edge.cookie.set_browser(leaving.browser.expose(), LeaveForGoogle::LIFE));
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Err(error) => failed(error),
+    }
+}
+
+/// Takes the browser back.
+pub async fn callback(State(edge): State<Arc<Edge>>, request: Request) -> Response {
+    let brought = Query::<Brought>::try_from_uri(request.uri());
+    let Ok(Query(Brought { state: Some(state), code: Some(code), iss })) = brought else {
+        return refused("Google did not sign you in.");
+    };
+    if iss.is_some_and(|iss| edge.write.ports.google.as_deref().is_none_or(|google| google.issuer() != iss)) {
+        return refused("Somebody else than Google sent you here.");
+    }
+    let browser = auth::cookie(request.headers(), edge.cookie.browser_name()).map(str::to_owned);
+    let origin = client::origin(&edge, &request);
+    let back = ReturnFromGoogle { state, code, browser, origin };
+    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));
+    let Ok(arrival) = edge.finish(async move { back.run(&write, &context).await }).await else { return not_now() };
+    let mut response = match arrival {
+        Ok(Arrival::Known(entrance)) => entered(&edge, &entrance),
+        Ok(Arrival::Linked(_)) => go_on(&edge, "Google is linked", "From now on you can sign in with Google."),
+        Ok(Arrival::LinkFirst) => {
+            let text = "There is an account with this address already. Sign in with your password, then link Google in the settings.";
+            go_on(&edge, "Sign in to link Google", text)
+        }
+        Ok(Arrival::New { ticket, verified }) => new_account(&ticket, verified),
+        Err(error) => failed(error),
+    };
+    set_cookie(&mut response, &edge.cookie.clear_browser());
+    response
+}
+
+/// Opens the account that the form asks for.
+pub async fn sign_up(State(edge): State<Arc<Edge>>, request: Request) -> Response {
+    let origin = client::origin(&edge, &request);
+    let Some(NewAccount { ticket, username, minimum_age }) = own_form(request).await else {
+        return refused("This form is incomplete.");
+    };
+    let use_case = SignUpWithGoogle { ticket, username, minimum_age, origin };
+    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));
+    match edge.finish(async move { use_case.run(&write, &context).await }).await {
+        Ok(Ok(entrance)) => entered(&edge, &entrance),
+        Ok(Err(error)) => failed(error),
+        Err(_) => not_now(),
+    }
+}
+
+/// Takes the second factor's code.
+pub async fn complete(State(edge): State<Arc<Edge>>, request: Request) -> Response {
+    let origin = client::origin(&edge, &request);
+    let Some(Code { challenge, code }) = own_form(request).await else { return refused("This form is incomplete.") };
+    let use_case = CompleteSignIn { challenge, code, origin };
+    let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));
+    match edge.finish(async move { use_case.run(&write, &context).await }).await {
+        Ok(Ok(signed_in)) => signed_in_page(&edge, &signed_in),
+        Ok(Err(error)) => failed(error),
+        Err(_) => not_now(),
+    }
+}
+
+/// A form that one of our own pages sent: another site's must not sign a browser in as somebody else. Every browser says which it is.
+async fn own_form<T: DeserializeOwned>(request: Request) -> Option<T> {
+    if !from_own_page(request.headers()) {
+        return None;
+    }
+    Form::<T>::from_request(request, &()).await.ok().map(|Form(form)| form)
+}
+
+fn from_own_page(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
+}
+
+fn entered(edge: &Edge, entrance: &Entrance) -> Response {
+    match entrance {
+        Entrance::Open(signed_in) => signed_in_page(edge, signed_in),
+        Entrance::CodeNeeded(challenge) => {
+            let body = format!(
+                "<p>Type the code of your authenticator, or a recovery code.</p>\
+                 <form method=\"post\" action=\"/auth/complete\"><input type=\"hidden\" name=\"challenge\" value=\"{}\">\
+                 <input name=\"code\" autocomplete=\"one-time-code\" required autofocus> <button>Sign in</button></form>",
+                escape(challenge.token.expose())
+            );
+            page(StatusCode::OK, "One more step", &body)
+        }
+    }
+}
+
+fn signed_in_page(edge: &Edge, signed_in: &SignedIn) -> Response {
+    let mut response = go_on(edge, "You are signed in", "");
+    let life = signed_in.expires_at - edge.write.now();
+    set_cookie(&mut response, &edge.cookie.set(signed_in.token.expose(), life));
+    set_cookie(&mut response, &edge.cookie.set_device(&signed_in.device.expose(), DEVICE_COOKIE));
+    response
+}
+
+fn new_account(ticket: &str, verified: bool) -> Response {
+    let mail = if verified { "" } else { "<p>We will send you a mail to verify your address.</p>" };
+    let body = format!(
+        "<p>Choose a name to open your account.</p>{mail}<form method=\"post\" action=\"/auth/google/sign-up\">\
+         <input type=\"hidden\" name=\"ticket\" value=\"{}\">\
+         <p><label>Username <input name=\"username\" required minlength=\"3\" maxlength=\"30\" autofocus></label></p>\
+         <p><label>Your age, at least <input name=\"minimum_age\" type=\"number\" required min=\"{MINIMUM_AGE}\" max=\"150\">\
+         </label></p><button>Open my account</button></form>",
+        escape(ticket)
+    );
+    page(StatusCode::OK, "Welcome to atelier", &body)
+}
+
+fn go_on(edge: &Edge, title: &str, text: &str) -> Response {
+    let link = escape(&edge.write.page("/"));
+    page(StatusCode::OK, title, &format!("<p>{}</p><p><a href=\"{link}\">Go on</a></p>", escape(text)))
+}
+
+fn set_cookie(response: &mut Response, cookie: &str) {
+    // Tokens of ours and constant attributes: always a header's letters.
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+fn failed(error: UseCaseError) -> Response {
+    match error {
+        CommandError::Refused(refusal) => refused(&refusal.message),
+        error => {
+            tracing::warn!(%error, "a sign-in with Google failed");
+            not_now()
+        }
+    }
+}
+
+fn refused(message: &str) -> Response {
+    page(StatusCode::BAD_REQUEST, "Not signed in", &format!("<p>{}</p>", escape(message)))
+}
+
+fn not_now() -> Response {
+    page(StatusCode::SERVICE_UNAVAILABLE, "Not now", "<p>Something went wrong. Try again in a minute.</p>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o1_a_form_of_another_site_signs_nobody_in() {
+        let sent = |site: &'static str| {
+            HeaderMap::from_iter([("sec-fetch-site".parse().unwrap(), HeaderValue::from_static(site))])
+        };
+        assert!(from_own_page(&sent("same-origin")) && from_own_page(&HeaderMap::new()));
+        for other in ["cross-site", "same-site", "none"] {
+            assert!(!from_own_page(&sent(other)), "{other}");
+        }
+    }
+}
