@@ -1,5 +1,6 @@
 //! The write side: use cases, the event-store port and its adapters, process managers, the outbox, ports.
 
+pub mod avatar_link;
 pub mod command_path;
 pub mod erasure;
 pub mod event_store;
@@ -7,6 +8,7 @@ mod idempotency;
 pub mod media_link;
 pub mod ports;
 pub mod process;
+pub mod profile_upkeep;
 pub mod reconciler;
 pub mod refusal;
 pub mod use_cases;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command_path::CommandContext;
 use crate::idempotency;
+use crate::profile_upkeep::{self, ProfilesTidied};
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -30,6 +31,8 @@ pub struct Reconciled {
     pub ended: usize,
     /// Idempotency keys whose day is over, removed.
     pub expired_keys: u64,
+    /// Renames and uploads that a dead process left.
+    pub profiles: ProfilesTidied,
 }
 
 /// Runs a round every `every`, until stopped.
@@ -70,6 +73,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     mail_tokens::remove_expired(&write.pool, write.now(), ROUND).await?;
     deletion_offers::remove_expired(&write.pool, write.now(), ROUND).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
+    done.profiles = profile_upkeep::tidy(write, before).await?;
     Ok(done)
 }
 

@@ -1,7 +1,7 @@
 //! The write side as use cases see it: the command path, the rows beside events, and the ports.
 
 use atelier_domain::{AccountId, Actor};
-use atelier_vault::{BlindIndex, Passwords, Secrets, Vault};
+use atelier_vault::{BlindIndex, Passwords, Secrets, UsernameQuarantine, Vault};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub struct WriteSide {
     pub secrets: Secrets,
     /// Keyed digests of addresses and names.
     pub blind_index: BlindIndex,
+    /// Names of deleted accounts.
+    pub quarantine: UsernameQuarantine,
     /// The outside world.
     pub ports: Ports,
     /// Where links in mails point, without a trailing slash.

@@ -2,8 +2,17 @@
 
 use async_graphql::MergedObject;
 
-use crate::mutations::{ApiKeyMutation, DeletionMutation, GenerationMutation, IdentityMutation, ProfileMutation};
+use crate::mutations::{
+    ApiKeyMutation, AvatarMutation, DeletionMutation, GenerationMutation, IdentityMutation, ProfileMutation,
+};
 
 /// The root of all mutations.
 #[derive(MergedObject, Default)]
-pub struct Mutation(IdentityMutation, ProfileMutation, ApiKeyMutation, GenerationMutation, DeletionMutation);
+pub struct Mutation(
+    IdentityMutation,
+    ProfileMutation,
+    AvatarMutation,
+    ApiKeyMutation,
+    GenerationMutation,
+    DeletionMutation,
+);

@@ -11,7 +11,7 @@ use atelier_commands::event_store::WriterOptions;
 use atelier_commands::ports::Ports;
 use atelier_commands::process::DispatcherOptions;
 use atelier_domain::Actor;
-use atelier_gateways::{Mailbox, MediaFolder, StudioDemo};
+use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, StudioDemo};
 use atelier_graphql::Sides;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::RunnerOptions;
@@ -112,6 +112,7 @@ pub fn ports(data: &Path) -> Result<(Ports, Mailbox), atelier_commands::ports::G
         mailer: Arc::new(mailbox.clone()),
         generator: Arc::new(StudioDemo::per_core()),
         media: Arc::new(MediaFolder::open(&data.join("media"))?),
+        avatars: Arc::new(ImageSquares::default()),
     };
     Ok((ports, mailbox))
 }

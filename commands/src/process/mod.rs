@@ -1,6 +1,7 @@
 //! Process managers: pure functions from (their state, an event) to (their state, work), and the rows and the dispatcher that carry the work out.
 
 mod account_deletion;
+mod avatar_keeper;
 mod backlog;
 mod dispatcher;
 mod execute;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use account_deletion::AccountDeletion;
+pub use avatar_keeper::AvatarKeeper;
 pub use backlog::{Backlog, LaneBacklog};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use expiry_sweep::ExpirySweep;

@@ -1,6 +1,6 @@
 //! The work that process managers ask for: commands, timers, messages. Ids only, nothing personal.
 
-use atelier_domain::{AccountId, GenerationId, LedgerId, LotId};
+use atelier_domain::{AccountId, AvatarId, GenerationId, LedgerId, LotId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -78,6 +78,13 @@ pub enum Work {
     DeleteMedia {
         /// The job.
         generation: GenerationId,
+    },
+    /// Remove the objects of an avatar that is shown no more (A04).
+    DeleteAvatar {
+        /// Whose it was.
+        account: AccountId,
+        /// The avatar.
+        avatar: AvatarId,
     },
     /// Send the link that verifies an address (U26).
     SendVerificationMail {
@@ -161,7 +168,8 @@ impl Work {
             | Self::VoidHold { .. }
             | Self::GrantSignUpBonus { .. }
             | Self::EraseAccount { .. }
-            | Self::DeleteMedia { .. } => Lane::Command,
+            | Self::DeleteMedia { .. }
+            | Self::DeleteAvatar { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. }
             | Self::TimeOutGeneration { .. }
             | Self::RemoveMediaAgain { .. }
@@ -190,6 +198,7 @@ impl Work {
             | Self::DeleteMedia { .. }
             | Self::EraseAccount { .. }
             | Self::SendFarewell { .. }
+            | Self::DeleteAvatar { .. }
             | Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
             | Self::SendAlreadyRegisteredMail { .. } => None,

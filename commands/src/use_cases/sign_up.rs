@@ -13,7 +13,7 @@ use atelier_vault::credential_rows::passwords;
 use super::account_claims::{self, Claims};
 use crate::command_path::{CommandContext, CommandError};
 use crate::process::{Work, enqueue};
-use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
+use crate::refusal::{Refusal, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
 
 /// Opens an account.
@@ -41,10 +41,7 @@ impl SignUp {
         let account = AccountId(write.fresh_id());
         match account_claims::claim(write, context, account, &email, &username).await? {
             Claims::Ours => {}
-            Claims::UsernameTaken => {
-                let refusal = Refusal::new(RefusalCode::UsernameTaken, "This username is taken.");
-                return Err(Refusal { field: Some("username"), ..refusal }.into());
-            }
+            Claims::UsernameTaken => return Err(account_claims::username_taken()),
             Claims::EmailTaken(owner) => {
                 if let Some(owner) = owner {
                     let work = Work::SendAlreadyRegisteredMail { account: owner };

@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod avatars;
 mod graphql;
 mod health;
 mod mailbox;
@@ -20,7 +21,7 @@ use atelier_graphql::caller::SessionCookie;
 use atelier_projections::ReadModels;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -75,6 +76,8 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/v1/models", get(rest::catalogue::models))
         .route("/v1/credits", get(rest::catalogue::credits))
         .route("/media/{*object}", get(media::download))
+        .route("/uploads/avatar/{ticket}", put(avatars::upload))
+        .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
