@@ -19,7 +19,8 @@ const MEMORY: u64 = 64 * 1024;
 /// A chunk of a PNG.
 fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let named = [name.as_slice(), data].concat();
-    let of_a_byte = |byte: u32| (0..8).fold(byte, |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 });
+    let of_a_byte =
+        |byte: u32| (0..8).fold(byte, |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 });
     let table: Vec<u32> = (0..256).map(of_a_byte).collect();
     let crc = named.iter().fold(!0_u32, |crc, byte| crc >> 8 ^ table[((crc ^ u32::from(*byte)) & 0xFF) as usize]);
     [&u32::try_from(data.len()).expect("short").to_be_bytes(), named.as_slice(), &(!crc).to_be_bytes()].concat()
