@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod api_policy;
+pub mod avatar_link;
 pub mod command_path;
 pub mod erasure;
 pub mod event_store;
@@ -13,6 +14,7 @@ pub mod notices;
 pub mod origin;
 pub mod ports;
 pub mod process;
+pub mod profile_upkeep;
 pub mod reconciler;
 pub mod refusal;
 pub mod throttle;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_domain::{AccountId, GenerationId};
+use atelier_domain::{AccountId, AvatarId, GenerationId};
 use atelier_vault::RandomBytes;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -138,7 +138,30 @@ impl MediaKey {
     }
 }
 
-/// Keeps outputs.
+/// The media type of every avatar: squares are encoded anew as this, whatever was uploaded.
+pub const AVATAR_MEDIA_TYPE: &str = "image/png";
+
+/// Where one square of an avatar is kept: `account/avatar/<avatar>/<edge>.png`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AvatarKey {
+    /// Whose it is; erasure removes this prefix.
+    pub account: AccountId,
+    /// The upload.
+    pub avatar: AvatarId,
+    /// Pixels.
+    pub edge: u32,
+}
+
+impl AvatarKey {
+    /// The object's path.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let Self { account, avatar, edge } = self;
+        format!("{account}/avatar/{avatar}/{edge}.png")
+    }
+}
+
+/// Keeps outputs and avatars.
 #[async_trait]
 pub trait MediaStore: Send + Sync + 'static {
     /// Stores an object; storing the same bytes again is harmless.
@@ -159,10 +182,28 @@ pub trait MediaStore: Send + Sync + 'static {
     /// When the store is unavailable.
     async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError>;
 
-    /// Removes everything of an account (A37). Removing what is gone is harmless.
+    /// Stores one square of an avatar; storing the same bytes again is harmless.
     ///
     /// # Errors
-    /// When the store is unavailable, or had more than it removes in one call: then it is to be called again.
+    /// When the store is unavailable.
+    async fn put_avatar(&self, key: AvatarKey, bytes: Bytes) -> Result<(), GatewayError>;
+
+    /// Fetches one square of an avatar; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn get_avatar(&self, key: AvatarKey) -> Result<Option<Bytes>, GatewayError>;
+
+    /// Removes every square of an avatar. Removing what is gone is harmless.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError>;
+
+    /// Removes everything of an account, bounded in one call: an error says that some is left, and it is to be called again.
+    ///
+    /// # Errors
+    /// When the store is unavailable, or there is more than one call removes.
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError>;
 }
 
@@ -170,6 +211,39 @@ pub trait MediaStore: Send + Sync + 'static {
 pub trait Places: Send + Sync + 'static {
     /// The country, with the city where it is known, in English; `None` when nothing is known. Quick: no network, no disk.
     fn place(&self, address: IpAddr) -> Option<String>;
+}
+
+/// One square of an avatar, ready to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AvatarSquare {
+    /// Pixels.
+    pub edge: u32,
+    /// The encoded file, [`AVATAR_MEDIA_TYPE`].
+    pub bytes: Bytes,
+}
+
+/// An upload did not become an avatar.
+#[derive(Debug, thiserror::Error)]
+pub enum AvatarImageError {
+    /// It never will; the sentence is for its owner.
+    #[error("{0}")]
+    Refused(String),
+    /// Too many are being made at this moment.
+    #[error("too many images are being read at this moment")]
+    Busy,
+    /// A fault of ours.
+    #[error("an image could not be made: {0}")]
+    Failed(String),
+}
+
+/// Makes avatars of uploads (sec.U3): reads what a stranger sent, within bounds, and keeps nothing of it but pixels.
+#[async_trait]
+pub trait AvatarImages: Send + Sync + 'static {
+    /// The squares of an upload, one for each of `AVATAR_EDGES`, off the async threads.
+    ///
+    /// # Errors
+    /// `Refused` when it is no image that is accepted, or too large to read; `Busy`; `Failed`.
+    async fn squares(&self, upload: Bytes) -> Result<Vec<AvatarSquare>, AvatarImageError>;
 }
 
 /// The outside world, as the composition root hangs it together.
@@ -183,10 +257,12 @@ pub struct Ports {
     pub mailer: Arc<dyn Mailer>,
     /// Models.
     pub generator: Arc<dyn Generator>,
-    /// Outputs.
+    /// Outputs and avatars.
     pub media: Arc<dyn MediaStore>,
     /// Google's sign-in, where it is configured (A16).
     pub google: Option<Arc<dyn SignInElsewhere>>,
     /// Coarse places.
     pub places: Arc<dyn Places>,
+    /// Uploads made into avatars.
+    pub avatars: Arc<dyn AvatarImages>,
 }

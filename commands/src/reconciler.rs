@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command_path::CommandContext;
 use crate::idempotency;
 use crate::notices;
+use crate::profile_upkeep::{self, ProfilesTidied};
 use crate::refusal::{Refusal, UseCaseError};
 use crate::use_cases::password_changes;
 use crate::write_side::{WriteSide, account_target};
@@ -43,6 +44,8 @@ pub struct Reconciled {
     pub expired_rows: u64,
     /// Idempotency keys whose day is over, removed.
     pub expired_keys: u64,
+    /// Renames and uploads that a dead process left.
+    pub profiles: ProfilesTidied,
 }
 
 /// Runs a round every `every`, until stopped.
@@ -90,6 +93,7 @@ pub async fn reconcile(write: &WriteSide) -> Result<Reconciled, UseCaseError> {
     key_usage::remove_before(&write.pool, kept_from, ROUND).await?;
     key_places::remove_stale(&write.pool, write.now(), ROUND).await?;
     done.expired_keys = idempotency::expire(&write.pool).await?;
+    done.profiles = profile_upkeep::tidy(write, before).await?;
     Ok(done)
 }
 

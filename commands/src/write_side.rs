@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atelier_domain::{AccountId, Actor};
-use atelier_vault::{BlindIndex, Passwords, Secrets, Vault};
+use atelier_vault::{BlindIndex, Passwords, Secrets, UsernameQuarantine, Vault};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub struct WriteSide {
     pub secrets: Secrets,
     /// Keyed digests of addresses and names.
     pub blind_index: BlindIndex,
+    /// Names of deleted accounts.
+    pub quarantine: UsernameQuarantine,
     /// The outside world.
     pub ports: Ports,
     /// Where this server is reached, without a trailing slash.

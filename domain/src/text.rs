@@ -106,64 +106,35 @@ impl Email {
     }
 }
 
-/// Names that would collide with routes, roles or the brand (U28).
+/// Names that would collide with routes, roles or the brand, or pass for somebody official (U28). Sorted.
+#[rustfmt::skip]
 const RESERVED_USERNAMES: &[&str] = &[
-    "about",
-    "account",
-    "admin",
-    "administrator",
-    "anonymous",
-    "api",
-    "artnex",
-    "atelier",
-    "auth",
-    "billing",
-    "blog",
-    "brand",
-    "contact",
-    "creator",
-    "creators",
-    "credits",
-    "demo-admin",
-    "docs",
-    "everyone",
-    "explore",
-    "graphql",
-    "health",
-    "help",
-    "info",
-    "legal",
-    "login",
-    "logout",
-    "mailbox",
-    "me",
-    "media",
-    "metrics",
-    "moderator",
-    "news",
-    "null",
-    "official",
-    "pricing",
-    "privacy",
-    "profile",
-    "root",
-    "security",
-    "settings",
-    "signin",
-    "signout",
-    "signup",
-    "staff",
-    "status",
-    "support",
-    "system",
-    "team",
-    "terms",
-    "undefined",
-    "user",
-    "users",
-    "visioart",
-    "webmaster",
-    "www",
+    "about", "abuse", "access", "account", "accounts", "admin", "admin-panel", "administration", "administrator",
+    "administrators", "anonymous", "api", "api-keys", "apikeys", "app", "apps", "artist", "artnex", "assets", "atelier",
+    "atelier-staff", "auditor", "auditors", "auth", "authentication", "authorize", "avatar", "avatars", "beginner", "billing",
+    "blog", "bot", "brand", "business", "callback", "careers", "cart", "checkout", "claim", "community", "contact", "cookie",
+    "cookies", "copyright", "creation", "creations", "creator", "creators", "credit", "credits", "dashboard", "data",
+    "database", "default", "delete", "deleted", "demo-admin", "developer", "developers", "dmca", "doc", "docs",
+    "documentation", "download", "downloads", "email", "emails", "enterprise", "error", "errors", "everybody", "everyone",
+    "example", "explore", "explorer", "export", "exports", "false", "faq", "favicon", "feature", "features", "feed",
+    "feedback", "finance", "follow", "followers", "following", "forgot-password", "forum", "free", "gallery", "generate",
+    "generation", "generations", "google", "graphiql", "graphql", "guest", "health", "help", "home", "host", "hostmaster",
+    "identity", "image", "images", "info", "invoice", "invoices", "jobs", "key", "keys", "legal", "license", "link", "links",
+    "live", "localhost", "log", "login", "logout", "logs", "mail", "mailbox", "mailer", "mailer-daemon", "master", "media",
+    "member", "members", "message", "messages", "metrics", "model", "models", "moderation", "moderator", "moderators", "music",
+    "nan", "news", "newsletter", "no-reply", "nobody", "none", "noreply", "notification", "notifications", "null", "oauth",
+    "oauth2", "offer", "offers", "official", "openapi", "operator", "operators", "order", "orders", "owner", "package",
+    "packages", "page", "pages", "password", "passwords", "payment", "payments", "plan", "plans", "policy", "postmaster",
+    "preferences", "premium", "press", "pricing", "privacy", "private", "pro", "profile", "profiles", "public", "purchase",
+    "purchases", "ratelimit", "refund", "refunds", "register", "registration", "report", "reports", "reset", "reset-password",
+    "rest", "robots", "root", "rss", "sales", "sandbox", "schema", "search", "secret", "secrets", "security", "self", "server",
+    "session", "sessions", "setting", "settings", "setup", "share", "shop", "sign-in", "sign-out", "sign-up", "signin",
+    "signout", "signup", "site", "sitemap", "sso", "staff", "static", "stats", "status", "store", "studio", "subscribe",
+    "subscription", "subscriptions", "superuser", "support", "sysadmin", "sysop", "system", "team", "teams", "terms", "test",
+    "tests", "token", "tokens", "tos", "totp", "trending", "true", "trust", "two-factor", "undefined", "unknown", "unlink",
+    "unsubscribe", "update", "upgrade", "upload", "uploads", "usage", "user", "username", "usernames", "users", "verification",
+    "verified", "verify", "verify-email", "video", "videos", "visioart", "void", "voucher", "webhook", "webhooks", "webmaster",
+    "websocket", "welcome", "well-known", "wellknown", "www", "you", "your-account",
 ];
 
 impl Username {
@@ -188,7 +159,7 @@ impl Username {
         {
             return invalid("must not have doubled or trailing separators");
         }
-        if RESERVED_USERNAMES.contains(&folded.as_str()) {
+        if RESERVED_USERNAMES.binary_search(&folded.as_str()).is_ok() {
             return invalid("is reserved");
         }
         Ok(Self(folded))
@@ -218,7 +189,8 @@ impl DisplayName {
 }
 
 impl Bio {
-    /// Normalises and checks a biography; an empty one clears it.
+    /// Normalises and checks a biography; an empty one clears it. The unit is the extended grapheme cluster (Unicode UAX 29): what a
+    /// person takes for one character.
     ///
     /// # Errors
     /// When it is longer than 160 grapheme clusters (never cut silently, C4) or has control characters.
@@ -304,12 +276,33 @@ mod tests {
     }
 
     #[test]
+    fn u28_reserved_names_are_sorted_could_be_names_and_are_refused() {
+        assert!(RESERVED_USERNAMES.is_sorted(), "they are looked up by halves");
+        for name in RESERVED_USERNAMES {
+            assert_eq!(Username::parse(&name.to_ascii_uppercase()), invalid("is reserved"), "{name}");
+        }
+        assert!(
+            ["admin", "support", "api", "explore", "null", "undefined", "staff", "atelier", "auditor"]
+                .iter()
+                .all(|name| RESERVED_USERNAMES.contains(name))
+        );
+        assert!(Username::parse("administrata").is_ok(), "whole names only");
+    }
+
+    #[test]
     fn v04_a_bio_counts_what_a_person_sees() {
         let family = "\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}"; // one grapheme cluster of five code points
         assert!(Bio::parse(&"e\u{301}".repeat(160)).is_ok());
         assert!(Bio::parse(&family.repeat(100)).is_ok());
-        assert!(Bio::parse(&"x".repeat(161)).is_err());
+        // Refused, never cut (C4); one cluster too many, whatever it is made of.
+        for unit in ["x", "e\u{301}", family] {
+            assert!(Bio::parse(&unit.repeat(161)).is_err());
+        }
         assert!(Bio::parse("").is_ok());
+        // Kept in NFC: the same text, however it was typed.
+        assert_eq!(Bio::parse("e\u{301}").unwrap().as_ref(), "\u{e9}");
+        // A cluster may carry marks without end; its bytes are bounded all the same.
+        assert!(Bio::parse(&format!("a{}", "\u{302}".repeat(2_000))).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Adapters to the outside world: mail, media, generators, identity, places.
+//! Adapters to the outside world: mail, media, generators, images, identity, places.
 
+mod avatar_images;
 mod letter;
 mod mailbox;
 mod media_folder;
@@ -8,6 +9,7 @@ mod places;
 mod smtp;
 mod studio_demo;
 
+pub use avatar_images::ImageSquares;
 pub use mailbox::{MAX_MAILS, MailSummary, MailText, Mailbox};
 pub use media_folder::{MAX_OBJECT_BYTES, MediaFolder};
 pub use oidc::{GOOGLE_ISSUER, OidcClient, OidcProvider};

@@ -5,8 +5,8 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_commands::ports::{GatewayError, MediaKey, MediaStore};
-use atelier_domain::{AccountId, GenerationId};
+use atelier_commands::ports::{AvatarKey, GatewayError, MediaKey, MediaStore};
+use atelier_domain::{AccountId, AvatarId, GenerationId};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
@@ -48,6 +48,25 @@ impl MediaFolder {
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
         Self { store, root: None }
+    }
+
+    async fn write(&self, path: String, bytes: Bytes) -> Result<(), GatewayError> {
+        if bytes.len() > MAX_OBJECT_BYTES {
+            return Err(GatewayError::Refused(format!("an object of {} bytes is too large", bytes.len())));
+        }
+        self.store.put(&Path::from(path), bytes.into()).await.map_err(unavailable).map(|_| ())
+    }
+
+    async fn read(&self, path: String) -> Result<Option<Bytes>, GatewayError> {
+        let found = match self.store.get(&Path::from(path)).await {
+            Ok(found) => found,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(unavailable(error)),
+        };
+        if found.meta.size > MAX_OBJECT_BYTES as u64 {
+            return Err(GatewayError::Refused(format!("an object of {} bytes is too large", found.meta.size)));
+        }
+        found.bytes().await.map(Some).map_err(unavailable)
     }
 
     /// Removes what a listing does not show: empty folders, and files staged by a write that was killed. Erasure must
@@ -118,27 +137,28 @@ impl MediaStore for MediaFolder {
         if parse(&path).is_none() {
             return Err(GatewayError::Refused("not a key an output can have".to_owned()));
         }
-        if bytes.len() > MAX_OBJECT_BYTES {
-            return Err(GatewayError::Refused(format!("an output of {} bytes is too large", bytes.len())));
-        }
-        self.store.put(&Path::from(path), bytes.into()).await.map_err(unavailable).map(|_| ())
+        self.write(path, bytes).await
     }
 
     async fn get(&self, path: &str) -> Result<Option<Bytes>, GatewayError> {
         let Some(key) = parse(path) else { return Ok(None) };
-        let found = match self.store.get(&Path::from(key.path())).await {
-            Ok(found) => found,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(unavailable(error)),
-        };
-        if found.meta.size > MAX_OBJECT_BYTES as u64 {
-            return Err(GatewayError::Refused(format!("an object of {} bytes is too large", found.meta.size)));
-        }
-        found.bytes().await.map(Some).map_err(unavailable)
+        self.read(key.path()).await
     }
 
     async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError> {
         self.delete_under(&format!("{account}/{generation}")).await
+    }
+
+    async fn put_avatar(&self, key: AvatarKey, bytes: Bytes) -> Result<(), GatewayError> {
+        self.write(key.path(), bytes).await
+    }
+
+    async fn get_avatar(&self, key: AvatarKey) -> Result<Option<Bytes>, GatewayError> {
+        self.read(key.path()).await
+    }
+
+    async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError> {
+        self.delete_under(&format!("{account}/avatar/{avatar}")).await
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {
@@ -256,6 +276,37 @@ mod tests {
         }
         let account = temp.path().join("deep/media").join(key(0).account.to_string());
         assert_eq!(std::fs::read_dir(account).unwrap().count(), 1, "no empty folder is left of it");
+    }
+
+    #[tokio::test]
+    async fn an_avatar_comes_back_and_goes_alone_and_an_account_goes_with_all_it_has() {
+        let (temp, local) = folder();
+        for media in [local, MediaFolder::over(Arc::new(InMemory::new()))] {
+            let account = key(0).account;
+            let square = |avatar, edge| AvatarKey { account, avatar: AvatarId(Uuid::from_u128(avatar)), edge };
+            let stranger = MediaKey { account: AccountId(Uuid::from_u128(0xb0b)), ..key(0) };
+            for key in [square(1, 64), square(1, 512), square(2, 64)] {
+                media.put_avatar(key, Bytes::from_static(b"face")).await.unwrap();
+                // An avatar is no output: the links of outputs never reach it.
+                assert_eq!(media.get(&key.path()).await.unwrap(), None);
+            }
+            for key in [&key(0), &stranger] {
+                media.put(key, Bytes::from_static(b"x")).await.unwrap();
+            }
+            for _ in 0..2 {
+                media.delete_avatar(account, square(1, 64).avatar).await.unwrap();
+                assert_eq!(media.get_avatar(square(1, 64)).await.unwrap(), None);
+                assert_eq!(media.get_avatar(square(1, 512)).await.unwrap(), None);
+                assert_eq!(media.get_avatar(square(2, 64)).await.unwrap(), Some(Bytes::from_static(b"face")));
+            }
+            for _ in 0..2 {
+                media.delete_account(account).await.unwrap();
+                assert_eq!(media.get_avatar(square(2, 64)).await.unwrap(), None);
+                assert_eq!(media.get(&key(0).path()).await.unwrap(), None);
+                assert!(media.get(&stranger.path()).await.unwrap().is_some());
+            }
+        }
+        assert!(!temp.path().join("deep/media").join(key(0).account.to_string()).exists());
     }
 
     #[tokio::test]

@@ -7,6 +7,8 @@ use atelier_domain::AccountId;
 use atelier_projections::models::profile::ProfileView;
 use atelier_projections::models::{explore, profile, rank};
 
+use crate::avatar::Avatar;
+use crate::caller::account;
 use crate::connection::GenerationConnection;
 use crate::generation::Generation;
 use crate::global_id::GlobalId;
@@ -18,12 +20,14 @@ use crate::reading::{Reading, page_size};
 pub struct Creator {
     /// The creator's id.
     pub id: ID,
-    /// The handle, as in `/c/username`.
+    /// The handle, as in `/c/username`. Where it is not the one that was asked for, the account has changed it: go on to this one.
     username: Option<String>,
     /// The name shown beside their work.
     display_name: Option<String>,
     /// The biography, if there is one.
     bio: Option<String>,
+    /// The avatar, if there is one.
+    avatar: Option<Avatar>,
     /// The rank: Beginner, Explorer, Creator, Artist or Master (A19).
     rank: String,
     #[graphql(skip)]
@@ -39,6 +43,7 @@ impl Creator {
             username: profile.username,
             display_name: profile.display_name,
             bio: profile.bio,
+            avatar: profile.avatar.map(|stored| Avatar { account: profile.account, stored }),
             rank: rank.to_owned(),
             account: profile.account,
             reading: reading.clone(),
@@ -46,15 +51,22 @@ impl Creator {
     }
 }
 
-/// These creators, in two statements however many they are; those that do not exist are left out.
-pub(crate) async fn creators(reading: &Reading, accounts: &[AccountId]) -> Result<BTreeMap<AccountId, Creator>> {
+/// These creators, in two statements however many they are; those that do not exist are left out, and those whose profile is not
+/// public, but for their own eyes (C3).
+pub(crate) async fn creators(
+    context: &Context<'_>,
+    reading: &Reading,
+    accounts: &[AccountId],
+) -> Result<BTreeMap<AccountId, Creator>> {
+    let viewer = account(context);
     let profiles = reading.read(async |snapshot| profile::find(snapshot, accounts).await).await?;
     let standings = reading.read(async |snapshot| rank::find(snapshot, accounts).await).await?;
     let creator = |profile: ProfileView| {
         let rank = standings.get(&profile.account).map_or("", |standing| standing.current.name());
         (profile.account, Creator::new(profile, rank, reading))
     };
-    Ok(profiles.into_iter().map(creator).collect())
+    let seen = |profile: &ProfileView| profile.public || viewer == Some(profile.account);
+    Ok(profiles.into_iter().filter(seen).map(creator).collect())
 }
 
 #[ComplexObject]
@@ -87,7 +99,7 @@ pub(crate) async fn published(
     let mut makers: Vec<AccountId> = page.items.iter().map(|(_, item)| item.creator).collect();
     makers.sort_unstable();
     makers.dedup();
-    let makers = creators(reading, &makers).await?;
+    let makers = creators(context, reading, &makers).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for (cursor, item) in page.items {
         let creator = makers.get(&item.creator).cloned();

@@ -101,7 +101,7 @@ pub struct Generation {
     credits_used: Option<i64>,
     /// Why it failed; for its owner.
     failure: Option<String>,
-    /// Who made it.
+    /// Who made it; null when they do not show their profile.
     creator: Option<Creator>,
 }
 

@@ -1,6 +1,7 @@
 //! The GraphQL schema: types, queries, mutations. No axum, no SQL (DESIGN 6).
 
 pub mod api_key;
+pub mod avatar;
 pub mod caller;
 pub mod connection;
 pub mod creator;

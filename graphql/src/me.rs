@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::api_key::{ApiAccess, ApiKey};
+use crate::avatar::Avatar;
 use crate::caller::signed_in;
 use crate::connection::{ApiKeyConnection, GenerationConnection, NoticeConnection, TransactionConnection};
 use crate::creator::creators;
@@ -40,6 +41,10 @@ pub struct Profile {
     display_name: Option<String>,
     /// The biography, if there is one.
     bio: Option<String>,
+    /// The avatar, if there is one.
+    avatar: Option<Avatar>,
+    /// Whether others see the public profile, and who made what is in Explore (V05).
+    public: bool,
     /// The address; changed through support only (A12).
     email: Option<String>,
     /// Whether the address was proven.
@@ -56,6 +61,8 @@ impl From<ProfileView> for Profile {
             username: view.username,
             display_name: view.display_name,
             bio: view.bio,
+            avatar: view.avatar.map(|stored| Avatar { account: view.account, stored }),
+            public: view.public,
             email: view.email,
             email_verified: view.email_verified,
             plan: view.plan.name().to_owned(),
@@ -216,7 +223,7 @@ impl Me {
                 .reading
                 .read(async |snapshot| creations::page(snapshot, account, environment, media_type, first, after).await)
                 .await?;
-            let creator = creators(&self.reading, &[account]).await?.remove(&account);
+            let creator = creators(context, &self.reading, &[account]).await?.remove(&account);
             let mut items = Vec::with_capacity(page.items.len());
             for (cursor, view) in page.items {
                 items.push((cursor, Generation::whole(context, view, creator.clone())?));

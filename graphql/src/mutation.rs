@@ -3,7 +3,7 @@
 use async_graphql::MergedObject;
 
 use crate::mutations::{
-    ApiKeyMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation, IdentityMutation,
+    ApiKeyMutation, AvatarMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation, IdentityMutation,
     NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, TwoFactorMutation,
 };
 
@@ -16,6 +16,7 @@ pub struct Mutation(
     TwoFactorMutation,
     ExternalIdentityMutation,
     ProfileMutation,
+    AvatarMutation,
     NotificationMutation,
     ApiKeyMutation,
     GenerationMutation,

@@ -5,6 +5,7 @@ use atelier_domain::AccountId;
 use atelier_domain::policy::catalogue;
 use atelier_projections::models::{creations, explore, profile};
 
+use crate::Sides;
 use crate::caller::{account, signed_in};
 use crate::connection::GenerationConnection;
 use crate::creator::{Creator, creators, published};
@@ -62,7 +63,9 @@ impl Query {
         answer.await.transpose()
     }
 
-    /// A creator's public profile; null when there is none of this name.
+    /// A creator's public profile; null when there is none of this name, or its owner does not show it (its owner sees it still). A
+    /// name that was given up less than 90 days ago finds its account: `username` is then another one than was asked for, and a client
+    /// goes on to that (U29).
     async fn creator(
         &self,
         context: &Context<'_>,
@@ -71,9 +74,10 @@ impl Query {
     ) -> Option<Result<Creator>> {
         let answer = async {
             let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
-            let found = reading.read(async |snapshot| profile::account_of(snapshot, &username).await).await?;
+            let now = context.data::<Sides>()?.write.now();
+            let found = reading.read(async |snapshot| profile::account_of(snapshot, &username, now).await).await?;
             match found {
-                Some(account) => creator(&reading, account).await,
+                Some(account) => creator(context, &reading, account).await,
                 None => Ok(None),
             }
         };
@@ -125,7 +129,9 @@ impl Query {
                 Some(GlobalId::Generation(id)) => {
                     generation(context, &reading, id).await?.map(|found| Node::Generation(Box::new(found)))
                 }
-                Some(GlobalId::Account(id)) => creator(&reading, id).await?.map(|found| Node::Creator(Box::new(found))),
+                Some(GlobalId::Account(id)) => {
+                    creator(context, &reading, id).await?.map(|found| Node::Creator(Box::new(found)))
+                }
                 Some(GlobalId::ApiKey(_) | GlobalId::Session(_) | GlobalId::Notice(_) | GlobalId::Identity(_))
                 | None => None,
             })
@@ -149,8 +155,8 @@ impl Query {
     }
 }
 
-async fn creator(reading: &Reading, account: AccountId) -> Result<Option<Creator>> {
-    Ok(creators(reading, &[account]).await?.remove(&account))
+async fn creator(context: &Context<'_>, reading: &Reading, account: AccountId) -> Result<Option<Creator>> {
+    Ok(creators(context, reading, &[account]).await?.remove(&account))
 }
 
 /// A generation as the caller may see it: whole for its owner, its public side once it is published, else not at all.
@@ -162,7 +168,7 @@ pub(crate) async fn generation(
     let Some(found) = reading.read(async |snapshot| creations::find(snapshot, id).await).await? else {
         return Ok(None);
     };
-    let creator = creator(reading, found.account).await?;
+    let creator = creator(context, reading, found.account).await?;
     if signed_in(context).is_ok_and(|(account, _)| account == found.account) {
         return Ok(Some(Generation::whole(context, found, creator)?));
     }

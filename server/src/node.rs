@@ -12,7 +12,7 @@ use atelier_commands::event_store::WriterOptions;
 use atelier_commands::ports::{Mailer, Places, Ports};
 use atelier_commands::process::DispatcherOptions;
 use atelier_domain::Actor;
-use atelier_gateways::{Mailbox, MediaFolder, Nowhere, PlacesFile, Smtp, StudioDemo};
+use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, Nowhere, PlacesFile, Smtp, StudioDemo};
 use atelier_graphql::Sides;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::RunnerOptions;
@@ -135,6 +135,7 @@ pub fn ports(
         media: Arc::new(MediaFolder::open(&data.join("media"))?),
         google: None,
         places,
+        avatars: Arc::new(ImageSquares::default()),
     };
     Ok((ports, mailbox))
 }

@@ -206,14 +206,39 @@ fn paths() -> Value {
         "200",
         answer("The balance.", "Credits"),
     );
-    with_headers(json!({
+    let mut paths = with_headers(json!({
         "/v1/generate": { "post": generate },
         "/v1/generations": { "post": submit, "get": list },
         "/v1/generations/{id}": { "get": find, "delete": delete },
         "/v1/generations/{id}/cancel": { "post": cancel },
         "/v1/models": { "get": models },
         "/v1/credits": { "get": credits }
-    }))
+    }));
+    paths["/uploads/avatar/{ticket}"] = json!({ "put": avatar_upload() });
+    paths
+}
+
+/// The one route that takes neither key nor session: the ticket in its path is the permission.
+fn avatar_upload() -> Value {
+    let mut responses = json!({
+        "200": answer("Shown from now on.", "AvatarUploaded"),
+        "400": answer("The link is not valid any more (invalid_token), or the body is empty or incomplete; the link still counts then.", "Error"),
+        "408": answer("The file did not arrive in time.", "Error"),
+        "409": answer("An upload by this link is going on.", "Error"),
+        "422": answer("Not a whole JPEG, PNG, WebP or GIF image, or more than 40 megapixels; the link still counts.", "Error"),
+        "503": answer("Temporarily unavailable; Retry-After says when to try again.", "Error")
+    });
+    responses["413"] = answer("The file is larger than 5 MiB; the link still counts.", "Error");
+    json!({
+        "summary": "Upload an avatar",
+        "description": "The link is given out by the GraphQL mutation requestAvatarUpload and makes one avatar, within ten minutes. The body is the file; its bytes decide what it is.",
+        "security": [],
+        "parameters": [{ "name": "ticket", "in": "path", "required": true, "schema": { "type": "string" } }],
+        "requestBody": { "required": true, "content": { "application/octet-stream": { "schema": {
+            "type": "string", "format": "binary", "maxLength": atelier_domain::policy::account::AVATAR_BYTES
+        } } } },
+        "responses": responses
+    })
 }
 
 fn object(required: &[&str], properties: Value) -> Value {
@@ -273,6 +298,10 @@ fn schemas() -> Value {
         "Credits": object(&["success", "environment", "available", "held"], json!({
             "success": yes, "environment": { "type": "string", "enum": ["live", "test"] }, "available": integer, "held": integer,
             "expiring_soon": integer
+        })),
+        "AvatarUploaded": object(&["success", "urls", "position"], json!({
+            "success": yes, "position": string,
+            "urls": { "type": "object", "description": "By the edge in pixels.", "additionalProperties": { "type": "string", "format": "uri" } }
         })),
         "Error": object(&["success", "error", "message"], json!({
             "success": { "const": false }, "error": string, "message": string, "field": string, "required": integer,

@@ -11,12 +11,13 @@ use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
 use atelier_commands::key_usage::KeyUsage;
 use atelier_commands::ports::Ports;
 use atelier_commands::process::{
-    AccountDeletion, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier, SecurityNotifier, Welcome,
+    AccountDeletion, AvatarKeeper, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier,
+    SecurityNotifier, Welcome,
 };
 use atelier_commands::write_side::AccessSettings;
 use atelier_commands::{CommandPath, WriteSide, reconciler};
 use atelier_projections::{Feed, ReadModels, Runner, RunnerOptions, models};
-use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, Vault};
+use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, UsernameQuarantine, Vault};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -104,6 +105,7 @@ impl Studio {
         let (tasks, writer_tasks) = (TaskTracker::new(), TaskTracker::new());
         let vault = Vault::open_folder(&keys, ports.random.clone())?;
         let (secrets, blind_index) = server_keys(&keys, &ports)?;
+        let quarantine = UsernameQuarantine::open(&keys, ports.random.clone())?;
         let store = Arc::new(PostgresEventStore::start(
             pool.clone(),
             &database_url,
@@ -128,6 +130,7 @@ impl Studio {
             passwords,
             secrets,
             blind_index: blind_index.clone(),
+            quarantine,
             ports,
             public_url,
             access,
@@ -142,6 +145,7 @@ impl Studio {
         followers.push(ProcessFollower::<Notifier>::follow(wake.clone()));
         followers.push(ProcessFollower::<AccountDeletion>::follow(wake.clone()));
         followers.push(ProcessFollower::<SecurityNotifier>::follow(wake.clone()));
+        followers.push(ProcessFollower::<AvatarKeeper>::follow(wake.clone()));
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;

@@ -1,16 +1,27 @@
 //! Accounts: identity, security, settings, erasure; a file for each part.
 
 mod argon2;
+mod avatar_bounds;
+mod avatars;
 mod erasure;
 mod google;
 mod kek_rotation;
+mod keys;
+mod mail_server;
+mod notices;
 mod password_reset;
 mod passwords;
 mod places;
+mod preferences;
+mod public_profile;
+mod quarantine;
 mod second_factor;
+mod security_notices;
 mod sessions;
 mod sign_up_tells_nothing;
 mod throttling;
+mod unsubscribe;
+mod usernames;
 
 use serde_json::{Value, json};
 
@@ -47,9 +58,3 @@ async fn time_passes(studio: &TestStudio, seconds: i32) {
 async fn counts(studio: &TestStudio, token: &str) -> bool {
     studio.graphql(Some(token), "{ me { id } }", json!({})).await["me"] != Value::Null
 }
-mod keys;
-mod mail_server;
-mod notices;
-mod preferences;
-mod security_notices;
-mod unsubscribe;

@@ -61,6 +61,11 @@ fn locked() -> BTreeMap<String, BTreeSet<Version>> {
     crates
 }
 
+/// The texts of the files under a folder of the workspace.
+pub fn files_of(folder: &str) -> Vec<String> {
+    files::all().into_iter().filter(|file| file.path.starts_with(folder)).map(|file| file.text).collect()
+}
+
 /// Fails with one finding per line.
 #[track_caller]
 fn assert_none(rule: &str, findings: &[String]) {

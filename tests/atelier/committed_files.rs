@@ -40,5 +40,5 @@ fn a18_committed_files_the_public_profile_has_no_other_field() {
         .filter_map(|line| line.strip_prefix('\t').filter(|line| line.starts_with(char::is_alphabetic)))
         .map(|line| line.split(['(', ':', ' ']).next().unwrap_or_default())
         .collect();
-    assert_eq!(fields, ["id", "username", "displayName", "bio", "rank", "published"]);
+    assert_eq!(fields, ["id", "username", "displayName", "bio", "avatar", "rank", "published"]);
 }

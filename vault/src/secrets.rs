@@ -10,7 +10,7 @@ use atelier_domain::AccountId;
 use subtle::ConstantTimeEq;
 
 use crate::keyed_hash::keyed_hash;
-use crate::{ApiKeySecret, MailToken, RandomBytes, SecretKey, SessionToken, key_folder};
+use crate::{ApiKeySecret, MailToken, RandomBytes, SecretKey, SessionToken, UploadTicket, key_folder};
 
 /// What is stored of a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,12 @@ impl Secrets {
             IpAddr::V6(address) => address.octets()[..8].to_vec(),
         };
         SecretDigest(keyed_hash(&self.0, "client", &[&network]))
+    }
+
+    /// What is stored of an upload's ticket.
+    #[must_use]
+    pub fn upload(&self, ticket: &UploadTicket) -> SecretDigest {
+        self.digest("upload ticket", ticket.expose())
     }
 
     /// The fingerprint of a request's canonical body for idempotency: keyed and bound to the account, so that equal

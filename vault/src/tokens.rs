@@ -1,4 +1,5 @@
-//! Session tokens `ats_<22 session id><43 secret><6 crc>` and mail tokens `atm_<43 secret><6 crc>`, base62 like API keys (sec.S5, sec.S6).
+//! Session tokens `ats_<22 session id><43 secret><6 crc>`, mail tokens `atm_<43 secret><6 crc>` and upload tickets `atu_...` of the same
+//! form, base62 like API keys (sec.S5, sec.S6).
 //!
 //! A session token names its row, which is found by its key and compared in constant time. A mail token names nothing,
 //! because it travels through mailboxes; its row is found by its keyed digest, whose order tells nothing.
@@ -13,6 +14,7 @@ use crate::{RandomBytes, base62};
 
 const SESSION_SCHEME: &str = "ats_";
 const MAIL_SCHEME: &str = "atm_";
+const UPLOAD_SCHEME: &str = "atu_";
 
 /// The text is not a token of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +31,20 @@ pub struct SessionToken {
 /// A token sent by mail, good for one use; never kept or printed.
 #[derive(Clone)]
 pub struct MailToken(Zeroizing<String>);
+
+/// A ticket for one upload; never kept or printed.
+#[derive(Clone)]
+pub struct UploadTicket(Zeroizing<String>);
+
+/// A fresh secret behind a scheme, with its checksum.
+fn secret_text(scheme: &str, random: &dyn RandomBytes) -> Zeroizing<String> {
+    // Enough room from the start: growing would leave pieces of the secret in freed memory.
+    let mut text = String::with_capacity(64);
+    text.push_str(scheme);
+    base62::push_secret(&mut text, random);
+    base62::push_checksum(&mut text);
+    Zeroizing::new(text)
+}
 
 impl SessionToken {
     /// A fresh token for a session.
@@ -71,11 +87,7 @@ impl MailToken {
     /// A fresh token.
     #[must_use]
     pub fn generate(random: &dyn RandomBytes) -> Self {
-        let mut text = String::with_capacity(64);
-        text.push_str(MAIL_SCHEME);
-        base62::push_secret(&mut text, random);
-        base62::push_checksum(&mut text);
-        Self(Zeroizing::new(text))
+        Self(secret_text(MAIL_SCHEME, random))
     }
 
     /// Reads a presented token, strictly.
@@ -91,6 +103,35 @@ impl MailToken {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl UploadTicket {
+    /// A fresh ticket.
+    #[must_use]
+    pub fn generate(random: &dyn RandomBytes) -> Self {
+        Self(secret_text(UPLOAD_SCHEME, random))
+    }
+
+    /// Reads a presented ticket, strictly.
+    ///
+    /// # Errors
+    /// When it is anything but a well-formed ticket.
+    pub fn parse(text: &str) -> Result<Self, NotAToken> {
+        base62::checked_body(text, UPLOAD_SCHEME, base62::SECRET_LETTERS).ok_or(NotAToken)?;
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The whole ticket: for the link, and to digest it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for UploadTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UploadTicket(..)")
     }
 }
 
@@ -129,6 +170,9 @@ mod tests {
         let session = SessionToken::generate(SessionId(Uuid::from_u128(7)), random.as_ref());
         let mail = MailToken::generate(random.as_ref());
         assert_eq!(MailToken::parse(mail.expose()).unwrap().expose(), mail.expose());
+        let ticket = UploadTicket::generate(random.as_ref());
+        assert_eq!(UploadTicket::parse(ticket.expose()).unwrap().expose(), ticket.expose());
+        assert!(UploadTicket::parse(mail.expose()).is_err() && MailToken::parse(ticket.expose()).is_err());
         assert!(MailToken::parse(session.expose()).is_err());
         assert!(SessionToken::parse(mail.expose()).is_err());
         assert!(MailToken::parse(&format!("{} ", mail.expose())).is_err());

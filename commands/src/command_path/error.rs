@@ -1,7 +1,7 @@
 //! Why a command did nothing, or why nobody knows.
 
-use atelier_vault::VaultError;
 use atelier_vault::credential_rows::RowError;
+use atelier_vault::{QuarantineError, VaultError};
 
 use crate::event_store::{AppendError, LoadError};
 
@@ -70,6 +70,15 @@ impl<E> From<RowError> for CommandError<E> {
     fn from(error: RowError) -> Self {
         tracing::warn!(%error, "a row beside the log could not be reached");
         Self::Unavailable
+    }
+}
+
+impl<E> From<QuarantineError> for CommandError<E> {
+    fn from(error: QuarantineError) -> Self {
+        match error {
+            QuarantineError::Rows(error) => error.into(),
+            QuarantineError::Keys(error) => Self::Internal(error.to_string()),
+        }
     }
 }
 

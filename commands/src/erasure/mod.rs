@@ -8,7 +8,7 @@
 //! | credits | a ledger that is not closed | closes it; a closed one says so |
 //! | media | objects | removes the rest |
 //! | farewell | a subject's key without its row | makes another; the key without a row opens nothing |
-//! | rows | credentials, claims, notices | deletes the rest; credentials and claims in one transaction |
+//! | rows | credentials, claims, notices; names under quarantine | deletes the rest; credentials and claims in one transaction |
 //! | keys | a key that still opens | shreds it; a tombstone is left alone |
 //! | end | no `AccountErased` | appends it, once |
 //!
@@ -79,6 +79,8 @@ pub const STEPS: &[Step] = &[
             "credentials.second_factors",
             "credentials.identities",
             "credentials.passwords",
+            "credentials.avatar_tickets",
+            "credentials.avatar_uploads",
             "credentials.deletion_offers",
             "credentials.tries",
             "credentials.claims",
@@ -127,8 +129,10 @@ async fn media(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError
     write.ports.media.delete_account(account).await.map_err(|error| CommandError::Internal(error.to_string()))
 }
 
+/// The account's names are under quarantine before they are given up: in between nobody slips in (U29).
 async fn rows(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
     notices::delete_account(&write.pool, account).await?;
+    write.quarantine.put(&write.pool, account, write.now()).await?;
     Ok(delete_account(&write.pool, account).await?)
 }
 

@@ -60,6 +60,7 @@ pub(super) async fn execute(
         Work::CloseUnverified { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
         Work::CloseUnverified { account, .. } => close_unverified(write, context, account).await,
         Work::SendFarewell { account } => Ok(erasure::send_farewell(write, account).await?),
+        Work::DeleteAvatar { account, avatar } => Ok(write.ports.media.delete_avatar(account, avatar).await?),
         Work::SendVerificationMail { account } => mails::access::verification(write, account, id).await,
         Work::SendGenerationNotice { account, generation } => {
             mails::generation::generation_notice(write, account, generation).await

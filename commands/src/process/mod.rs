@@ -3,6 +3,7 @@
 mod account_deletion;
 mod address_digest;
 mod address_lookups;
+mod avatar_keeper;
 mod backlog;
 mod dispatcher;
 mod execute;
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 pub use account_deletion::AccountDeletion;
 pub use address_digest::AddressDigest;
+pub use avatar_keeper::AvatarKeeper;
 pub use backlog::{Backlog, LaneBacklog};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use expiry_sweep::ExpirySweep;

@@ -1,6 +1,6 @@
 //! The work that process managers ask for: commands, timers, messages. Ids only, nothing personal.
 
-use atelier_domain::{AccountId, GenerationId, LedgerId, LotId};
+use atelier_domain::{AccountId, AvatarId, GenerationId, LedgerId, LotId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -81,6 +81,13 @@ pub enum Work {
     DeleteMedia {
         /// The job.
         generation: GenerationId,
+    },
+    /// Remove the objects of an avatar that is shown no more (A04).
+    DeleteAvatar {
+        /// Whose it was.
+        account: AccountId,
+        /// The avatar.
+        avatar: AvatarId,
     },
     /// Send the link that verifies an address (U26).
     SendVerificationMail {
@@ -211,7 +218,8 @@ impl Work {
             | Self::ResendVerification { .. }
             | Self::StartPasswordReset { .. }
             | Self::PostNotice { .. }
-            | Self::DeleteMedia { .. } => Lane::Command,
+            | Self::DeleteMedia { .. }
+            | Self::DeleteAvatar { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. }
             | Self::TimeOutGeneration { .. }
             | Self::RemoveMediaAgain { .. }
@@ -243,6 +251,7 @@ impl Work {
             | Self::DeleteMedia { .. }
             | Self::EraseAccount { .. }
             | Self::SendFarewell { .. }
+            | Self::DeleteAvatar { .. }
             | Self::SendVerificationMail { .. }
             | Self::SendGenerationNotice { .. }
             | Self::ResendVerification { .. }

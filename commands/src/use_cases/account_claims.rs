@@ -4,13 +4,14 @@ use atelier_domain::AccountId;
 use atelier_domain::KeyClass;
 use atelier_domain::account::{Account, AccountCommand, AccountError};
 use atelier_domain::text::{Email, Username};
-use atelier_vault::credential_rows::claims::{self, Claim, ClaimOutcome};
+use atelier_vault::credential_rows::claims::{self, Claim, ClaimOutcome, ClaimState, PendingName};
 use atelier_vault::credential_rows::delete_account;
 use atelier_vault::{IndexDigest, IndexKind, VaultError};
 use chrono::TimeDelta;
 
+use super::rename_claims;
 use crate::command_path::{CommandContext, CommandError};
-use crate::refusal::{Refusal, UseCaseError};
+use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
 /// How old a claim must be before its missing account counts as abandoned.
@@ -29,9 +30,20 @@ pub(super) enum Claims {
     UsernameTaken,
 }
 
+/// The no to a name that is somebody's, sends visitors on, or is under quarantine; which of them is not said.
+pub(super) fn username_taken() -> UseCaseError {
+    let refusal = Refusal::new(RefusalCode::UsernameTaken, "This username is taken.");
+    Refusal { field: Some("username"), ..refusal }.into()
+}
+
 /// The digest an address is found by.
 pub(super) fn email_digest(write: &WriteSide, email: &Email) -> IndexDigest {
     write.blind_index.digest(IndexKind::Email, &email.folded())
+}
+
+/// The digest a username is found by.
+pub(super) fn username_digest(write: &WriteSide, username: &Username) -> IndexDigest {
+    write.blind_index.digest(IndexKind::Username, username.as_ref())
 }
 
 /// Claims both names for a new account, clearing stale claims away on the way. A taken address costs what a free one costs (sec.S4):
@@ -44,25 +56,33 @@ pub(super) async fn claim(
     username: &Username,
 ) -> Result<Claims, UseCaseError> {
     let by_email = email_digest(write, email);
-    let by_username = write.blind_index.digest(IndexKind::Username, username.as_ref());
+    let by_username = username_digest(write, username);
     for _ in 0..ATTEMPTS {
-        // The username first: it is public, so it may be told; the address may not.
-        if let Some(holder) = claims::find(&write.pool, &by_username).await? {
-            if !clear_if_stale(write, context, holder).await? {
+        // The username first: it is public, so it may be told; the address may not (sec.S4).
+        let holder = claims::find(&write.pool, &by_username).await?;
+        if let Some(holder) = holder.filter(|holder| !holder.is_free(write.now())) {
+            if !clear_if_stale(write, context, &by_username, holder).await? {
                 return Ok(Claims::UsernameTaken);
             }
             continue;
         }
         if let Some(holder) = claims::find(&write.pool, &by_email).await?
-            && clear_if_stale(write, context, holder).await?
+            && clear_if_stale(write, context, &by_email, holder).await?
         {
             continue;
         }
         match claims::claim_pair(&write.pool, account, &by_email, &by_username, write.now()).await? {
+            // Looked for after the claim: an erasure gives its names up only once they are under quarantine.
+            ClaimOutcome::Claimed | ClaimOutcome::UsernameOnly(_)
+                if write.quarantine.holds(&write.pool, &by_username, write.now()).await? =>
+            {
+                claims::release(&write.pool, account).await?;
+                return Ok(Claims::UsernameTaken);
+            }
             ClaimOutcome::Claimed => return Ok(Claims::Ours { address_claimed: true }),
             ClaimOutcome::UsernameOnly(_) => return Ok(Claims::Ours { address_claimed: false }),
             ClaimOutcome::UsernameTaken(holder) => {
-                if !clear_if_stale(write, context, holder).await? {
+                if !clear_if_stale(write, context, &by_username, holder).await? {
                     return Ok(Claims::UsernameTaken);
                 }
             }
@@ -73,10 +93,27 @@ pub(super) async fn claim(
 
 /// Removes the claims of an account that never opened. First its stream is closed, so that a late sign-up conflicts; then its
 /// rows and keys go. A crash in between leaves the claim, and the next sign-up does it again. An account that turns out to be open
-/// has its claims settled.
-async fn clear_if_stale(write: &WriteSide, context: &CommandContext, holder: Claim) -> Result<bool, UseCaseError> {
-    if holder.settled || write.now() - holder.claimed_at < STALE_AFTER {
+/// has its claims settled. A rename that died is ended as the reconciler would.
+pub(super) async fn clear_if_stale(
+    write: &WriteSide,
+    context: &CommandContext,
+    index: &IndexDigest,
+    holder: Claim,
+) -> Result<bool, UseCaseError> {
+    if write.now() - holder.claimed_at < STALE_AFTER {
         return Ok(false);
+    }
+    let Claim { account, claimed_at, state, .. } = holder;
+    match state {
+        ClaimState::Held if holder.settled => return Ok(false),
+        ClaimState::Held => {}
+        ClaimState::Released => return Ok(false),
+        ClaimState::Pending => {
+            let pending = PendingName { username: *index, account, claimed_at };
+            rename_claims::end(write, &pending).await?;
+            let left = claims::find(&write.pool, index).await?;
+            return Ok(left.is_none_or(|claim| claim.is_free(write.now())));
+        }
     }
     let target = account_target(holder.account);
     match write.path.execute::<Account>(&target, context, None, |_| AccountCommand::Abandon).await {

@@ -5,7 +5,8 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand};
-use atelier_vault::credential_rows::{claims, deletion_offers};
+use atelier_vault::credential_rows::claims::{self, ClaimState};
+use atelier_vault::credential_rows::deletion_offers;
 use atelier_vault::{IndexKind, MailToken};
 
 use crate::command_path::CommandContext;
@@ -40,7 +41,7 @@ impl ConfirmAccountDeletion {
         }
         let folded = self.username.to_ascii_lowercase();
         let claim = claims::find(&write.pool, &write.blind_index.digest(IndexKind::Username, &folded)).await?;
-        if claim.is_none_or(|claim| claim.account != self.account) {
+        if claim.is_none_or(|claim| claim.account != self.account || claim.state == ClaimState::Released) {
             return Err(Refusal::field("username", "username must be your own, typed out").into());
         }
         erasure::lock_out(write, self.account).await?;

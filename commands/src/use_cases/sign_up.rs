@@ -13,11 +13,11 @@ use atelier_domain::text::{Email, Username};
 use atelier_vault::credential_rows::{claims, passwords};
 use atelier_vault::{IndexKind, OwnNames};
 
-use super::account_claims::{self, Claims, email_digest};
+use super::account_claims::{self, Claims, email_digest, username_taken};
 use super::password_changes::hash_new;
 use crate::command_path::{CommandContext, CommandError};
 use crate::origin::Origin;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
+use crate::refusal::{Refusal, UseCaseError, in_field};
 use crate::throttle::{self, Bucket, Rule};
 use crate::write_side::{WriteSide, account_target};
 
@@ -50,7 +50,10 @@ impl SignUp {
         }
         // Names are public: whoever looks for a free one is told at once, and is not slowed down.
         let by_username = write.blind_index.digest(IndexKind::Username, username.as_ref());
-        if claims::find(&write.pool, &by_username).await?.is_some_and(|claim| claim.settled) {
+        if claims::find(&write.pool, &by_username)
+            .await?
+            .is_some_and(|claim| claim.settled && !claim.is_free(write.now()))
+        {
             return Err(username_taken());
         }
         let of_address = Bucket::of(write, Rule::SignUpWithAddress, &[&email_digest(write, &email).digest]);
@@ -87,9 +90,4 @@ impl SignUp {
         claims::settle(&write.pool, account).await?;
         Ok(())
     }
-}
-
-fn username_taken() -> UseCaseError {
-    let refusal = Refusal::new(RefusalCode::UsernameTaken, "This username is taken.");
-    Refusal { field: Some("username"), ..refusal }.into()
 }

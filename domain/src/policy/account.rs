@@ -6,6 +6,18 @@ use chrono::TimeDelta;
 pub const MINIMUM_AGE: u8 = 13;
 /// How long after one change of the handle the next is refused (U29).
 pub const RENAME_PAUSE: TimeDelta = TimeDelta::days(30);
+/// How long a handle that was given up still finds its account, and is nobody's (U29).
+pub const RENAME_REDIRECT: TimeDelta = TimeDelta::days(90);
+/// How many months the handles of a deleted account are nobody's (U29).
+pub const QUARANTINE_MONTHS: u32 = 12;
+/// Whether turning the public profile off takes a premium plan (C3: "where the plan or deployment allows"). Everybody may.
+pub const HIDING_NEEDS_PREMIUM: bool = false;
+/// The edges of an avatar's squares, pixels, ascending (C1).
+pub const AVATAR_EDGES: [u32; 3] = [64, 256, 512];
+/// The most bytes of an uploaded avatar: exactly 5 MiB (A05).
+pub const AVATAR_BYTES: usize = 5 * 1024 * 1024;
+/// How long an upload's ticket counts (DESIGN 6).
+pub const AVATAR_TICKET_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// The version of the rules of a deletion (A35-A38, U22-U24).
 pub const DELETION_POLICY: u32 = 1;
 /// The version of the text that somebody agrees to who wants news or offers (V16).

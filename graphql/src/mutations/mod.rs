@@ -1,6 +1,7 @@
 //! The mutations, one for each use case, by room.
 
 pub mod api_keys;
+pub mod avatars;
 pub mod deletion;
 pub mod external_identity;
 pub mod generations;
@@ -12,6 +13,7 @@ pub mod sessions;
 pub mod two_factor;
 
 pub use api_keys::ApiKeyMutation;
+pub use avatars::AvatarMutation;
 pub use deletion::DeletionMutation;
 pub use external_identity::ExternalIdentityMutation;
 pub use generations::GenerationMutation;

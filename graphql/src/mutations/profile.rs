@@ -1,7 +1,7 @@
 //! Profile and preferences.
 
 use async_graphql::{Context, InputObject, Object, Result};
-use atelier_commands::use_cases::{SetPublishToExplore, UpdateProfile};
+use atelier_commands::use_cases::{ChangeUsername, SetPublicProfile, SetPublishToExplore, UpdateProfile};
 
 use crate::Sides;
 use crate::caller::{command_context, signed_in};
@@ -18,7 +18,8 @@ pub struct ProfileMutation;
 pub struct UpdateProfileInput {
     /// The new name shown.
     display_name: Option<String>,
-    /// The new biography, up to 160 characters as a person counts them; empty clears it.
+    /// The new biography, up to 160 characters as a person counts them (extended grapheme clusters); longer is refused, never cut. Empty
+    /// clears it.
     bio: Option<String>,
 }
 
@@ -40,6 +41,36 @@ pub struct SetPublishToExploreInput {
 payload! {
     /// The account after the change.
     SetPublishToExplorePayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+/// What `changeUsername` takes.
+#[derive(InputObject)]
+pub struct ChangeUsernameInput {
+    /// 3-30 of `a-z 0-9 _ -`, starting with a letter.
+    username: String,
+}
+
+payload! {
+    /// The account after the change.
+    ChangeUsernamePayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+/// What `setPublicProfile` takes.
+#[derive(InputObject)]
+pub struct SetPublicProfileInput {
+    /// Whether others see the profile.
+    public: bool,
+}
+
+payload! {
+    /// The account after the change.
+    SetPublicProfilePayload {
         /// The account.
         me: Me,
     }
@@ -90,6 +121,51 @@ impl ProfileMutation {
                 }
             }
             Err(error) => SetPublishToExplorePayload::refused(error),
+        })
+    }
+
+    /// Takes another handle, at most once in 30 days. The old one finds the account for 90 days more and is nobody's meanwhile (U29).
+    async fn change_username(
+        &self,
+        context: &Context<'_>,
+        input: ChangeUsernameInput,
+    ) -> Result<ChangeUsernamePayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let use_case = ChangeUsername { account, username: input.username };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                let position = sides.read.token(position.0);
+                ChangeUsernamePayload {
+                    me: me_at(context, &position).await.ok(),
+                    position: Some(position),
+                    ..Default::default()
+                }
+            }
+            Err(error) => ChangeUsernamePayload::refused(error),
+        })
+    }
+
+    /// Shows the public profile to others, or not. Off, `creator` is null for others, here and on what is in Explore, which stays
+    /// there (V05, C3).
+    async fn set_public_profile(
+        &self,
+        context: &Context<'_>,
+        input: SetPublicProfileInput,
+    ) -> Result<SetPublicProfilePayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        let use_case = SetPublicProfile { account, public: input.public };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                let position = sides.read.token(position.0);
+                SetPublicProfilePayload {
+                    me: me_at(context, &position).await.ok(),
+                    position: Some(position),
+                    ..Default::default()
+                }
+            }
+            Err(error) => SetPublicProfilePayload::refused(error),
         })
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_domain::account::AccountEvent;
+use atelier_domain::account::{AccountEvent, Avatar, Language};
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::{AccountId, Envelope, LogEvent, Sealed};
 use atelier_vault::IndexKind;
-use atelier_vault::credential_rows::claims;
+use atelier_vault::credential_rows::claims::{self, ClaimState};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -31,6 +31,9 @@ struct Row {
     username: Sealed,
     display_name: Sealed,
     bio: Option<Sealed>,
+    avatar: Option<Avatar>,
+    public: bool,
+    language: Language,
     email_verified: bool,
     plan: Plan,
     publish: bool,
@@ -39,7 +42,7 @@ struct Row {
 
 impl ReadRow for Row {
     type Key = Uuid;
-    const TABLE: &'static str = "profile_v1";
+    const TABLE: &'static str = "profile_v2";
     const KEY: &'static str = "account_id";
     const KEY_TYPE: &'static str = "uuid";
 
@@ -54,8 +57,9 @@ impl Projection for Profile {
         NAME
     }
 
+    /// 2: renames, avatars, the public switch and the language came in.
     fn version(&self) -> i32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -88,6 +92,9 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
                 username: username.clone(),
                 display_name: display_name.clone(),
                 bio: None,
+                avatar: None,
+                public: true,
+                language: Language::default(),
                 email_verified: false,
                 plan: Plan::Free,
                 publish: true,
@@ -109,7 +116,16 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
                 row.display_name = sealed.clone();
             }
         }
+        AccountEvent::UsernameChanged { username, .. } => {
+            if let Some(sealed) = username.sealed() {
+                row.username = sealed.clone();
+            }
+        }
         AccountEvent::BioChanged { bio } => row.bio = bio.sealed().cloned(),
+        AccountEvent::AvatarChanged { avatar } => row.avatar = Some(avatar.clone()),
+        AccountEvent::AvatarRemoved {} => row.avatar = None,
+        AccountEvent::PublicProfileChanged { public } => row.public = *public,
+        AccountEvent::LanguageChanged { language } => row.language = *language,
         AccountEvent::PublishPreferenceChanged { publish } => row.publish = *publish,
         AccountEvent::PlanAssigned { plan } => row.plan = *plan,
         AccountEvent::AccountOpened { .. }
@@ -118,11 +134,6 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
         | AccountEvent::SessionEnded { .. }
         | AccountEvent::ApiKeyCreated { .. }
         | AccountEvent::ApiKeyRevoked { .. }
-        | AccountEvent::UsernameChanged { .. }
-        | AccountEvent::AvatarChanged { .. }
-        | AccountEvent::AvatarRemoved {}
-        | AccountEvent::PublicProfileChanged { .. }
-        | AccountEvent::LanguageChanged { .. }
         | AccountEvent::NotificationPreferenceChanged { .. }
         | AccountEvent::PasswordResetRequested {}
         | AccountEvent::PasswordChanged { .. }
@@ -156,6 +167,12 @@ pub struct ProfileView {
     pub display_name: Option<String>,
     /// The biography; `None` when there is none.
     pub bio: Option<String>,
+    /// The avatar; `None` when there is none.
+    pub avatar: Option<Avatar>,
+    /// Whether others see the profile (V05).
+    pub public: bool,
+    /// For the owner only: the language of mails.
+    pub language: Language,
     /// For the owner only.
     pub email_verified: bool,
     /// For the owner only.
@@ -185,6 +202,9 @@ pub async fn find(snapshot: &mut Snapshot, accounts: &[AccountId]) -> Result<Vec
             username: snapshot.open(*account, "username", &row.username).await?,
             display_name: snapshot.open(*account, "display_name", &row.display_name).await?,
             bio,
+            avatar: row.avatar.clone(),
+            public: row.public,
+            language: row.language,
             email_verified: row.email_verified,
             plan: row.plan,
             publish: row.publish,
@@ -194,12 +214,26 @@ pub async fn find(snapshot: &mut Snapshot, accounts: &[AccountId]) -> Result<Vec
     Ok(found)
 }
 
-/// Whose username this is; found by its keyed digest, because the name itself is sealed.
+/// Whose username this is, or was until less than 90 days ago (U29); found by its keyed digest, because the name itself is sealed.
 ///
 /// # Errors
-/// When the database failed.
-pub async fn account_of(snapshot: &mut Snapshot, username: &str) -> Result<Option<AccountId>, ReadError> {
+/// When the database failed or a sealed value cannot be opened.
+pub async fn account_of(
+    snapshot: &mut Snapshot,
+    username: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<AccountId>, ReadError> {
     let folded = username.to_ascii_lowercase();
     let digest = snapshot.models.blind_index.digest(IndexKind::Username, &folded);
-    Ok(claims::find(&mut *snapshot.connection(), &digest).await?.map(|claim| claim.account))
+    let Some(claim) = claims::find(&mut *snapshot.connection(), &digest).await? else { return Ok(None) };
+    let found = match claim.state {
+        ClaimState::Held => true,
+        ClaimState::Released => claim.redirects(now),
+        // A rename took it: it is the account's once its event is there.
+        ClaimState::Pending => {
+            let profiles = find(snapshot, &[claim.account]).await?;
+            claim.redirects(now) || profiles.iter().any(|profile| profile.username.as_ref() == Some(&folded))
+        }
+    };
+    Ok(found.then_some(claim.account))
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod avatars;
 mod client;
 mod google;
 mod graphql;
@@ -28,7 +29,7 @@ use atelier_graphql::caller::SessionCookie;
 use atelier_projections::ReadModels;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, get, post, put};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -98,6 +99,8 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/auth/google/callback", get(google::callback))
         .route("/auth/google/sign-up", post(google::sign_up))
         .route("/auth/complete", post(google::complete))
+        .route("/uploads/avatar/{ticket}", put(avatars::upload))
+        .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
         .route("/unsubscribe", get(unsubscribe::page_of_link).post(unsubscribe::submit))

@@ -80,7 +80,7 @@ async fn a18_what_everybody_sees_leaves_out_what_is_the_owners() {
         .filter_map(|field| field["name"].as_str())
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["bio", "displayName", "id", "published", "rank", "username"]);
+    assert_eq!(names, ["avatar", "bio", "displayName", "id", "published", "rank", "username"]);
     // A stranger does nothing to it.
     for name in ["cancelGeneration", "deleteGeneration"] {
         let query =

@@ -297,6 +297,11 @@ impl Ended {
 }
 
 impl Served {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Standard output until now.
     pub fn said(&self) -> String {
         fs::read_to_string(&self.said).expect("the process's output")

@@ -1,14 +1,18 @@
 //! A studio for one test: a node on a free port over the test's own database, and a client that speaks to it by HTTP alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_commands::WriteSide;
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::command_path::Target;
+use atelier_commands::ports::Clock;
 use atelier_domain::account::{Account, AccountCommand, StaffCommand, StaffOrder};
 use atelier_domain::text::{Email, StaffReason};
 use atelier_gateways::Smtp;
 use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -22,6 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A password that every rule likes.
 pub const PASSWORD: &str = "correct-horse-1";
+
+/// A clock that stands still.
+struct Stopped(DateTime<Utc>);
+
+impl Clock for Stopped {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+}
 
 /// A running studio.
 pub struct TestStudio {
@@ -271,6 +284,13 @@ impl TestStudio {
             request = request.bearer_auth(key);
         }
         Answer::of(request.send().await.expect("the node answers")).await
+    }
+
+    /// The studio's write side as it will be after so long, or was, when negative: the same rows and log under another clock.
+    pub fn at(&self, later: TimeDelta) -> WriteSide {
+        let mut write = self.node.studio.write.clone();
+        write.ports.clock = Arc::new(Stopped(write.now() + later));
+        write
     }
 
     /// A client for requests of another shape.

@@ -1,10 +1,13 @@
 //! Credential rows in PostgreSQL, one file for each table of `migrations/0002_credentials.sql` and `0008_sign_in.sql` (DESIGN 4, "Rows beside events").
 //! Credential rows in PostgreSQL, one file for each table (DESIGN 4, "Rows beside events").
+//! Credential rows in PostgreSQL, one file for each table of schema `credentials` (DESIGN 4, "Rows beside events").
 //!
 //! To grant: insert the row pending, append the event, activate the row. To withdraw: revoke the row, append the event,
 //! remove the row. A pending or revoked row never authenticates; a reconciler finishes either half.
 
 pub mod api_keys;
+pub mod avatar_tickets;
+pub mod avatar_uploads;
 pub mod challenges;
 pub mod claims;
 pub mod deletion_offers;
@@ -56,6 +59,8 @@ pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), Row
         "DELETE FROM credentials.passwords WHERE account_id = $1",
         "DELETE FROM credentials.deletion_offers WHERE account_id = $1",
         "DELETE FROM credentials.tries WHERE account_id = $1",
+        "DELETE FROM credentials.avatar_tickets WHERE account_id = $1",
+        "DELETE FROM credentials.avatar_uploads WHERE account_id = $1",
         "DELETE FROM credentials.claims WHERE account_id = $1",
     ] {
         sqlx::query(statement).bind(account.0).execute(&mut *transaction).await?;

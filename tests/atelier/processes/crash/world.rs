@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_commands::ports::{
-    Clock, GatewayError, Generator, Mail, Mailer, MediaKey, MediaStore, Ports, RenderError, RenderRequest, Rendered,
+    AvatarKey, Clock, GatewayError, Generator, Mail, Mailer, MediaKey, MediaStore, Ports, RenderError, RenderRequest,
+    Rendered,
 };
-use atelier_domain::{AccountId, GenerationId};
-use atelier_gateways::{Mailbox, MediaFolder, Nowhere, StudioDemo};
+use atelier_domain::{AccountId, AvatarId, GenerationId};
+use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, Nowhere, StudioDemo};
 use atelier_server::system::{SystemClock, SystemRandom};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -94,6 +95,7 @@ impl World {
             media: Arc::new(Files { media, steps: steps() }),
             google: None,
             places: Arc::new(Nowhere),
+            avatars: Arc::new(ImageSquares::default()),
         }
     }
 
@@ -242,6 +244,18 @@ impl MediaStore for Files {
         self.media.delete_generation(account, generation).await?;
         self.steps.pass(Side::After, "remove").await;
         Ok(())
+    }
+
+    async fn put_avatar(&self, key: AvatarKey, bytes: Bytes) -> Result<(), GatewayError> {
+        self.media.put_avatar(key, bytes).await
+    }
+
+    async fn get_avatar(&self, key: AvatarKey) -> Result<Option<Bytes>, GatewayError> {
+        self.media.get_avatar(key).await
+    }
+
+    async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError> {
+        self.media.delete_avatar(account, avatar).await
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {

@@ -1,0 +1,84 @@
+//! Avatars: a ticket to upload one by HTTP, and its removal (A04-A06).
+
+use async_graphql::{Context, Object, Result, SimpleObject};
+use atelier_commands::use_cases::{RemoveAvatar, RequestAvatarUpload};
+use atelier_domain::policy::account::AVATAR_BYTES;
+use chrono::{DateTime, Utc};
+
+use super::profile::me_at;
+use crate::Sides;
+use crate::caller::{command_context, signed_in};
+use crate::me::Me;
+use crate::payload::{outcome, payload};
+
+/// The mutations of this room.
+#[derive(Default)]
+pub struct AvatarMutation;
+
+/// Where to upload an avatar to, once.
+#[derive(SimpleObject)]
+pub struct AvatarUpload {
+    /// `PUT` the file here as the whole body; its answer has the new links. An upload that is refused may be tried again by the same link.
+    url: String,
+    /// Until when.
+    expires_at: DateTime<Utc>,
+    /// The most bytes of a file: 5 MiB.
+    max_bytes: u64,
+    /// The media types that are read; the first frame of a GIF. What a file is, its bytes decide.
+    accepts: Vec<String>,
+}
+
+payload! {
+    /// Where to upload an avatar to.
+    RequestAvatarUploadPayload {
+        /// The place; shown once.
+        upload: AvatarUpload,
+    }
+}
+
+payload! {
+    /// The account after the change.
+    RemoveAvatarPayload {
+        /// The account.
+        me: Me,
+    }
+}
+
+#[Object]
+impl AvatarMutation {
+    /// Asks for a place to upload an avatar to. It is shown as soon as it is uploaded, without anything to save (A06).
+    async fn request_avatar_upload(&self, context: &Context<'_>) -> Result<RequestAvatarUploadPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        Ok(match outcome(RequestAvatarUpload { account }.run(&sides.write).await)? {
+            Ok(place) => {
+                let accepts = ["image/jpeg", "image/png", "image/webp", "image/gif"].map(str::to_owned).to_vec();
+                let upload = AvatarUpload {
+                    url: place.url,
+                    expires_at: place.expires_at,
+                    max_bytes: AVATAR_BYTES as u64,
+                    accepts,
+                };
+                RequestAvatarUploadPayload { upload: Some(upload), ..Default::default() }
+            }
+            Err(error) => RequestAvatarUploadPayload::refused(error),
+        })
+    }
+
+    /// Shows no avatar any more; its links end.
+    async fn remove_avatar(&self, context: &Context<'_>) -> Result<RemoveAvatarPayload> {
+        let sides = context.data::<Sides>()?;
+        let (account, _) = signed_in(context)?;
+        Ok(match outcome(RemoveAvatar { account }.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                let position = sides.read.token(position.0);
+                RemoveAvatarPayload {
+                    me: me_at(context, &position).await.ok(),
+                    position: Some(position),
+                    ..Default::default()
+                }
+            }
+            Err(error) => RemoveAvatarPayload::refused(error),
+        })
+    }
+}
