@@ -222,6 +222,7 @@ async fn a16_an_account_without_a_password_is_told_to_use_google_and_may_have_on
         identity_id: IdentityId(write.fresh_id()),
         provider: IdentityProvider::Google,
         label: IdentityLabel::parse("gwen@example.com").expect("a label"),
+        vouches_for_address: true,
     };
     let open =
         AccountCommand::Open { email, username, minimum_age: 18, address_claimed: true, vouched_by: Some(identity) };
