@@ -189,6 +189,12 @@ async fn every_mutation_of_an_account_needs_a_session() {
         "reauthenticate(input: {password: \"x\"}) { userErrors { code } }".to_owned(),
         "changePassword(input: {currentPassword: \"x\", newPassword: \"y\"}) { userErrors { code } }".to_owned(),
         "revokeSession(input: {sessionId: \"ses_1\"}) { userErrors { code } }".to_owned(),
+        "enrolTwoFactor { userErrors { code } }".to_owned(),
+        "confirmTwoFactor(input: {code: \"000000\"}) { userErrors { code } }".to_owned(),
+        "disableTwoFactor(input: {code: \"000000\"}) { userErrors { code } }".to_owned(),
+        "renewRecoveryCodes { userErrors { code } }".to_owned(),
+        "linkGoogle { userErrors { code } }".to_owned(),
+        "unlinkIdentity(input: {identityId: \"idn_1\"}) { userErrors { code } }".to_owned(),
         "updateProfile(input: {bio: \"x\"}) { userErrors { code } }".to_owned(),
         "setPublishToExplore(input: {publish: true}) { userErrors { code } }".to_owned(),
         "setNotification(input: {kind: NEWSLETTER, channel: MAIL, on: true}) { userErrors { code } }".to_owned(),
@@ -210,9 +216,17 @@ async fn every_mutation_of_an_account_needs_a_session() {
     ];
     let schema = studio.graphql(None, "{ __schema { mutationType { fields { name } } } }", json!({})).await;
     let all = schema["__schema"]["mutationType"]["fields"].as_array().expect("fields").len();
-    let open =
-        ["signUp", "signIn", "verifyEmail", "resendVerification", "requestPasswordReset", "completePasswordReset"]
-            .len();
+    let open = [
+        "signUp",
+        "signIn",
+        "completeSignIn",
+        "signUpWithGoogle",
+        "verifyEmail",
+        "resendVerification",
+        "requestPasswordReset",
+        "completePasswordReset",
+    ]
+    .len();
     assert_eq!(mutations.len() + open, all, "sec.A1: a mutation without a row here fails");
     studio.drain().await;
     let head = studio.head().await;
