@@ -112,10 +112,19 @@ fn peak(pid: u32) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().expect("a number")
 }
 
-async fn signed_up(visitor: &Visitor) -> String {
+async fn signed_up(home: &Home, visitor: &Visitor) -> String {
     let sign_up = "mutation($input: SignUpInput!) { signUp(input: $input) { userErrors { code } } }";
-    let input = json!({ "input": { "email": "ada@example.com", "password": PASSWORD, "username": "ada" } });
+    let input =
+        json!({ "input": { "email": "ada@example.com", "password": PASSWORD, "username": "ada", "minimumAge": 18 } });
     visitor.graphql(None, sign_up, input).await;
+    let token = crate::harness::process::until("the mail", async || {
+        let mails = std::fs::read_dir(home.data().join("mailbox")).ok()?;
+        let mails = mails.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
+        let link = mails.into_iter().find_map(|mail| Some(mail.split_once("/verify-email?token=")?.1.to_owned()))?;
+        Some(link.lines().next().expect("a token").trim().to_owned())
+    });
+    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } } }";
+    visitor.graphql(None, verify, json!({ "token": token.await })).await;
     visitor.sign_in("ada@example.com", PASSWORD).await
 }
 
@@ -135,7 +144,7 @@ async fn u3_bombs_and_polyglots_are_refused_within_64_mebibytes() {
     let home = Home::open().await;
     let mut served = home.serve(&[]);
     let visitor = served.listening().await;
-    let token = signed_up(&visitor).await;
+    let token = signed_up(&home, &visitor).await;
     assert_eq!(send(&visitor, &token, of_size(LIMIT)).await.0, 200, "warm");
     let before = peak(served.pid());
     let zip = b"PK\x03\x04\x14\0\0\0\0\0 and its directory PK\x05\x06".as_slice();

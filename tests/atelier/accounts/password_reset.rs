@@ -40,7 +40,7 @@ async fn a14_a15_the_link_sets_a_new_password_and_ends_every_session() {
     let studio = TestStudio::start().await;
     let ada = studio.newcomer("ada").await;
     assert_eq!(code(&request(&studio, &ada.email).await), "");
-    assert_eq!(subjects(&studio, &ada.email).await[0], "Reset your password");
+    assert_eq!(subjects(&studio, &ada.email).await[0], "Choose a new password");
     let token = studio.mailed_token(&ada.email).await;
     assert!(token.len() >= 43, "sec.S5: 256 bits");
     let clear =
@@ -103,7 +103,7 @@ async fn s5_a_link_lives_half_an_hour_and_dies_with_the_reset() {
         assert_eq!(code(&request(&studio, &ada.email).await), "", "and nobody is told");
     }
     assert_eq!(
-        subjects(&studio, &ada.email).await.iter().filter(|subject| *subject == "Reset your password").count(),
+        subjects(&studio, &ada.email).await.iter().filter(|subject| *subject == "Choose a new password").count(),
         1
     );
     super::time_passes(&studio, 61).await;
@@ -230,7 +230,7 @@ async fn a16_an_account_without_a_password_is_told_to_use_google_and_may_have_on
     write.path.execute::<Account>(&target, &studio.operator(), None, |_| open.clone()).await.expect("it opens");
     let known = request(&studio, "gwen@example.com").await;
     assert_eq!(known, request(&studio, "nobody@example.com").await);
-    assert_eq!(subjects(&studio, "gwen@example.com").await, ["Sign in with Google"]);
+    assert_eq!(subjects(&studio, "gwen@example.com").await, ["You sign in with Google"]);
     assert_eq!(code(&sign_in(&studio, &[], "gwen@example.com", PASSWORD).await), "INVALID_CREDENTIALS");
     let token = studio.mailed_token("gwen@example.com").await;
     assert_eq!(code(&complete(&studio, &token, NEW).await), "");

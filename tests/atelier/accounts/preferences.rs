@@ -149,7 +149,8 @@ async fn the_mailbox_page_shows_both_halves_and_runs_neither() {
     let studio = TestStudio::start().await;
     studio.unverified("ada").await;
     studio.drain().await;
-    let mails = studio.node.mailbox.list(10).await.expect("the mailbox can be read");
+    let mut mails = studio.node.mailbox.list(10).await.expect("the mailbox can be read");
+    mails.retain(|mail| mail.subject == "Verify your email address");
     let page = studio.get(&format!("/mailbox/{}", mails[0].file), None).await;
     assert!(page.text.contains("/verify-email?token=atm_") && page.text.contains("<a href=\"http"), "a link to click");
     let framed = format!("/mailbox/{}/html", mails[0].file);

@@ -34,7 +34,7 @@ async fn found(studio: &TestStudio, username: &str) -> Option<String> {
 
 async fn sign_up_code(studio: &TestStudio, username: &str) -> Value {
     let email = format!("{username}-again@example.com");
-    let input = json!({ "input": { "email": email, "password": PASSWORD, "username": username } });
+    let input = json!({ "input": { "email": email, "password": PASSWORD, "username": username, "minimumAge": 18 } });
     studio.graphql(None, SIGN_UP, input).await["signUp"]["userErrors"].take()
 }
 

@@ -235,7 +235,7 @@ impl TestStudio {
         person
     }
 
-    /// The token of the newest verification mail to an address.
+    /// The token of the newest mail to an address that verifies it or resets its password.
     pub async fn mailed_token(&self, address: &str) -> String {
         self.drain().await;
         for mail in self.node.mailbox.list(1_000).await.expect("the mailbox can be read") {
@@ -247,11 +247,12 @@ impl TestStudio {
                 .expect("a mail can be read")
                 .expect("a listed mail is there")
                 .text;
-            if let Some((_, rest)) = text.split_once("/verify-email?token=").filter(|_| mail.to == address) {
+            let link = ["/verify-email?token=", "/reset-password?token="].iter().find_map(|link| text.split_once(link));
+            if let Some((_, rest)) = link.filter(|_| mail.to == address) {
                 return rest.lines().next().expect("a token").trim().to_owned();
             }
         }
-        panic!("no verification mail to this address");
+        panic!("no mail with a link to this address");
     }
 
     /// Makes an API key for everything.
