@@ -28,7 +28,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a node: HTTP, projections and background work. Without DATABASE_URL it brings its own PostgreSQL.
-    Serve(ServeConfig),
+    Serve(Box<ServeConfig>),
     /// Bring the database's schema up to date, as its owner.
     Migrate,
     /// Print the GraphQL schema.

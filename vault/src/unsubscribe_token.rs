@@ -61,7 +61,8 @@ mod tests {
         let (_, rest) = token.split_once('.').unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let foreign = Secrets::open(elsewhere.path(), random.as_ref()).unwrap();
-        let spliced = format!("newsletter.{}{}", &other[11..30], &rest[19..]);
+        // The other's id, which is 22 characters long, before this one's proof.
+        let spliced = format!("newsletter.{}{}", &other[11..33], &rest[22..]);
         for bad in [
             "",
             ".",

@@ -1,6 +1,6 @@
 //! `changePassword`: the current one, then a new one (V08, C5). The other sessions end before it is acknowledged.
 //!
-//! What happens when the process dies: see [`super::password_changes`].
+//! What happens when the process dies: see `password_changes`.
 
 use atelier_domain::account::{Account, PasswordVia};
 use atelier_domain::{AccountId, SessionId};

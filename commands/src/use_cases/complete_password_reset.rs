@@ -2,7 +2,7 @@
 //! factor (sec.S5), and no device becomes known by it.
 //!
 //! What happens when the process dies: the token is used up in the transaction that moves the password's row, so either both are done
-//! or neither; for the rest see [`super::password_changes`]. An unverified address stays unverified then, and its owner asks for the
+//! or neither; for the rest see `password_changes`. An unverified address stays unverified then, and its owner asks for the
 //! link again.
 
 use atelier_domain::account::{Account, AccountCommand, PasswordVia, Status};

@@ -95,7 +95,7 @@ async fn hurry(studio: &TestStudio) {
 /// A studio that mails by this server, with one account; its verification mail has arrived.
 async fn studio_with(post: &Post) -> (TestStudio, AccountId) {
     let studio = TestStudio::start_mailing(Some(post.smtp()), Some("https://studio.example")).await;
-    let ada = studio.unverified("ada").await;
+    let ada = studio.proven("ada").await;
     let account = studio.account(&ada).await;
     until("the verification mail", async || (post.kept().len() == 1).then_some(())).await;
     studio.drain().await;
@@ -243,7 +243,7 @@ async fn a_mail_server_that_is_away_delays_mails_and_nothing_else() {
     let away = until("its end", async || smtp.send(mail("1")).await.err()).await;
     assert!(matches!(&away, GatewayError::Unavailable(_)), "{away:?}");
     let studio = TestStudio::start_mailing(Some(smtp), None).await;
-    let ada = studio.unverified("ada").await;
+    let ada = studio.proven("ada").await;
     assert!(!ada.token.is_empty(), "{PASSWORD} signs in all the same");
     let waits = "select count(*) from process_work where lane = 'message' and state = 'waiting' and attempts > 0";
     until("a try", async || {

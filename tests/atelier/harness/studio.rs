@@ -12,6 +12,8 @@ use atelier_domain::text::{Email, StaffReason};
 use atelier_gateways::Smtp;
 use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
+use atelier_vault::IndexKind;
+use atelier_vault::credential_rows::claims;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
@@ -201,6 +203,20 @@ impl TestStudio {
         self.mutate(None, verify, json!({ "token": token })).await;
         let token = self.sign_in(&email, PASSWORD).await;
         self.drain().await;
+        Person { email, token }
+    }
+
+    /// Somebody signed in whose address is taken to be proven, wherever the mails go.
+    pub async fn proven(&self, username: &str) -> Person {
+        let email = self.signed_up(username).await;
+        let index = Email::parse(&email).expect("an address").folded();
+        let write = &self.node.studio.write;
+        let claim = claims::find(&write.pool, &write.blind_index.digest(IndexKind::Email, &index)).await;
+        let account = claim.expect("the rows answer").expect("it is claimed").account;
+        let target = Target { id: account.to_string(), subject: account };
+        let verify = |_| AccountCommand::VerifyEmail;
+        write.path.execute::<Account>(&target, &self.operator(), None, verify).await.expect("it is done");
+        let token = self.sign_in(&email, PASSWORD).await;
         Person { email, token }
     }
 

@@ -145,10 +145,7 @@ fn forgets_what_a_key_spent(ledger: &CreditLedger, command: CreditLedgerCommand)
 
 fn forfeits_what_is_held(ledger: &CreditLedger, command: CreditLedgerCommand) -> Decision {
     let heedless = CreditLedger { holds: Default::default(), ..ledger.clone() };
-    match command {
-        CreditLedgerCommand::Close { .. } => heedless.decide(command),
-        command => ledger.decide(command),
-    }
+    if matches!(command, CreditLedgerCommand::Close { .. }) { heedless.decide(command) } else { ledger.decide(command) }
 }
 
 fn spends_after_the_end(ledger: &CreditLedger, command: CreditLedgerCommand) -> Decision {
