@@ -129,10 +129,14 @@ async fn media(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError
     write.ports.media.delete_account(account).await.map_err(|error| CommandError::Internal(error.to_string()))
 }
 
-/// The account's names are under quarantine before they are given up: in between nobody slips in (U29).
+/// The account's names are under quarantine before they are given up: in between nobody slips in (U29). The name of somebody who never
+/// proved an address is free at once, or anybody could keep names from others for a year.
 async fn rows(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
     notices::delete_account(&write.pool, account).await?;
-    write.quarantine.put(&write.pool, account, write.now()).await?;
+    let owner = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+    if owner.state.was_verified() {
+        write.quarantine.put(&write.pool, account, write.now()).await?;
+    }
     Ok(delete_account(&write.pool, account).await?)
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn execute(
         Work::EraseAccount { account } => {
             erasure::erase(write, context, account).await.map_err(|error| try_again(&error))
         }
-        Work::RemoveMediaAgain { account, .. } => Ok(write.ports.media.delete_account(account).await?),
+        Work::RemoveMediaAgain { account, .. } => remove_again(write, account).await,
         Work::CloseUnverified { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
         Work::CloseUnverified { account, .. } => close_unverified(write, context, account).await,
         Work::SendFarewell { account } => Ok(erasure::send_farewell(write, account).await?),
@@ -178,6 +178,12 @@ async fn delete_media(write: &WriteSide, generation: GenerationId) -> Result<(),
     let job: Generation = load(write, &generation.to_string()).await?;
     let Some(terms) = job.terms() else { return Ok(()) };
     Ok(write.ports.media.delete_generation(terms.account_id, generation).await?)
+}
+
+/// What was on its way while an account was erased: files, and a notice whose work had begun.
+async fn remove_again(write: &WriteSide, account: AccountId) -> Result<(), WorkError> {
+    write.ports.media.delete_account(account).await?;
+    notices::delete_account(&write.pool, account).await.map_err(|error| WorkError::Command(error.to_string()))
 }
 
 /// An account whose address was not proven in time goes as any other does; one that was proven once stays.

@@ -40,12 +40,17 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
+/// The client's address, as far as we know it.
+pub fn address_of(edge: &Edge, request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip();
+    Some(address(peer, request.headers(), &edge.proxies))
+}
+
 /// Where a request comes from, as use cases need to know it.
 pub fn origin(edge: &Edge, request: &Request) -> Origin {
     let headers = request.headers();
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     // Who works on this very machine, or stands behind a proxy on it that is not configured, is not slowed down as one client.
-    let client = peer.map(|peer| address(peer, headers, &edge.proxies)).filter(|address| !address.is_loopback());
+    let client = address_of(edge, request).filter(|address| !address.is_loopback());
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Origin {
         client: client.map(|address| edge.write.secrets.client(address)),

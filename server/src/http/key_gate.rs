@@ -3,7 +3,7 @@
 //! In this order: a well-formed key or 401; an address with too many wrong ones, 429 without a look at the database; the key's row, never
 //! cached (sec.K3); the account's plan, as the log has it; the burst. The body is not read before (B02).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use atelier_domain::{ApiKeyId, Credits};
 use atelier_vault::ApiKeySecret;
 use atelier_vault::credential_rows::api_keys::{self, AuthenticatedApiKey};
 use atelier_vault::credential_rows::key_places::Places;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use super::answer::{ApiError, ApiResult};
 use super::rate::{Quota, Rate};
 use super::windows::{Standing, Windows};
-use super::{Edge, auth};
+use super::{Edge, auth, client};
 
 const DAY: &str = "day";
 const BURST: &str = "burst";
@@ -111,7 +111,7 @@ impl Visit {
 
 /// The middleware.
 pub async fn gate(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let peer = client::address_of(&edge, &request);
     let key = match authenticated(&edge, request.headers(), peer).await {
         Ok(key) => key,
         Err(error) => return error.into_response(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use atelier_commands::erasure::{self, LEFT_ALONE, STEPS};
+use atelier_commands::process::{Work, enqueue};
 use atelier_commands::use_cases::GrantCredits;
 use atelier_domain::KeyClass;
 use atelier_domain::account::{Account, Status};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 
 use crate::harness::TestStudio;
-use crate::harness::studio::Person;
+use crate::harness::studio::{PASSWORD, Person};
 
 const REQUEST: &str =
     "mutation { requestAccountDeletion { token expiresAt forfeitedCredits runningJobs userErrors { code field } } }";
@@ -272,6 +273,36 @@ async fn e4_what_a_restored_backup_brings_back_is_erased_again_before_anybody_is
     let opened = write.vault.open(account, "email", &atelier_domain::Sealed::from_text(email)).await;
     assert_eq!(opened.expect("no fault"), Opened::Erased, "still unreadable");
     assert_eq!(erasure::erase_what_came_back(&write, &context).await.expect("again"), 0, "once");
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u26_an_account_whose_address_nobody_proves_goes_in_time_and_its_name_is_free_at_once() {
+    let studio = TestStudio::start().await;
+    let proven = studio.newcomer("ada").await;
+    studio.signed_up("norbert").await;
+    let (ada, nobody) = (account_of(&studio, "ada").await, account_of(&studio, "norbert").await);
+    let at = studio.node.studio.write.now() - chrono::TimeDelta::seconds(1);
+    for (n, account) in [ada, nobody].into_iter().enumerate() {
+        let work = Work::CloseUnverified { account, at };
+        enqueue(&studio.database.pool, &format!("test:close:{n}"), &work).await.expect("work is enqueued");
+    }
+    studio.drain().await;
+    assert_eq!((status(&studio, ada).await, status(&studio, nobody).await), (Status::Open, Status::Erased));
+    let left: Vec<_> = rows_of(&studio, nobody).await.into_iter().filter(|(_, rows)| *rows > 0).collect();
+    assert_eq!(left, [], "nothing is left of it");
+    let mails = studio.node.mailbox.list(100).await.expect("the mailbox can be read");
+    assert!(mails.iter().all(|mail| mail.subject != "Your account is deleted"), "nobody proved that it is theirs");
+    // Nobody keeps a name from others by signing up and never coming back.
+    studio.signed_up("norbert").await;
+    assert_ne!(account_of(&studio, "norbert").await, nobody);
+    // A name that was somebody's is another matter (U29).
+    delete(&studio, &proven, "ada").await;
+    studio.drain().await;
+    let input = json!({ "email": "other@example.com", "password": PASSWORD, "username": "ada", "minimumAge": 18 });
+    let sign_up = "mutation($input: SignUpInput!) { signUp(input: $input) { userErrors { code } } }";
+    let taken = studio.graphql(None, sign_up, json!({ "input": input })).await;
+    assert_eq!(taken["signUp"]["userErrors"][0]["code"], json!("USERNAME_TAKEN"));
     studio.stop().await;
 }
 
