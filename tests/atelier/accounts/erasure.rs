@@ -281,6 +281,7 @@ async fn u26_an_account_whose_address_nobody_proves_goes_in_time_and_its_name_is
     let studio = TestStudio::start().await;
     let proven = studio.newcomer("ada").await;
     studio.signed_up("norbert").await;
+    studio.drain().await;
     let (ada, nobody) = (account_of(&studio, "ada").await, account_of(&studio, "norbert").await);
     let at = studio.node.studio.write.now() - chrono::TimeDelta::seconds(1);
     for (n, account) in [ada, nobody].into_iter().enumerate() {
@@ -295,6 +296,7 @@ async fn u26_an_account_whose_address_nobody_proves_goes_in_time_and_its_name_is
     assert!(mails.iter().all(|mail| mail.subject != "Your account is deleted"), "nobody proved that it is theirs");
     // Nobody keeps a name from others by signing up and never coming back.
     studio.signed_up("norbert").await;
+    studio.drain().await;
     assert_ne!(account_of(&studio, "norbert").await, nobody);
     // A name that was somebody's is another matter (U29).
     delete(&studio, &proven, "ada").await;
