@@ -200,10 +200,10 @@ pub trait MediaStore: Send + Sync + 'static {
     /// When the store is unavailable.
     async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError>;
 
-    /// Removes everything of an account, bounded in one call: an error says that some is left, and it is to be called again.
+    /// Removes everything of an account, however much it is (A37). Removing what is gone is harmless.
     ///
     /// # Errors
-    /// When the store is unavailable, or there is more than one call removes.
+    /// When the store is unavailable: then it is to be called again, and goes on where it was.
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError>;
 }
 

@@ -36,6 +36,8 @@ pub enum Rule {
     SignUpWithAddress,
     /// Requests for mails from one client's address.
     MailFromClient,
+    /// Browsers sent to Google from one client's address: a stranger must not take all the places of those who are away (sec.R5).
+    LeaveFromClient,
     /// Verification mails to one address: one a minute.
     VerificationToAddress,
     /// Reset mails to one address: one a minute.
@@ -52,6 +54,7 @@ impl Rule {
             Self::SignUpFromClient => "sign up from client",
             Self::SignUpWithAddress => "sign up with address",
             Self::MailFromClient => "mail from client",
+            Self::LeaveFromClient => "leave from client",
             Self::VerificationToAddress => "verification to address",
             Self::ResetToAddress => "reset to address",
         }
@@ -65,6 +68,7 @@ impl Rule {
             Self::SignUpFromClient => pace(10, 600, 10, 900),
             Self::SignUpWithAddress => pace(3, 3_600, 60, 3_600),
             Self::MailFromClient => pace(10, 300, 10, 900),
+            Self::LeaveFromClient => pace(30, 20, 10, 900),
             Self::VerificationToAddress | Self::ResetToAddress => pace(0, 60, 60, 60),
         }
     }

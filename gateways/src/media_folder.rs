@@ -85,6 +85,16 @@ impl MediaFolder {
 impl MediaFolder {
     /// Removes everything under a prefix, as far as one call goes.
     async fn delete_under(&self, prefix: &str) -> Result<(), GatewayError> {
+        if self.delete_some(prefix).await? {
+            return Err(GatewayError::Unavailable(format!(
+                "more than {MAX_DELETED} objects; the rest is left for the next try"
+            )));
+        }
+        self.remove_folder(prefix).await
+    }
+
+    /// Removes up to [`MAX_DELETED`] objects under a prefix; whether there are more.
+    async fn delete_some(&self, prefix: &str) -> Result<bool, GatewayError> {
         let listed = self.store.list(Some(&Path::from(prefix))).take(MAX_DELETED + 1);
         let mut found: Vec<Path> = listed.map_ok(|object| object.location).try_collect().await.map_err(unavailable)?;
         let more = found.len() > MAX_DELETED;
@@ -98,15 +108,10 @@ impl MediaFolder {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        if let Some(error) = failure {
-            return Err(unavailable(error));
+        match failure {
+            Some(error) => Err(unavailable(error)),
+            None => Ok(more),
         }
-        if more {
-            return Err(GatewayError::Unavailable(format!(
-                "more than {MAX_DELETED} objects; the rest is left for the next try"
-            )));
-        }
-        self.remove_folder(prefix).await
     }
 }
 
@@ -162,7 +167,10 @@ impl MediaStore for MediaFolder {
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {
-        self.delete_under(&account.to_string()).await
+        let prefix = account.to_string();
+        // However many they are: each round removes some, or fails. Whoever is cut off in between goes on where it was.
+        while self.delete_some(&prefix).await? {}
+        self.remove_folder(&prefix).await
     }
 }
 
@@ -345,5 +353,23 @@ mod tests {
         assert!(media.delete_generation(key(0).account, key(0).generation).await.is_err());
         media.delete_generation(key(0).account, key(0).generation).await.unwrap();
         assert_eq!(media.get(&key(MAX_DELETED as u32).path()).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a37_an_account_goes_whole_however_many_objects_it_has() {
+        let (_temp, local) = folder();
+        for media in [local, MediaFolder::over(Arc::new(InMemory::new()))] {
+            let mut other = key(0);
+            other.account = AccountId(Uuid::from_u128(0xb0b));
+            media.put(&other, Bytes::from_static(b"another's")).await.unwrap();
+            for index in 0..=2 * MAX_DELETED as u32 {
+                media.put(&key(index), Bytes::from_static(b"p")).await.unwrap();
+            }
+            media.delete_account(key(0).account).await.unwrap();
+            for index in [0, MAX_DELETED as u32, 2 * MAX_DELETED as u32] {
+                assert_eq!(media.get(&key(index).path()).await.unwrap(), None, "{index}");
+            }
+            assert!(media.get(&other.path()).await.unwrap().is_some(), "nobody else's");
+        }
     }
 }

@@ -35,7 +35,7 @@ impl ProcessManager for AccountDeletion {
 
     fn react(_: Option<()>, event: &Envelope) -> Reaction<()> {
         let work = match concerned(event) {
-            Some((account, AccountEvent::AccountOpened { has_password: true, .. })) => {
+            Some((account, AccountEvent::AccountOpened { .. })) => {
                 vec![Work::CloseUnverified { account, at: event.decided_at + UNVERIFIED_LIFE }]
             }
             Some((account, AccountEvent::AccountDeletionRequested { .. })) => vec![Work::EraseAccount { account }],

@@ -22,6 +22,7 @@ use crate::event_store::Position;
 use crate::origin::Origin;
 use crate::ports::{Departure, ElsewhereError, ProvenIdentity, SignInElsewhere};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::throttle::{self, Bucket, Rule};
 use crate::write_side::WriteSide;
 
 /// How long a ticket to sign up with counts.
@@ -81,9 +82,13 @@ impl LeaveForGoogle {
     /// Runs the use case.
     ///
     /// # Errors
-    /// `not_possible_now` when Google is not set up; unavailable when it cannot be reached, or too many browsers are away.
-    pub async fn run(self, write: &WriteSide) -> Result<Leaving, UseCaseError> {
+    /// `not_possible_now` when Google is not set up; `rate_limited`; unavailable when it cannot be reached, or too many browsers are
+    /// away.
+    pub async fn run(self, write: &WriteSide, origin: &Origin) -> Result<Leaving, UseCaseError> {
         let google = google(write)?;
+        let of_client = Bucket::of_client(write, Rule::LeaveFromClient, origin.client.as_ref());
+        // It stays counted: there is nothing that could be right about it.
+        let _ = throttle::count(write, of_client.into_iter().collect(), None).await?;
         let browser = PassingToken::generate(Passing::Browser, write.ports.random.as_ref());
         let [state, nonce, verifier] =
             [Derived::State, Derived::Nonce, Derived::Verifier].map(|what| write.secrets.derived(&browser, what));

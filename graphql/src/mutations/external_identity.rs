@@ -64,7 +64,7 @@ impl ExternalIdentityMutation {
             Ok(proven) => proven,
             Err(error) => return Ok(LinkGooglePayload::refused(error)),
         };
-        Ok(match outcome(LeaveForGoogle::to_link(account, session).run(&sides.write).await)? {
+        Ok(match outcome(LeaveForGoogle::to_link(account, session).run(&sides.write, &origin(context)).await)? {
             Ok(leaving) => {
                 if let Some(cookie) = context.data_opt::<SessionCookie>() {
                     let life = LeaveForGoogle::LIFE;

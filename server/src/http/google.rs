@@ -49,8 +49,8 @@ struct Code {
 }
 
 /// Sends the browser to Google, with the cookie it must come back with.
-pub async fn start(State(edge): State<Arc<Edge>>) -> Response {
-    match LeaveForGoogle::to_sign_in().run(&edge.write).await {
+pub async fn start(State(edge): State<Arc<Edge>>, request: Request) -> Response {
+    match LeaveForGoogle::to_sign_in().run(&edge.write, &client::origin(&edge, &request)).await {
         Ok(leaving) => {
             let Ok(location) = HeaderValue::from_str(&leaving.url) else { return not_now() };
             let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();

@@ -48,7 +48,8 @@ impl World {
             client_id: Some(CLIENT.to_owned()),
             client_secret: Some(Unprinted(SECRET.to_owned())),
         };
-        let access = AccessConfig { google, ..AccessConfig::default() };
+        let trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+        let access = AccessConfig { google, trusted_proxies, ..AccessConfig::default() };
         Self { studio: TestStudio::start_at(Some(PUBLIC.to_owned()), access).await, provider }
     }
 
