@@ -2,7 +2,7 @@
 
 mod argon2;
 mod avatar_bounds;
-mod avatars;
+pub mod avatars;
 mod erasure;
 mod google;
 mod kek_rotation;

@@ -3,6 +3,7 @@
 mod accounts;
 mod architecture;
 mod as_atelier;
+mod authorization;
 mod canary;
 mod command_path;
 mod committed_files;

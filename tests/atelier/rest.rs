@@ -9,7 +9,7 @@ mod media;
 mod money;
 mod ownership;
 mod test_environment;
-mod wire;
+pub mod wire;
 
 use serde_json::{Value, json};
 

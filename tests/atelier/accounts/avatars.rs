@@ -17,7 +17,7 @@ use crate::harness::TestStudio;
 use crate::harness::studio::{Answer, Person};
 
 /// A picture of one colour.
-pub(super) fn picture(red: u8) -> Vec<u8> {
+pub fn picture(red: u8) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(80, 60, Rgb([red, 10, 10])));
     image.write_to(&mut bytes, ImageFormat::Png).expect("a picture");
@@ -25,7 +25,7 @@ pub(super) fn picture(red: u8) -> Vec<u8> {
 }
 
 /// Asks for a place to upload to; its address.
-pub(super) async fn place(studio: &TestStudio, person: &Person) -> String {
+pub async fn place(studio: &TestStudio, person: &Person) -> String {
     let request = "mutation { requestAvatarUpload { upload { url expiresAt maxBytes accepts } userErrors { code } } }";
     let asked = studio.mutate(Some(&person.token), request, json!({})).await;
     assert_eq!(asked["upload"]["maxBytes"], json!(5_242_880), "A05");
@@ -33,7 +33,7 @@ pub(super) async fn place(studio: &TestStudio, person: &Person) -> String {
 }
 
 /// Uploads bytes.
-pub(super) async fn put(studio: &TestStudio, url: &str, bytes: Vec<u8>) -> Answer {
+pub async fn put(studio: &TestStudio, url: &str, bytes: Vec<u8>) -> Answer {
     Answer::of(studio.client().put(url).body(bytes).send().await.expect("the node answers")).await
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_commands::WriteSide;
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::command_path::Target;
 use atelier_commands::ports::Clock;
+use atelier_commands::use_cases::{OpenSession, Proof};
+use atelier_commands::{Origin, WriteSide};
 use atelier_domain::account::{Account, AccountCommand, StaffCommand, StaffOrder};
 use atelier_domain::text::{Email, StaffReason};
 use atelier_gateways::Smtp;
@@ -249,6 +250,16 @@ impl TestStudio {
         let path = &self.node.studio.write.path;
         path.execute::<Account>(&target, &self.operator(), None, |_| command.clone()).await.expect("it is done");
         person
+    }
+
+    /// Opens a session for the owner of an address, who need not prove anything; its token.
+    pub async fn opened(&self, email: &str) -> String {
+        let index = Email::parse(email).expect("an address").folded();
+        let write = &self.node.studio.write;
+        let claim = claims::find(&write.pool, &write.blind_index.digest(IndexKind::Email, &index)).await;
+        let account = claim.expect("the rows answer").expect("it is claimed").account;
+        let open = OpenSession { account, proof: Proof::Identity, origin: Origin::default() };
+        open.run(write, &self.operator()).await.expect("it opens").token.expose().to_owned()
     }
 
     /// The token of the newest mail to an address that verifies it or resets its password.

@@ -1,0 +1,94 @@
+//! Every root field of `Query` and every field below it, for everybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::Caller;
+use super::cast::{Cast, PRIVATE};
+use super::schema::Schema;
+use super::table::{FIELDS, ROOTS, Root, SHOWN_ELSEWHERE, STRANGERS};
+use crate::harness::TestStudio;
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a1_every_field_of_every_type_and_of_the_query_root_has_a_row() {
+    let studio = TestStudio::start().await;
+    let schema = Schema::of(&studio).await;
+    let rows: BTreeMap<&str, BTreeSet<&str>> =
+        FIELDS.iter().map(|row| (row.of, words(row.seen).chain(words(row.owners)).collect())).collect();
+    assert_eq!(rows.len(), FIELDS.len(), "a type with two rows");
+    assert_eq!(schema.things(), rows, "sec.A1: each field says in table.rs who sees it");
+    let roots: BTreeSet<&str> = ROOTS.iter().map(|root| root.field).collect();
+    let fields: BTreeSet<&str> = schema.fields("Query").iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(fields, roots, "sec.A1: each root field says in table.rs who sees it");
+    studio.stop().await;
+}
+
+/// What a caller gets of a root: the value, whole. Asked for in parts where the whole would be too much for one request.
+async fn answer(cast: &Cast, schema: &Schema, root: &Root, caller: Caller) -> Value {
+    let of = &schema.fields("Query").iter().find(|field| field.name == root.field).expect("a root field").of;
+    let arguments = (root.arguments)(cast);
+    let mut whole = Value::Null;
+    let parts: Vec<String> = match root.field {
+        "me" => schema.parts(of),
+        _ => vec![schema.everything(of)],
+    };
+    for part in parts {
+        let query = format!("{{ {}{arguments} {part} }}", root.field);
+        let mut answer = cast.studio.graphql_raw(cast.token(caller), &query, json!({})).await;
+        assert!(answer.get("errors").is_none(), "{} by {caller:?}: {answer} to {query}", root.what);
+        assert!(
+            caller == Caller::Owner || !answer.to_string().contains(PRIVATE),
+            "{} by {caller:?} says what is private: {answer}",
+            root.what
+        );
+        match (answer["data"][root.field].take(), &mut whole) {
+            (Value::Object(more), Value::Object(members)) => members.extend(more),
+            (value, whole) => *whole = value,
+        }
+    }
+    whole
+}
+
+/// Whether a step of a path, `Type.field`, is the owner's alone.
+fn is_owners(step: &str) -> bool {
+    let (of, field) = step.split_once('.').expect("a step");
+    FIELDS.iter().any(|row| row.of == of && words(row.owners).any(|own| own == field))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a1_a2_every_caller_sees_of_every_query_what_its_row_says_and_nothing_else() {
+    let cast = Cast::assemble().await;
+    let schema = Schema::of(&cast.studio).await;
+    let mut shown_to_anybody = BTreeSet::new();
+    for root in ROOTS {
+        let of = &schema.fields("Query").iter().find(|field| field.name == root.field).expect("a root field").of;
+        let whole = schema.shown(of, &answer(&cast, &schema, root, Caller::Owner).await);
+        for caller in Caller::ALL {
+            let value = answer(&cast, &schema, root, caller).await;
+            let seen = !value.is_null();
+            assert_eq!(seen, root.sees.contains(&caller), "{}({}) by {caller:?}", root.field, root.what);
+            let shown = schema.shown(of, &value);
+            shown_to_anybody.extend(shown.iter().flatten().cloned());
+            // `me` is another account for everybody; of everything else a stranger sees what is not its owner's alone.
+            if seen && root.field != "me" && STRANGERS.contains(&caller) {
+                let expected: BTreeSet<Vec<String>> =
+                    whole.iter().filter(|path| !path.iter().any(|step| is_owners(step))).cloned().collect();
+                assert_eq!(shown, expected, "{}({}) by {caller:?}", root.field, root.what);
+            }
+        }
+    }
+    let reachable = FIELDS.iter().filter(|row| !["UserError", "NewSession", "AvatarUpload"].contains(&row.of));
+    let all = reachable
+        .flat_map(|row| words(row.seen).chain(words(row.owners)).map(move |field| format!("{}.{field}", row.of)));
+    let never: Vec<String> = all
+        .filter(|field| !shown_to_anybody.contains(field))
+        .filter(|field| SHOWN_ELSEWHERE.iter().all(|(known, _)| known != field))
+        .collect();
+    assert_eq!(never, [""; 0], "the cast must have one of everything, or the matrix compares nothing with nothing");
+    cast.studio.stop().await;
+}
