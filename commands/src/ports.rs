@@ -34,6 +34,10 @@ pub fn fresh_id(random: &dyn RandomBytes, now: DateTime<Utc>) -> Uuid {
 pub struct Mail {
     /// Stable across redeliveries of the same message, so that a receiver can drop a repeat.
     pub message_id: String,
+    /// Whose it is: a mailer that keeps mails forgets them with the account. It is sent to nobody.
+    pub account: AccountId,
+    /// Whether the account is deleted by now: a mailer that keeps mails keeps this one without its address.
+    pub last: bool,
     /// The recipient's address.
     pub to: String,
     /// The subject line.
@@ -67,6 +71,15 @@ pub trait Mailer: Send + Sync + 'static {
     /// # Errors
     /// When it could not be handed over; the outbox tries again, unless it was refused for good.
     async fn send(&self, mail: Mail) -> Result<(), GatewayError>;
+
+    /// Forgets the mails of an account, and any others to its address. A mailer that keeps none has nothing to do.
+    ///
+    /// # Errors
+    /// When it could not; it is to be tried again.
+    async fn forget(&self, account: AccountId, address: Option<&str>) -> Result<(), GatewayError> {
+        let _ = (account, address);
+        Ok(())
+    }
 }
 
 /// What to draw.

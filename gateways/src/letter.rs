@@ -93,6 +93,8 @@ mod tests {
     fn mail() -> Mail {
         Mail {
             message_id: "m-1".to_owned(),
+            account: atelier_domain::AccountId(uuid::Uuid::nil()),
+            last: false,
             to: "ada@example.com".to_owned(),
             subject: "Hi".to_owned(),
             text: "t".to_owned(),

@@ -1,6 +1,7 @@
 //! Unique texts planted wherever a person, a client or a stranger can write, and looked for wherever they must not be: the
 //! database's files, the keys, the media, every log line, the counters, the bodies of errors (DESIGN 7; E1; sec.K2, sec.D1; B04).
 
+mod after_deletion;
 mod journey;
 mod search;
 

@@ -31,6 +31,12 @@ pub(super) async fn prepare(write: &WriteSide, account: AccountId) -> Result<(),
         Ok(Opened::Erased) | Err(VaultError::KeyMissing) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
+    write
+        .ports
+        .mailer
+        .forget(account, Some(&address))
+        .await
+        .map_err(|error| CommandError::Internal(error.to_string()))?;
     // An account whose address was never proven may have been opened with somebody else's: nobody is written to.
     if !owner.email_verified() {
         return Ok(());
@@ -70,6 +76,8 @@ async fn hand_over(write: &WriteSide, account: AccountId, farewell: &Farewell) -
         Opened::Text(address) => address,
         Opened::Erased => return Ok(()),
     };
+    // What was on its way when the account was closed has arrived by now.
+    write.ports.mailer.forget(account, Some(&to)).await?;
     let language = Language::ALL.into_iter().find(|language| language.as_str() == farewell.language);
     mails::farewell::send(write, account, language.unwrap_or_default(), &to).await
 }

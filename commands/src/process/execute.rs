@@ -183,6 +183,7 @@ async fn delete_media(write: &WriteSide, generation: GenerationId) -> Result<(),
 /// What was on its way while an account was erased: files, and a notice whose work had begun.
 async fn remove_again(write: &WriteSide, account: AccountId) -> Result<(), WorkError> {
     write.ports.media.delete_account(account).await?;
+    write.ports.mailer.forget(account, None).await?;
     notices::delete_account(&write.pool, account).await.map_err(|error| WorkError::Command(error.to_string()))
 }
 

@@ -16,6 +16,11 @@ const WORD_BYTES: usize = 42;
 const HOST: &str = "atelier.localhost";
 const FROM: &str = "atelier <no-reply@atelier.localhost>";
 
+/// Stands for the address of somebody whose account is deleted.
+const NOBODY: &str = "deleted@atelier.localhost";
+/// Whose mail it is.
+const ACCOUNT: &str = "X-Atelier-Account";
+
 /// A mail as it reads in the mailbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailText {
@@ -25,6 +30,8 @@ pub struct MailText {
     pub subject: String,
     /// When the message was decided; `None` when the file was tampered with.
     pub date: Option<DateTime<Utc>>,
+    /// Whose mail it is; `None` in a mail of an older release.
+    pub account: Option<String>,
     /// The plain text, lines ended by LF.
     pub text: String,
     /// The same as HTML; `None` in a mail of an older release.
@@ -44,7 +51,8 @@ pub(crate) fn encode(mail: &Mail) -> Result<Vec<u8>, GatewayError> {
     let mut text = String::new();
     for (name, value) in [
         ("From", FROM.to_owned()),
-        ("To", mail.to.clone()),
+        ("To", if mail.last { NOBODY.to_owned() } else { mail.to.clone() }),
+        (ACCOUNT, mail.account.to_string()),
         ("Subject", header_text(&mail.subject)),
         ("Date", mail.date.to_rfc2822()),
         ("Message-ID", letter::message_id(&mail.message_id, HOST)),
@@ -132,6 +140,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<MailText> {
     };
     Some(MailText {
         to: header(&head, "To")?,
+        account: header(&head, ACCOUNT),
         subject: header_value(&header(&head, "Subject")?),
         date: header(&head, "Date").and_then(|date| DateTime::parse_from_rfc2822(&date).ok()).map(|date| date.to_utc()),
         text: plain,
@@ -159,6 +168,8 @@ mod tests {
     fn mail(subject: &str, text: &str) -> Mail {
         Mail {
             message_id: "m-1".to_owned(),
+            account: atelier_domain::AccountId(uuid::Uuid::nil()),
+            last: false,
             to: "ada@example.com".to_owned(),
             subject: subject.to_owned(),
             text: text.to_owned(),
@@ -175,7 +186,7 @@ mod tests {
             ..mail("Welcome", "Hello,\nada.\n")
         };
         let bytes = encode(&mail).unwrap();
-        let expected = "From: atelier <no-reply@atelier.localhost>\r\nTo: ada@example.com\r\nSubject: Welcome\r\n\
+        let expected = "From: atelier <no-reply@atelier.localhost>\r\nTo: ada@example.com\r\nX-Atelier-Account: 00000000-0000-0000-0000-000000000000\r\nSubject: Welcome\r\n\
             Date: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <m-1@atelier.localhost>\r\nMIME-Version: 1.0\r\n\
             Content-Type: multipart/alternative;\r\n boundary=\"=_atelier_HASH\"\r\n\
             List-Unsubscribe: <https://studio.example/u?token=t>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\n\

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use atelier_commands::ports::{GatewayError, Mail, Mailer};
+use atelier_domain::AccountId;
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::letter::{MAX_BODY_BYTES, safe_name};
@@ -102,6 +103,23 @@ impl Mailer for Mailbox {
             write_whole(&folder, &name, &bytes)?;
             for oldest in names.iter().take((names.len() + 1).saturating_sub(MAX_MAILS)) {
                 remove(&folder.join(oldest))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forget(&self, account: AccountId, address: Option<&str>) -> Result<(), GatewayError> {
+        let (folder, writing) = (Arc::clone(&self.folder), Arc::clone(&self.writing));
+        let (account, address) = (account.to_string(), address.map(str::to_owned));
+        off_thread(move || {
+            let _one = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            for name in names_in(&folder)? {
+                let path = folder.join(name);
+                let Some(mail) = contents(&path)?.and_then(|bytes| message::decode(&bytes)) else { continue };
+                if mail.account.as_ref() == Some(&account) || address.as_ref() == Some(&mail.to) {
+                    remove(&path)?;
+                }
             }
             Ok(())
         })

@@ -5,6 +5,8 @@ use super::*;
 fn mail(id: &str, second: i64) -> Mail {
     Mail {
         message_id: id.to_owned(),
+        account: AccountId(uuid::Uuid::nil()),
+        last: false,
         to: "ada@example.com".to_owned(),
         subject: format!("Hello {id}"),
         text: "Follow https://localhost/verify?token=abc\n".to_owned(),
@@ -161,4 +163,27 @@ async fn the_oldest_mails_make_room() {
     assert_eq!(listed.len(), MAX_MAILS);
     assert!(listed[0].file.ends_with("-newest.eml"));
     assert!(listed.last().is_some_and(|oldest| oldest.file.ends_with("-old1.eml")));
+}
+
+#[tokio::test]
+async fn e1_an_account_is_forgotten_with_its_mails_and_the_last_one_has_no_address() {
+    let (_temp, mailbox) = mailbox();
+    let (ada, ben) = (AccountId(uuid::Uuid::from_u128(1)), AccountId(uuid::Uuid::from_u128(2)));
+    let to = |address: &str, account, id: &str| Mail { to: address.to_owned(), account, ..mail(id, 1) };
+    for mail in [
+        to("ada@example.com", ada, "now"),
+        to("ada@before.example", ada, "before"),
+        to("ada@example.com", ben, "hers-too"),
+        to("ben@example.com", ben, "his"),
+    ] {
+        mailbox.send(mail).await.unwrap();
+    }
+    mailbox.forget(ada, Some("ada@example.com")).await.unwrap();
+    mailbox.send(Mail { last: true, ..to("ada@example.com", ada, "last") }).await.unwrap();
+    let left: Vec<(String, String)> =
+        mailbox.list(10).await.unwrap().into_iter().map(|mail| (mail.subject, mail.to)).collect();
+    let expected = [("Hello last", "deleted@atelier.localhost"), ("Hello his", "ben@example.com")];
+    assert_eq!(left, expected.map(|(subject, to)| (subject.to_owned(), to.to_owned())));
+    mailbox.forget(ada, None).await.unwrap();
+    assert_eq!(mailbox.list(10).await.unwrap().len(), 1);
 }

@@ -68,6 +68,8 @@ impl Post {
 fn mail(id: &str) -> Mail {
     Mail {
         message_id: id.to_owned(),
+        account: AccountId(Uuid::nil()),
+        last: false,
         to: "ada@example.com".to_owned(),
         subject: "Hello".to_owned(),
         text: "One line.\n".to_owned(),

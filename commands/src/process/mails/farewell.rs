@@ -5,7 +5,7 @@ use atelier_domain::account::Language;
 
 use super::letters::Letter;
 use super::written;
-use crate::ports::GatewayError;
+use crate::ports::{GatewayError, Mail};
 use crate::write_side::WriteSide;
 
 /// Tells somebody that their account is deleted. Its id is the account's own: sent again, it is the same message.
@@ -15,6 +15,7 @@ pub(crate) async fn send(
     language: Language,
     to: &str,
 ) -> Result<(), GatewayError> {
-    let mail = written(write, language, to, &format!("farewell-{account}"), &Letter::Farewell {}, None)?;
+    let id = format!("farewell-{account}");
+    let mail = Mail { last: true, ..written(write, account, language, to, &id, &Letter::Farewell {}, None)? };
     write.ports.mailer.send(mail).await
 }

@@ -60,13 +60,14 @@ async fn send(
     let unsubscribe = kind.map(|kind| {
         format!("{}/unsubscribe?token={}", write.public_url, write.secrets.unsubscribe_token(owner.account, kind))
     });
-    let mail = written(write, owner.state.language(), &owner.address, id, letter, unsubscribe)?;
+    let mail = written(write, owner.account, owner.state.language(), &owner.address, id, letter, unsubscribe)?;
     Ok(write.ports.mailer.send(mail).await?)
 }
 
 /// A letter as a mail.
 fn written(
     write: &WriteSide,
+    account: AccountId,
     language: Language,
     to: &str,
     id: &str,
@@ -79,6 +80,8 @@ fn written(
     let texts = letters::render(language, letter, unsubscribe.as_deref()).map_err(mistaken)?;
     Ok(Mail {
         message_id: id.to_owned(),
+        account,
+        last: false,
         to: to.to_owned(),
         subject: texts.subject,
         text: texts.text,
