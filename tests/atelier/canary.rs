@@ -2,6 +2,7 @@
 //! database's files, the keys, the media, every log line, the counters, the bodies of errors (DESIGN 7; E1; sec.K2, sec.D1; B04).
 
 mod after_deletion;
+mod bystander;
 mod journey;
 mod search;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::bystander;
 use super::journey::{self, Secrets};
 use super::search::Search;
 use super::{MARK, start, write_out};
@@ -97,7 +98,7 @@ async fn e1_e3_of_a_deleted_account_nothing_is_found_anywhere_and_no_rebuild_bri
     let (mailbox, media, keys) = (home.data().join("mailbox"), home.data().join("media"), home.data().join("keys"));
     let (secrets, _) = journey::run(&visitor, &mailbox).await;
     furnishes(&visitor, secrets.session()).await;
-    let somebody = journey::somebody_else(&visitor, &mailbox).await;
+    let somebody = bystander::somebody_else(&visitor, &mailbox).await;
     let search = Search::of(secrets.all().chain([("a planted text", MARK)]));
     assert!(!search.finds_under(&mailbox).1.is_empty(), "the search would find the mails");
 

@@ -83,7 +83,7 @@ struct Traveller<'a> {
     refusals: Vec<(&'static str, String)>,
 }
 
-const SIGN_UP: &str =
+pub(super) const SIGN_UP: &str =
     "mutation($input: SignUpInput!) { signUp(input: $input) { userErrors { code field message } position } }";
 const SIGN_IN: &str =
     "mutation($input: SignInInput!) { signIn(input: $input) { token userErrors { code field message } } }";
@@ -91,7 +91,7 @@ const UPDATE: &str =
     "mutation($input: UpdateProfileInput!) { updateProfile(input: $input) { userErrors { code field message } } }";
 const CREATE_KEY: &str =
     "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { code field message } } }";
-const REQUEST: &str = "mutation($input: RequestGenerationInput!) { requestGeneration(input: $input) \
+pub(super) const REQUEST: &str = "mutation($input: RequestGenerationInput!) { requestGeneration(input: $input) \
     { generation { id } userErrors { code field message } } }";
 const ME: &str = "{ me { profile { username displayName bio email } apiKeys { edges { node { label } } } \
     creations { edges { node { prompt } } } } }";
@@ -376,50 +376,4 @@ pub async fn can_still_read(visitor: &Visitor, secrets: &Secrets) {
         "query($name: String!) { creator(username: $name) { displayName published { edges { node { prompt } } } } }";
     let creator = visitor.graphql(None, query, json!({ "name": username })).await;
     assert_eq!(creator["displayName"], json!(name));
-}
-
-/// Somebody who plants nothing and stays.
-pub struct Bystander {
-    session: String,
-}
-
-impl Bystander {
-    /// What they see of themselves and of the feed.
-    pub async fn looks(&self, visitor: &Visitor) -> Value {
-        let all = "{ me { id profile { username displayName email plan } rank { count } credits { available held } \
-            transactions { edges { node { id kind amount } } } creations { edges { node { id prompt } } } \
-            notices { edges { node { id topic } } } } }";
-        visitor.graphql(Some(&self.session), all, json!({})).await
-    }
-}
-
-/// Signs somebody else up, who makes a picture.
-pub async fn somebody_else(visitor: &Visitor, mailbox: &Path) -> Bystander {
-    let (email, password) = ("bystander@example.com", "correct-horse-1");
-    let input = json!({ "input": { "email": email, "password": password, "username": "bystander", "minimumAge": 18 } });
-    visitor.graphql(None, SIGN_UP, input).await;
-    let token = until("the mail", async || {
-        let mut mails =
-            std::fs::read_dir(mailbox).ok()?.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
-        let mail = mails.find(|mail| mail.contains(&format!("To: {email}")))?;
-        let (_, rest) = mail.split_once("/verify-email?token=")?;
-        Some(rest.lines().next()?.trim().to_owned())
-    });
-    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } } }";
-    visitor.graphql(None, verify, json!({ "token": token.await })).await;
-    let bystander = Bystander { session: visitor.sign_in(email, password).await };
-    let input =
-        json!({ "input": { "prompt": "a quiet harbour", "model": "z-image-turbo", "width": 64, "height": 64 } });
-    until("the bonus", async || {
-        let request = visitor.request("POST", "/graphql").bearer_auth(&bystander.session);
-        let asked = request.json(&json!({ "query": REQUEST, "variables": input })).send().await.ok()?;
-        asked.text().await.ok()?.contains("\"userErrors\":[]").then_some(())
-    })
-    .await;
-    until("the picture", async || {
-        let seen = bystander.looks(visitor).await;
-        (seen["rank"]["count"] == json!(1) && seen["notices"]["edges"][0] != Value::Null).then_some(())
-    })
-    .await;
-    bystander
 }
