@@ -38,6 +38,10 @@ topics! {
     TwoFactorEnabled = "two_factor_enabled",
     /// It does no more.
     TwoFactorDisabled = "two_factor_disabled",
+    /// Staff were asked to turn it off (U36).
+    TwoFactorResetRequested = "two_factor_reset_requested",
+    /// They will not.
+    TwoFactorResetStopped = "two_factor_reset_stopped",
     /// There are new recovery codes (sec.T2).
     RecoveryCodesRenewed = "recovery_codes_renewed",
     /// One of them was used up.
@@ -75,6 +79,8 @@ impl NoticeTopic {
             Self::PasswordChanged
             | Self::TwoFactorEnabled
             | Self::TwoFactorDisabled
+            | Self::TwoFactorResetRequested
+            | Self::TwoFactorResetStopped
             | Self::RecoveryCodesRenewed
             | Self::RecoveryCodeUsed
             | Self::IdentityLinked

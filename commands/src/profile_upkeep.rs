@@ -2,11 +2,12 @@
 
 use atelier_domain::account::{Account, Avatar};
 use atelier_domain::{AccountId, AvatarId};
+use atelier_vault::IndexKind;
 use atelier_vault::credential_rows::{avatar_tickets, avatar_uploads, claims};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::refusal::{Refusal, UseCaseError};
-use crate::use_cases::rename_claims;
+use crate::use_cases::{address_claims, rename_claims};
 use crate::write_side::WriteSide;
 
 /// Objects younger than this may belong to an upload that is still at work (DESIGN 7: only what is past its lease).
@@ -17,9 +18,9 @@ const ROUND: i64 = 200;
 /// What one round ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProfilesTidied {
-    /// Renames that had happened, settled.
+    /// Renames and changes of address that had happened, settled.
     pub settled: usize,
-    /// Renames that had not and cannot any more, given up.
+    /// Those that had not and cannot any more, given up.
     pub given_up: usize,
     /// Uploads that no event named, with their objects.
     pub swept: usize,
@@ -28,12 +29,20 @@ pub struct ProfilesTidied {
 /// One round over what is older than `before`; what fails waits for the next and holds nothing else up.
 pub(crate) async fn tidy(write: &WriteSide, before: DateTime<Utc>) -> Result<ProfilesTidied, UseCaseError> {
     let mut done = ProfilesTidied::default();
-    for pending in claims::pending_before(&write.pool, None, before, ROUND).await? {
+    for pending in claims::pending_before(&write.pool, IndexKind::Username, None, before, ROUND).await? {
         match rename_claims::end(write, &pending).await {
             Ok(Some(true)) => done.settled += 1,
             Ok(Some(false)) => done.given_up += 1,
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "a rename could not be reconciled"),
+        }
+    }
+    for pending in claims::pending_before(&write.pool, IndexKind::Email, None, before, ROUND).await? {
+        match address_claims::end(write, &pending).await {
+            Ok(Some(true)) => done.settled += 1,
+            Ok(Some(false)) => done.given_up += 1,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a change of address could not be reconciled"),
         }
     }
     for (avatar, account) in avatar_uploads::begun_before(&write.pool, write.now() - UPLOAD_AT_REST, ROUND).await? {

@@ -53,6 +53,8 @@ pub enum RefusalCode {
     NotPossibleNow,
     /// A role is missing (sec.A1).
     Forbidden,
+    /// A role counts only while the second factor is on.
+    TwoFactorRequired,
     /// The key has spent what it may (402, U21).
     KeyBudgetExceeded,
     /// The upload is no image, too big, or too large to decode (sec.U3).
@@ -83,6 +85,7 @@ impl RefusalCode {
             Self::InvalidCode => "invalid_code",
             Self::NotPossibleNow => "not_possible_now",
             Self::Forbidden => "forbidden",
+            Self::TwoFactorRequired => "two_factor_required",
             Self::KeyBudgetExceeded => "key_budget_exceeded",
             Self::InvalidImage => "invalid_image",
         }
@@ -178,6 +181,8 @@ impl From<AccountError> for Refusal {
             | AccountError::LastWayIn
             | AccountError::TwoFactorOn
             | AccountError::TwoFactorOff
+            | AccountError::TwoFactorResetPending
+            | AccountError::TwoFactorResetNotDue
             | AccountError::ExportUnderWay
             | AccountError::DeletionNotRequested => RefusalCode::NotPossibleNow,
         };

@@ -42,6 +42,8 @@ pub enum Rule {
     VerificationToAddress,
     /// Reset mails to one address: one a minute.
     ResetToAddress,
+    /// What one member of the staff looks at and changes: sixty at once, then one a minute or so.
+    StaffRequest,
 }
 
 impl Rule {
@@ -57,6 +59,7 @@ impl Rule {
             Self::LeaveFromClient => "leave from client",
             Self::VerificationToAddress => "verification to address",
             Self::ResetToAddress => "reset to address",
+            Self::StaffRequest => "staff request",
         }
     }
 
@@ -67,6 +70,7 @@ impl Rule {
             Self::SignInFromDevice | Self::ProofBySession => pace(10, 300, 10, 300),
             Self::SignUpFromClient => pace(10, 600, 10, 900),
             Self::SignUpWithAddress => pace(3, 3_600, 60, 3_600),
+            Self::StaffRequest => pace(60, 60, 10, 300),
             Self::MailFromClient => pace(10, 300, 10, 900),
             Self::LeaveFromClient => pace(30, 20, 10, 900),
             Self::VerificationToAddress | Self::ResetToAddress => pace(0, 60, 60, 60),

@@ -119,7 +119,7 @@ const RESERVED_USERNAMES: &[&str] = &[
     "example", "explore", "explorer", "export", "exports", "false", "faq", "favicon", "feature", "features", "feed",
     "feedback", "finance", "follow", "followers", "following", "forgot-password", "forum", "free", "gallery", "generate",
     "generation", "generations", "google", "graphiql", "graphql", "guest", "health", "help", "home", "host", "hostmaster",
-    "identity", "image", "images", "info", "invoice", "invoices", "jobs", "key", "keys", "legal", "license", "link", "links",
+    "identity", "image", "images", "info", "invoice", "invoices", "jobs", "keep-two-factor", "key", "keys", "legal", "license", "link", "links",
     "live", "localhost", "log", "login", "logout", "logs", "mail", "mailbox", "mailer", "mailer-daemon", "master", "media",
     "member", "members", "message", "messages", "metrics", "model", "models", "moderation", "moderator", "moderators", "music",
     "nan", "news", "newsletter", "no-reply", "nobody", "none", "noreply", "notification", "notifications", "null", "oauth",

@@ -128,6 +128,10 @@ pub enum Topic {
     TwoFactorEnabled,
     /// Signing in takes no code any more.
     TwoFactorDisabled,
+    /// Staff were asked to turn the second factor off; `keepTwoFactor` says no.
+    TwoFactorResetRequested,
+    /// It stays on.
+    TwoFactorResetStopped,
     /// There are new recovery codes.
     RecoveryCodesRenewed,
     /// A recovery code was used up.

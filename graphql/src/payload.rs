@@ -47,6 +47,8 @@ pub enum UserErrorCode {
     NotPossibleNow,
     /// A role is missing.
     Forbidden,
+    /// A role counts only while the second factor is on.
+    TwoFactorRequired,
     /// The key has spent what it may.
     KeyBudgetExceeded,
     /// The upload is no image, too big, or too large to decode.

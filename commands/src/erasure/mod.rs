@@ -79,6 +79,7 @@ pub const STEPS: &[Step] = &[
             "credentials.second_factors",
             "credentials.identities",
             "credentials.passwords",
+            "credentials.staff_roles",
             "credentials.avatar_tickets",
             "credentials.avatar_uploads",
             "credentials.deletion_offers",

@@ -9,7 +9,7 @@ use atelier_vault::Opened;
 use chrono::{DateTime, Utc};
 
 use super::work::WorkError;
-use super::{Work, address_lookups, mails};
+use super::{Work, address_lookups, mails, staff_orders};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
 use crate::erasure;
 use crate::notices::{self, NewNotice};
@@ -80,6 +80,12 @@ pub(super) async fn execute(
         Work::StartPasswordReset { address } => {
             address_lookups::start_password_reset(write, context, &address, id).await
         }
+        Work::SettleAccount { account, new_address } => staff_orders::settle(write, account, new_address, id).await,
+        Work::SendTwoFactorResetMail { account, due_at } => {
+            mails::security::two_factor_reset(write, account, due_at, id).await
+        }
+        Work::TurnTwoFactorOff { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
+        Work::TurnTwoFactorOff { account, .. } => staff_orders::turn_two_factor_off(write, context, account).await,
         Work::SendPasswordResetMail { account } => mails::access::password_reset(write, account, id).await,
     }
 }

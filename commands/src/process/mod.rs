@@ -13,6 +13,8 @@ pub(crate) mod mails;
 mod notifier;
 mod rows;
 mod security_notifier;
+mod staff_follower;
+mod staff_orders;
 mod welcome;
 mod work;
 mod work_rows;
@@ -31,6 +33,7 @@ pub use generation_charge::GenerationCharge;
 pub use notifier::Notifier;
 pub use rows::{enqueue, react};
 pub use security_notifier::SecurityNotifier;
+pub use staff_follower::StaffFollower;
 pub use welcome::Welcome;
 pub use work::{Lane, Work};
 

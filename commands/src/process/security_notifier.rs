@@ -20,6 +20,8 @@ fn told(event: &AccountEvent, sequence: i64) -> Option<(NoticeTopic, Option<Uuid
         AccountEvent::PasswordChanged { .. } => Some((NoticeTopic::PasswordChanged, None)),
         AccountEvent::TwoFactorEnabled {} => Some((NoticeTopic::TwoFactorEnabled, None)),
         AccountEvent::TwoFactorDisabled { .. } => Some((NoticeTopic::TwoFactorDisabled, None)),
+        AccountEvent::TwoFactorResetRequested { .. } => Some((NoticeTopic::TwoFactorResetRequested, None)),
+        AccountEvent::TwoFactorResetStopped {} => Some((NoticeTopic::TwoFactorResetStopped, None)),
         AccountEvent::RecoveryCodesRenewed {} => Some((NoticeTopic::RecoveryCodesRenewed, None)),
         AccountEvent::RecoveryCodeUsed {} => Some((NoticeTopic::RecoveryCodeUsed, None)),
         // Part of the sign-up itself (A16): whoever signs up with an identity knows.
@@ -76,8 +78,14 @@ impl ProcessManager for SecurityNotifier {
         let LogEvent::Account(account, what) = &event.event else { return nothing };
         let Some((topic, about)) = told(what, event.sequence) else { return nothing };
         let (account, at) = (*account, event.decided_at);
-        let mut work =
-            vec![Work::PostNotice { account, topic, about, at }, Work::SendSecurityNotice { account, topic, at }];
+        let mail = match what {
+            // Its mail says how to say no (U36).
+            AccountEvent::TwoFactorResetRequested { due_at } => {
+                Work::SendTwoFactorResetMail { account, due_at: *due_at }
+            }
+            _ => Work::SendSecurityNotice { account, topic, at },
+        };
+        let mut work = vec![Work::PostNotice { account, topic, about, at }, mail];
         if topic == NoticeTopic::EmailChanged {
             work.push(Work::SendFormerAddressNotice { account, before: event.sequence, at });
         }

@@ -163,6 +163,27 @@ pub enum Work {
         /// When it was decided.
         at: DateTime<Utc>,
     },
+    /// Make the rows beside an account's events what its log says, after an order of staff.
+    SettleAccount {
+        /// Whose.
+        account: AccountId,
+        /// For another address: when it was decided. Links mailed before count no more, and the new one is to be proven.
+        new_address: Option<DateTime<Utc>>,
+    },
+    /// Tell an owner that staff were asked to turn the second factor off, and how to say no (U36).
+    SendTwoFactorResetMail {
+        /// Whose.
+        account: AccountId,
+        /// When it is due.
+        due_at: DateTime<Utc>,
+    },
+    /// Turn a lost second factor off, unless its owner said no (U36).
+    TurnTwoFactorOff {
+        /// Whose.
+        account: AccountId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
     /// Show an owner a notice inside the application (C8).
     PostNotice {
         /// Whose.
@@ -218,12 +239,14 @@ impl Work {
             | Self::ResendVerification { .. }
             | Self::StartPasswordReset { .. }
             | Self::PostNotice { .. }
+            | Self::SettleAccount { .. }
             | Self::DeleteMedia { .. }
             | Self::DeleteAvatar { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. }
             | Self::TimeOutGeneration { .. }
             | Self::RemoveMediaAgain { .. }
             | Self::CloseUnverified { .. }
+            | Self::TurnTwoFactorOff { .. }
             | Self::ExpireLot { .. } => Lane::Timer,
             Self::SendFarewell { .. }
             | Self::SendVerificationMail { .. }
@@ -231,6 +254,7 @@ impl Work {
             | Self::SendPasswordResetMail { .. }
             | Self::SendSecurityNotice { .. }
             | Self::SendFormerAddressNotice { .. }
+            | Self::SendTwoFactorResetMail { .. }
             | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
         }
     }
@@ -243,6 +267,7 @@ impl Work {
             | Self::TimeOutGeneration { at, .. }
             | Self::RemoveMediaAgain { at, .. }
             | Self::CloseUnverified { at, .. }
+            | Self::TurnTwoFactorOff { at, .. }
             | Self::ExpireLot { at, .. } => Some(*at),
             Self::RenderGeneration { .. }
             | Self::CaptureHold { .. }
@@ -260,6 +285,8 @@ impl Work {
             | Self::SendSecurityNotice { .. }
             | Self::SendFormerAddressNotice { .. }
             | Self::PostNotice { .. }
+            | Self::SettleAccount { .. }
+            | Self::SendTwoFactorResetMail { .. }
             | Self::SendAlreadyRegisteredMail { .. } => None,
         }
     }

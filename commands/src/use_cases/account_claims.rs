@@ -9,7 +9,7 @@ use atelier_vault::credential_rows::delete_account;
 use atelier_vault::{IndexDigest, IndexKind, VaultError};
 use chrono::TimeDelta;
 
-use super::rename_claims;
+use super::{address_claims, rename_claims};
 use crate::command_path::{CommandContext, CommandError};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
@@ -109,8 +109,11 @@ pub(super) async fn clear_if_stale(
         ClaimState::Held => {}
         ClaimState::Released => return Ok(false),
         ClaimState::Pending => {
-            let pending = PendingName { username: *index, account, claimed_at };
-            rename_claims::end(write, &pending).await?;
+            let pending = PendingName { index: *index, account, claimed_at };
+            match index.kind {
+                IndexKind::Username => rename_claims::end(write, &pending).await?,
+                IndexKind::Email => address_claims::end(write, &pending).await?,
+            };
             let left = claims::find(&write.pool, index).await?;
             return Ok(left.is_none_or(|claim| claim.is_free(write.now())));
         }

@@ -47,7 +47,7 @@ impl ChangeUsername {
         match &renamed {
             Ok(_) => {
                 let until = write.now() + RENAME_REDIRECT;
-                if let Err(error) = claims::complete_rename(&write.pool, self.account, &pending.username, until).await {
+                if let Err(error) = claims::complete_rename(&write.pool, self.account, &pending.index, until).await {
                     // The name is theirs all the same; the reconciler settles it.
                     tracing::warn!(%error, "a rename is not settled yet");
                 }
@@ -55,8 +55,8 @@ impl ChangeUsername {
             // A twin of this request may have been faster: the log knows whose refusal this is.
             Err(CommandError::Refused(_)) => {
                 let name = rename_claims::current(write, self.account).await?;
-                if name.is_none_or(|name| username_digest(write, &name) != pending.username) {
-                    claims::give_up(&write.pool, self.account, &pending.username, pending.claimed_at).await?;
+                if name.is_none_or(|name| username_digest(write, &name) != pending.index) {
+                    claims::give_up(&write.pool, self.account, &pending.index, pending.claimed_at).await?;
                 }
             }
             // Perhaps it is in the log: the reconciler will know.
@@ -75,7 +75,7 @@ impl ChangeUsername {
         for _ in 0..ATTEMPTS {
             let claim = claims::claim_pending(&write.pool, self.account, &index, write.now()).await?;
             if claim.account == self.account {
-                let pending = PendingName { username: index, account: self.account, claimed_at: claim.claimed_at };
+                let pending = PendingName { index, account: self.account, claimed_at: claim.claimed_at };
                 // Looked for after the claim: an erasure gives its names up only once they are under quarantine.
                 if claim.state == ClaimState::Pending
                     && write.quarantine.holds(&write.pool, &index, write.now()).await?

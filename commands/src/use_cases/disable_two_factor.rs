@@ -30,6 +30,6 @@ impl DisableTwoFactor {
             return Err(Refusal::from(AccountError::TwoFactorOff).into());
         }
         verify(write, context, self.account, &self.code).await?;
-        turn_off(write, context, self.account, || AccountCommand::DisableTwoFactor).await
+        turn_off(write, context, self.account, |_| AccountCommand::DisableTwoFactor).await
     }
 }

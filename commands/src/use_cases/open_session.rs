@@ -1,6 +1,8 @@
 //! A session for somebody who has just proven who they are: the one place where sessions begin. The row waits, the event is
 //! appended, the row counts (DESIGN 4).
 //!
+//! A role that comes at the same moment either ends the session in its own append, or is seen here after it (U37).
+//!
 //! What happens when the process dies: before the event, the pending row is removed by the reconciler; after it, the row is
 //! activated by the reconciler, its token unseen, and stands in the list until it is idle for too long or revoked.
 
@@ -79,7 +81,7 @@ impl OpenSession {
             digest: write.secrets.session(&token),
             created_at: now,
             expires_at,
-            idle_seconds: i32::try_from(idle.num_seconds()).unwrap_or(i32::MAX),
+            idle_seconds: seconds(idle),
             device: sealed(write, account, session, "device", origin.device).await?,
             place: sealed(write, account, session, "place", origin.place).await?,
         };
@@ -90,6 +92,11 @@ impl OpenSession {
             Err(CommandError::Refused(AccountError::NotOpen)) => return Err(wrong()),
             Err(error) => return Err(error.map(Refusal::from)),
         };
+        let loaded =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        if idle != IDLE_WITH_ROLE && !loaded.state.roles().is_empty() {
+            sessions::shorten_idle(&write.pool, session, seconds(IDLE_WITH_ROLE)).await?;
+        }
         // A session that gave way at the limit stops counting at once; the reconciler would do it later.
         if let Executed::Done { events, .. } = &executed {
             for event in events {
@@ -109,6 +116,10 @@ impl OpenSession {
         let device = write.secrets.device(account, write.ports.random.as_ref(), now);
         Ok(SignedIn { account, session, token, device, expires_at, position: executed.position() })
     }
+}
+
+fn seconds(time: TimeDelta) -> i32 {
+    i32::try_from(time.num_seconds()).unwrap_or(i32::MAX)
 }
 
 async fn sealed(

@@ -9,8 +9,8 @@ use atelier_domain::account::{Account, AccountEvent, Status};
 use atelier_domain::decode_event;
 use atelier_domain::policy::account::RENAME_REDIRECT;
 use atelier_domain::text::Username;
-use atelier_vault::Opened;
 use atelier_vault::credential_rows::claims::{self, PendingName};
+use atelier_vault::{IndexKind, Opened};
 use chrono::TimeDelta;
 use cqrs_es::Aggregate;
 
@@ -24,9 +24,9 @@ use crate::write_side::WriteSide;
 pub(super) const DECIDES_WITHIN: TimeDelta = TimeDelta::minutes(1);
 /// An event this long after the claim was decided after every decision of the rename, whatever the nodes' clocks (DESIGN 8: within a
 /// second of the database's).
-const MOVED_AFTER: TimeDelta = TimeDelta::minutes(5);
+pub(super) const MOVED_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// The most pending names of one account that are looked at.
-const LEFTOVERS: i64 = 10;
+pub(super) const LEFTOVERS: i64 = 10;
 
 /// The name an account has by the log, open; `None` when it has none, or its key is gone.
 pub(super) async fn current(write: &WriteSide, account: AccountId) -> Result<Option<Username>, UseCaseError> {
@@ -62,7 +62,7 @@ pub(super) async fn current(write: &WriteSide, account: AccountId) -> Result<Opt
 
 /// Whether this is how it ended: `Some(true)` settled, `Some(false)` given up, `None` not known yet.
 pub(crate) async fn end(write: &WriteSide, pending: &PendingName) -> Result<Option<bool>, UseCaseError> {
-    let PendingName { username, account, claimed_at } = pending;
+    let PendingName { index: username, account, claimed_at } = pending;
     // The state before the name: an event in between can only make the claim stay longer.
     let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
     let current = current(write, *account).await?;
@@ -80,7 +80,7 @@ pub(crate) async fn end(write: &WriteSide, pending: &PendingName) -> Result<Opti
 
 /// Ends what earlier renames of an account have left, as far as it can be ended.
 pub(super) async fn end_leftovers(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
-    for pending in claims::pending_before(&write.pool, Some(account), write.now(), LEFTOVERS).await? {
+    for pending in claims::pending_before(&write.pool, IndexKind::Username, Some(account), write.now(), LEFTOVERS).await? {
         end(write, &pending).await?;
     }
     Ok(())

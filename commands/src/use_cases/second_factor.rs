@@ -8,7 +8,9 @@ use atelier_domain::account::{Account, AccountCommand, AccountError, StaffComman
 use atelier_vault::credential_rows::recovery_codes;
 use atelier_vault::credential_rows::second_factor::{self, FactorState, Try};
 use atelier_vault::{Opened, Place, RecoveryCode, SecretDigest, TotpSeed};
+use chrono::{DateTime, Utc};
 
+use super::keep_two_factor;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
@@ -50,6 +52,17 @@ pub(super) async fn is_on(write: &WriteSide, account: AccountId) -> Result<bool,
 /// `invalid_code` for a wrong or used one; `rate_limited` while the authenticator is locked, which leaves recovery codes open: their
 /// 120 bits are not guessed, and their owner is not locked out by somebody who guesses.
 pub(super) async fn verify(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+    typed: &str,
+) -> Result<(), UseCaseError> {
+    check(write, context, account, typed).await?;
+    // Who passes it has not lost it (U36). A death in between lets nobody in, and the next right code stops it.
+    keep_two_factor::stop(write, context, account).await.map(drop)
+}
+
+async fn check(
     write: &WriteSide,
     context: &CommandContext,
     account: AccountId,
@@ -134,11 +147,11 @@ pub(super) async fn turn_off(
     write: &WriteSide,
     context: &CommandContext,
     account: AccountId,
-    command: impl Fn() -> AccountCommand + Send + Sync,
+    command: impl Fn(DateTime<Utc>) -> AccountCommand + Send + Sync,
 ) -> Result<Position, UseCaseError> {
     let (active, off) = (FactorState::Active, FactorState::Off);
     let shifted = second_factor::shift(&write.pool, account, active, off, write.now()).await?;
-    match write.path.execute::<Account>(&account_target(account), context, None, |_| command()).await {
+    match write.path.execute::<Account>(&account_target(account), context, None, command).await {
         Ok(executed) => {
             // Also one that was just being turned on: it is off now.
             second_factor::remove(&write.pool, account, &[off, active, FactorState::Confirming]).await?;
@@ -156,14 +169,15 @@ pub(super) async fn turn_off(
 /// Turns somebody's lost factor off, by staff and with their reason (U36). Delay and mail are the caller's.
 ///
 /// # Errors
-/// `not_found` when the account is not open; the log's and the rows' failures.
+/// `not_found` when the account is not open; `not_possible_now` when nobody asked for it, its owner said no, or it is not due;
+/// the log's and the rows' failures.
 pub async fn turn_off_by_staff(
     write: &WriteSide,
     context: &CommandContext,
     account: AccountId,
     order: StaffOrder,
 ) -> Result<Position, UseCaseError> {
-    let command = || AccountCommand::ByStaff { order: order.clone(), command: StaffCommand::DisableTwoFactor };
+    let command = |now| AccountCommand::ByStaff { order: order.clone(), command: StaffCommand::DisableTwoFactor { now } };
     turn_off(write, context, account, command).await
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountCommand, AccountError, AccountEvent, Avatar, IdentityProvider, KeyRecord, Language, NotificationChoice,
-    NotificationChoices, PasswordVia, Role,
+    NotificationChoices, PasswordVia, Role, StaffAction, TwoFactorReset,
 };
 use crate::policy::plan::Plan;
 use crate::{ApiKeyId, Decide, ExportId, IdentityId, Sealed, SessionId};
@@ -58,6 +58,7 @@ pub struct Account {
     pub(super) has_password: bool,
     pub(super) identities: BTreeMap<IdentityId, IdentityProvider>,
     pub(super) two_factor: bool,
+    pub(super) two_factor_reset: Option<TwoFactorReset>,
     pub(super) api_keys: BTreeMap<ApiKeyId, KeyRecord>,
     pub(super) roles: BTreeSet<Role>,
     pub(super) export: Option<ExportId>,
@@ -83,6 +84,7 @@ impl Default for Account {
             has_password: false,
             identities: BTreeMap::new(),
             two_factor: false,
+            two_factor_reset: None,
             api_keys: BTreeMap::new(),
             roles: BTreeSet::new(),
             export: None,
@@ -181,6 +183,12 @@ impl Account {
         self.two_factor
     }
 
+    /// What staff were asked to do to a lost second factor, and when (U36).
+    #[must_use]
+    pub const fn two_factor_reset(&self) -> Option<&TwoFactorReset> {
+        self.two_factor_reset.as_ref()
+    }
+
     /// Whether the key was made and not revoked.
     #[must_use]
     pub fn has_api_key(&self, key: &ApiKeyId) -> bool {
@@ -257,8 +265,13 @@ impl Aggregate for Account {
             }
             AccountEvent::PasswordResetRequested {}
             | AccountEvent::RecoveryCodesRenewed {}
-            | AccountEvent::RecoveryCodeUsed {}
-            | AccountEvent::StaffActionRecorded { .. } => {}
+            | AccountEvent::RecoveryCodeUsed {} => {}
+            AccountEvent::StaffActionRecorded { staff, action, reason } => {
+                // Whoever carries it out later does so in this name, for this reason.
+                if let (StaffAction::TwoFactorResetRequested, Some(reset)) = (action, &mut self.two_factor_reset) {
+                    (reset.staff, reset.reason) = (staff, reason.sealed().cloned());
+                }
+            }
             AccountEvent::PasswordChanged { via } => match via {
                 PasswordVia::Change | PasswordVia::Reset | PasswordVia::Added => self.has_password = true,
             },
@@ -269,7 +282,11 @@ impl Aggregate for Account {
                 self.identities.remove(&identity_id);
             }
             AccountEvent::TwoFactorEnabled {} => self.two_factor = true,
-            AccountEvent::TwoFactorDisabled { .. } => self.two_factor = false,
+            AccountEvent::TwoFactorDisabled { .. } => (self.two_factor, self.two_factor_reset) = (false, None),
+            AccountEvent::TwoFactorResetRequested { due_at } => {
+                self.two_factor_reset = Some(TwoFactorReset { due_at, staff: None, reason: None });
+            }
+            AccountEvent::TwoFactorResetStopped {} => self.two_factor_reset = None,
             AccountEvent::ApiKeyCreated { key_id, label, environment, scopes, caps, expires_at, .. } => {
                 let label = label.sealed().cloned();
                 self.api_keys.insert(key_id, KeyRecord { label, environment, scopes, caps, expires_at });

@@ -124,6 +124,8 @@ pub enum AccountCommand {
     EnableTwoFactor,
     /// It does no more; a repeat is a no-op.
     DisableTwoFactor,
+    /// Staff shall not turn the second factor off; a repeat is a no-op (U36).
+    StopTwoFactorReset,
     /// New recovery codes.
     RenewRecoveryCodes,
     /// A recovery code was used up.

@@ -10,16 +10,16 @@ use super::{
     NotificationChoice, PasswordVia, Replaced, Role, SessionEnd, StaffAction, StaffCommand, StaffOrder, Status,
     TwoFactorEnd,
 };
-use crate::policy::account::{CONSENT_TEXT, DELETION_POLICY, MINIMUM_AGE, RENAME_PAUSE};
+use crate::policy::account::{CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, RENAME_PAUSE, TWO_FACTOR_RESET_DELAY};
 use crate::policy::plan::Plan;
-use crate::text::{DisplayName, Username};
+use crate::text::{DisplayName, Email, Username};
 use crate::{ApiKeyId, Decide, IdentityId, Personal, SessionId};
 
 type Decided = Result<Vec<AccountEvent>, AccountError>;
 
 impl Decide for Account {
-    /// 2: addresses, keys and everything about identity came into the state.
-    const STATE_FORM: &'static str = "2";
+    /// 2: addresses, keys and everything about identity came into the state. 3: resets of a lost second factor.
+    const STATE_FORM: &'static str = "3";
 
     fn decide(&self, command: AccountCommand) -> Decided {
         match (self.status, command) {
@@ -64,6 +64,7 @@ impl Decide for Account {
             + self.identities.len() * size_of::<(IdentityId, IdentityProvider)>())
             + self.api_keys.values().map(labels).sum::<usize>()
             + self.email().map_or(0, |email| email.as_text().len())
+            + self.two_factor_reset.as_ref().and_then(|reset| reset.reason.as_ref()).map_or(0, |why| why.as_text().len())
             + self.avatar.as_ref().map_or(0, |avatar| avatar.media_type.capacity() + avatar.sizes.capacity() * size_of::<u32>())
             // Ten switches and three roles at most, in small nodes.
             + 32 * (self.notifications.len() + self.roles.len())
@@ -128,6 +129,9 @@ impl Account {
             AccountCommand::EnableTwoFactor => Ok(vec![AccountEvent::TwoFactorEnabled {}]),
             AccountCommand::DisableTwoFactor => {
                 Ok(unless(!self.two_factor, AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Owner }))
+            }
+            AccountCommand::StopTwoFactorReset => {
+                Ok(unless(self.two_factor_reset.is_none(), AccountEvent::TwoFactorResetStopped {}))
             }
             AccountCommand::RenewRecoveryCodes if self.two_factor => Ok(vec![AccountEvent::RecoveryCodesRenewed {}]),
             AccountCommand::UseRecoveryCode if self.two_factor => Ok(vec![AccountEvent::RecoveryCodeUsed {}]),
@@ -249,23 +253,57 @@ impl Account {
     }
 
     fn grant(&self, role: Role) -> Vec<AccountEvent> {
-        unless(self.has_role(role), AccountEvent::RoleGranted { role })
+        self.with_new_sessions(unless(self.has_role(role), AccountEvent::RoleGranted { role }))
     }
 
     fn withdraw(&self, role: Role) -> Vec<AccountEvent> {
-        unless(!self.has_role(role), AccountEvent::RoleWithdrawn { role })
+        self.with_new_sessions(unless(!self.has_role(role), AccountEvent::RoleWithdrawn { role }))
+    }
+
+    /// What changes the rights of a session ends them all in the same append (sec.S6); what changes nothing ends none.
+    fn with_new_sessions(&self, changed: Vec<AccountEvent>) -> Vec<AccountEvent> {
+        let ended = if changed.is_empty() { Vec::new() } else { self.end_sessions(None, SessionEnd::ByStaff) };
+        changed.into_iter().chain(ended).collect()
+    }
+
+    fn change_email(&self, email: Email) -> Vec<AccountEvent> {
+        let changed = vec![AccountEvent::EmailChanged { email: Personal::Open(email) }];
+        if EMAIL_CHANGE_ENDS_SESSIONS { self.with_new_sessions(changed) } else { changed }
+    }
+
+    fn request_two_factor_reset(&self, now: DateTime<Utc>) -> Decided {
+        match (self.two_factor, &self.two_factor_reset) {
+            (false, _) => Err(AccountError::TwoFactorOff),
+            (true, Some(_)) => Err(AccountError::TwoFactorResetPending),
+            (true, None) => {
+                Ok(vec![AccountEvent::TwoFactorResetRequested { due_at: now + TWO_FACTOR_RESET_DELAY }])
+            }
+        }
+    }
+
+    /// The owner has had all the time there is, and said nothing (U36).
+    fn disable_two_factor_by_staff(&self, now: DateTime<Utc>) -> Decided {
+        match &self.two_factor_reset {
+            Some(reset) if reset.due_at <= now => {
+                Ok(vec![AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Staff }])
+            }
+            Some(_) | None => Err(AccountError::TwoFactorResetNotDue),
+        }
     }
 
     /// The effect and its record in one append (A13). What changes nothing is not recorded, but for a look, which is all effect.
     fn by_staff(&self, order: StaffOrder, command: StaffCommand) -> Decided {
         let (action, effect) = match command {
             StaffCommand::View => (StaffAction::AccountViewed, None),
-            StaffCommand::ChangeEmail { email } => {
-                (StaffAction::EmailChanged, Some(vec![AccountEvent::EmailChanged { email: Personal::Open(email) }]))
+            StaffCommand::ChangeEmail { email } => (StaffAction::EmailChanged, Some(self.change_email(email))),
+            StaffCommand::RequestTwoFactorReset { now } => {
+                (StaffAction::TwoFactorResetRequested, Some(self.request_two_factor_reset(now)?))
             }
-            StaffCommand::DisableTwoFactor => {
-                let disabled = AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Staff };
-                (StaffAction::TwoFactorDisabled, Some(unless(!self.two_factor, disabled)))
+            StaffCommand::DisableTwoFactor { now } => {
+                (StaffAction::TwoFactorDisabled, Some(self.disable_two_factor_by_staff(now)?))
+            }
+            StaffCommand::EndSessions => {
+                (StaffAction::SessionEnded, Some(self.end_sessions(None, SessionEnd::ByStaff)))
             }
             StaffCommand::EndSession { session_id } => {
                 (StaffAction::SessionEnded, Some(self.end_session(session_id, SessionEnd::ByStaff)))

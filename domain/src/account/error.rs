@@ -44,6 +44,12 @@ pub enum AccountError {
     /// The second factor is off.
     #[error("two-factor authentication is off")]
     TwoFactorOff,
+    /// Staff have asked for it to be turned off already (U36).
+    #[error("the second factor is going to be turned off already")]
+    TwoFactorResetPending,
+    /// Nobody asked for the second factor to be turned off, it was stopped, or it is not yet due (U36).
+    #[error("the second factor is not due to be turned off")]
+    TwoFactorResetNotDue,
     /// A copy is being made already (U25).
     #[error("a data export is being prepared already")]
     ExportUnderWay,

@@ -138,6 +138,13 @@ pub enum AccountEvent {
         /// By whom.
         by: TwoFactorEnd,
     },
+    /// Staff will turn the second factor off, unless its owner says no (U36).
+    TwoFactorResetRequested {
+        /// When.
+        due_at: DateTime<Utc>,
+    },
+    /// They will not: its owner said no, or had it after all.
+    TwoFactorResetStopped {},
     /// There are new recovery codes, and the old ones are void (sec.T2).
     RecoveryCodesRenewed {},
     /// A recovery code was used up in place of a code.
@@ -187,8 +194,8 @@ pub enum AccountEvent {
     },
     /// Staff did something to this account; always beside its effect.
     StaffActionRecorded {
-        /// Who.
-        staff: AccountId,
+        /// Who; the operator at the console when nobody is named.
+        staff: Option<AccountId>,
         /// What.
         action: StaffAction,
         /// Why, for the owner to read.
@@ -247,6 +254,8 @@ impl AccountEvent {
             Self::ExternalIdentityUnlinked { .. } => "ExternalIdentityUnlinked",
             Self::TwoFactorEnabled {} => "TwoFactorEnabled",
             Self::TwoFactorDisabled { .. } => "TwoFactorDisabled",
+            Self::TwoFactorResetRequested { .. } => "TwoFactorResetRequested",
+            Self::TwoFactorResetStopped {} => "TwoFactorResetStopped",
             Self::RecoveryCodesRenewed {} => "RecoveryCodesRenewed",
             Self::RecoveryCodeUsed {} => "RecoveryCodeUsed",
             Self::ApiKeyCreated { .. } => "ApiKeyCreated",

@@ -25,4 +25,4 @@ pub use notification::{Channel, NoticeKind, NotificationChoice, NotificationChoi
 pub use profile::{Avatar, Language};
 pub use security::{IdentityProvider, PasswordVia, TwoFactorEnd};
 pub use session::SessionEnd;
-pub use staff::{Role, StaffAction, StaffCommand, StaffOrder};
+pub use staff::{Role, StaffAction, StaffCommand, StaffOrder, TwoFactorReset};

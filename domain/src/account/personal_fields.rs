@@ -35,6 +35,8 @@ impl PersonalFields for AccountEvent {
             | Self::ExternalIdentityUnlinked { .. }
             | Self::TwoFactorEnabled {}
             | Self::TwoFactorDisabled { .. }
+            | Self::TwoFactorResetRequested { .. }
+            | Self::TwoFactorResetStopped {}
             | Self::RecoveryCodesRenewed {}
             | Self::RecoveryCodeUsed {}
             | Self::ApiKeyExpiryChanged { .. }

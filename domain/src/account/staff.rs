@@ -1,9 +1,10 @@
 //! Roles, and what staff do to somebody's account (A13).
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::text::{Email, StaffReason};
-use crate::{AccountId, ApiKeyId, SessionId};
+use crate::{AccountId, ApiKeyId, Sealed, SessionId};
 
 /// What a member of the staff may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub enum StaffAction {
     AccountViewed,
     /// Changed the address.
     EmailChanged,
+    /// Asked for the second factor to be turned off after a while (U36).
+    TwoFactorResetRequested,
     /// Turned the second factor off (U36).
     TwoFactorDisabled,
     /// Ended a session.
@@ -68,13 +71,23 @@ pub enum StaffCommand {
         /// The new address.
         email: Email,
     },
-    /// Turn the second factor off.
-    DisableTwoFactor,
+    /// Turn the second factor off once its owner has had time to say no (U36).
+    RequestTwoFactorReset {
+        /// The command's clock.
+        now: DateTime<Utc>,
+    },
+    /// Turn the second factor off; only when that was asked for, is due, and was not stopped.
+    DisableTwoFactor {
+        /// The command's clock.
+        now: DateTime<Utc>,
+    },
     /// End a session.
     EndSession {
         /// The session.
         session_id: SessionId,
     },
+    /// End every session.
+    EndSessions,
     /// Revoke an API key.
     RevokeApiKey {
         /// The key.
@@ -95,8 +108,19 @@ pub enum StaffCommand {
 /// Who of the staff, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaffOrder {
-    /// Who did it.
-    pub staff: AccountId,
+    /// Who did it; `None` for the operator at the console, who needs no account.
+    pub staff: Option<AccountId>,
     /// Why; the account's owner can read it.
     pub reason: StaffReason,
+}
+
+/// A second factor that will be turned off by staff, unless its owner says no (U36).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TwoFactorReset {
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+    /// Who of the staff asked for it.
+    pub staff: Option<AccountId>,
+    /// Why, sealed under the field `reason`.
+    pub reason: Option<Sealed>,
 }

@@ -115,6 +115,8 @@ fn later_account_event(kind: i32, n: u128, yes: bool) -> AccountEvent {
         20 => AccountEvent::ExternalIdentityUnlinked { identity_id: IdentityId(id) },
         21 if yes => AccountEvent::TwoFactorEnabled {},
         21 => AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Owner },
+        20 if yes => AccountEvent::TwoFactorResetRequested { due_at: at(90) },
+        22 if yes => AccountEvent::TwoFactorResetStopped {},
         22 => AccountEvent::ApiKeyExpiryChanged { key_id: ApiKeyId(id), expires_at: at(90) },
         23 if yes => AccountEvent::RoleGranted { role: Role::Auditor },
         23 => AccountEvent::RoleWithdrawn { role: Role::Auditor },

@@ -26,5 +26,10 @@ pub const CONSENT_TEXT: u32 = 1;
 pub const UNVERIFIED_LIFE: TimeDelta = TimeDelta::days(7);
 /// How long a notice inside the application is kept and shown.
 pub const NOTICE_LIFE: TimeDelta = TimeDelta::days(180);
+/// How long a lost second factor stays on after staff were asked to turn it off, for its owner to say no (U36).
+pub const TWO_FACTOR_RESET_DELAY: TimeDelta = TimeDelta::hours(24);
+/// Whether another address, set by staff, ends the account's sessions (A13: "kept or cut by policy"). Cut: who asks support for
+/// another address may have lost the old one to somebody who is signed in.
+pub const EMAIL_CHANGE_ENDS_SESSIONS: bool = true;
 /// The most notices inside the application that an account keeps; the oldest make room.
 pub const MAX_NOTICES: i64 = 500;

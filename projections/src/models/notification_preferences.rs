@@ -116,6 +116,8 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, since: D
         | AccountEvent::ExternalIdentityUnlinked { .. }
         | AccountEvent::TwoFactorEnabled {}
         | AccountEvent::TwoFactorDisabled { .. }
+        | AccountEvent::TwoFactorResetRequested { .. }
+        | AccountEvent::TwoFactorResetStopped {}
         | AccountEvent::RecoveryCodesRenewed {}
         | AccountEvent::RecoveryCodeUsed {}
         | AccountEvent::ApiKeyCreated { .. }

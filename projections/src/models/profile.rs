@@ -141,6 +141,8 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
         | AccountEvent::ExternalIdentityUnlinked { .. }
         | AccountEvent::TwoFactorEnabled {}
         | AccountEvent::TwoFactorDisabled { .. }
+        | AccountEvent::TwoFactorResetRequested { .. }
+        | AccountEvent::TwoFactorResetStopped {}
         | AccountEvent::RecoveryCodesRenewed {}
         | AccountEvent::RecoveryCodeUsed {}
         | AccountEvent::ApiKeyExpiryChanged { .. }

@@ -64,6 +64,7 @@ fn d3_words_inside_events_stay_as_they_are_stored() {
     stored_as!(StaffAction {
         AccountViewed => "account_viewed",
         EmailChanged => "email_changed",
+        TwoFactorResetRequested => "two_factor_reset_requested",
         TwoFactorDisabled => "two_factor_disabled",
         SessionEnded => "session_ended",
         ApiKeyRevoked => "api_key_revoked",

@@ -206,6 +206,16 @@ pub async fn authenticate(
     }))
 }
 
+/// The keys of an account whose rows count, whatever the log says of them; at most as many as an account may have.
+///
+/// # Errors
+/// When the database failed.
+pub async fn active_of(pool: &PgPool, account: AccountId) -> Result<Vec<ApiKeyId>, RowError> {
+    let statement = "SELECT key_id FROM credentials.api_keys WHERE account_id = $1 AND state = 'active'";
+    let ids: Vec<Uuid> = sqlx::query_scalar(statement).bind(account.0).fetch_all(pool).await?;
+    Ok(ids.into_iter().map(ApiKeyId).collect())
+}
+
 /// For the reconciler: up to `limit` keys pending since before an instant, oldest first. Their event is in the log
 /// (then activate) or is not (then remove).
 ///

@@ -5,7 +5,7 @@
 
 use atelier_domain::AccountId;
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::RowError;
@@ -233,6 +233,47 @@ pub async fn complete_rename(
     Ok(true)
 }
 
+/// The right to change one account's address and its claims, on any number of nodes: it ends with the transaction, or with whoever
+/// died in it.
+///
+/// # Errors
+/// When the database failed.
+pub async fn lock_address(pool: &PgPool, account: AccountId) -> Result<Transaction<'static, Postgres>, RowError> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7029341185502))")
+        .bind(account.0.to_string())
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction)
+}
+
+/// After the event of another address, under the lock: it is held, and what was held before is free. Late or again it does nothing.
+///
+/// # Errors
+/// When the database failed; then nothing changed.
+pub async fn complete_address(pool: &PgPool, account: AccountId, address: &IndexDigest) -> Result<(), RowError> {
+    let mut transaction = pool.begin().await?;
+    let this = "kind = $1 AND key_version = $2 AND digest = $3";
+    let held = format!(
+        "UPDATE credentials.claims SET state = 'held', settled = true WHERE {this} AND account_id = $4 AND state = 'pending'"
+    );
+    let free = format!(
+        "DELETE FROM credentials.claims WHERE account_id = $4 AND kind = $1 AND state = 'held' AND NOT ({this})
+         AND EXISTS (SELECT FROM credentials.claims WHERE {this} AND account_id = $4 AND state = 'held')"
+    );
+    for statement in [held, free] {
+        sqlx::query(&statement)
+            .bind(address.kind.as_str())
+            .bind(address.key_version)
+            .bind(&address.digest[..])
+            .bind(account.0)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// After a rename that was not: the name is as it was before, free or sending visitors on. Only the claim of that instant: one claimed
 /// anew since then belongs to a request that is still at work. Again is harmless.
 ///
@@ -264,41 +305,43 @@ pub async fn give_up(
     Ok(())
 }
 
-/// A rename whose end is not known.
+/// A change of name or address whose end is not known.
 #[derive(Debug, Clone, Copy)]
 pub struct PendingName {
-    /// The name it took.
-    pub username: IndexDigest,
+    /// The name or address it took.
+    pub index: IndexDigest,
     /// Whose.
     pub account: AccountId,
     /// When.
     pub claimed_at: DateTime<Utc>,
 }
 
-/// Up to `limit` pending names claimed before an instant, oldest first; of one account, if one is given.
+/// Up to `limit` pending names or addresses claimed before an instant, oldest first; of one account, if one is given.
 ///
 /// # Errors
 /// When the database failed.
 pub async fn pending_before(
     pool: &PgPool,
+    kind: IndexKind,
     account: Option<AccountId>,
     instant: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<PendingName>, RowError> {
     let rows: Vec<(i16, Vec<u8>, Uuid, DateTime<Utc>)> = sqlx::query_as(
         "SELECT key_version, digest, account_id, claimed_at FROM credentials.claims
-         WHERE state = 'pending' AND kind = 'username' AND claimed_at < $1 AND ($2::uuid IS NULL OR account_id = $2)
+         WHERE state = 'pending' AND kind = $4 AND claimed_at < $1 AND ($2::uuid IS NULL OR account_id = $2)
          ORDER BY claimed_at, digest LIMIT $3",
     )
     .bind(instant)
     .bind(account.map(|account| account.0))
     .bind(limit)
+    .bind(kind.as_str())
     .fetch_all(pool)
     .await?;
     let pending = |(key_version, digest, account, claimed_at): (i16, Vec<u8>, Uuid, DateTime<Utc>)| {
         let digest = digest.try_into().ok()?;
-        let username = IndexDigest { kind: IndexKind::Username, key_version, digest };
-        Some(PendingName { username, account: AccountId(account), claimed_at })
+        let index = IndexDigest { kind, key_version, digest };
+        Some(PendingName { index, account: AccountId(account), claimed_at })
     };
     Ok(rows.into_iter().filter_map(pending).collect())
 }

@@ -15,6 +15,8 @@ pub enum MailPurpose {
     VerifyEmail,
     /// Sets a new password (A15).
     ResetPassword,
+    /// Keeps a second factor on that staff were asked to turn off (U36).
+    KeepTwoFactor,
 }
 
 impl MailPurpose {
@@ -24,6 +26,7 @@ impl MailPurpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::KeepTwoFactor => "keep_two_factor",
         }
     }
 }
@@ -67,6 +70,17 @@ pub async fn made_since(
     let statement = "SELECT EXISTS (SELECT FROM credentials.mail_tokens WHERE account_id = $1 AND purpose = $2 AND created_at > $3)";
     let query = sqlx::query_scalar(statement).bind(account.0).bind(purpose.as_str()).bind(instant);
     Ok(query.fetch_one(pool).await?)
+}
+
+/// Voids what was mailed to an account's former address: links that prove it or set a password, made before an instant. Again is harmless.
+///
+/// # Errors
+/// When the database failed.
+pub async fn void_before(pool: &PgPool, account: AccountId, instant: DateTime<Utc>) -> Result<(), RowError> {
+    let statement = "UPDATE credentials.mail_tokens SET used_at = $2 WHERE account_id = $1 AND created_at < $2
+         AND used_at IS NULL AND purpose IN ('verify_email', 'reset_password')";
+    sqlx::query(statement).bind(account.0).bind(instant).execute(pool).await?;
+    Ok(())
 }
 
 /// Removes up to `limit` tokens that no longer count, and says how many.

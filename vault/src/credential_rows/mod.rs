@@ -21,6 +21,7 @@ pub mod recovery_codes;
 pub mod second_factor;
 pub mod sessions;
 pub mod sign_ins_elsewhere;
+pub mod staff_roles;
 pub mod tries;
 
 use atelier_domain::AccountId;
@@ -59,6 +60,7 @@ pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), Row
         "DELETE FROM credentials.passwords WHERE account_id = $1",
         "DELETE FROM credentials.deletion_offers WHERE account_id = $1",
         "DELETE FROM credentials.tries WHERE account_id = $1",
+        "DELETE FROM credentials.staff_roles WHERE account_id = $1",
         "DELETE FROM credentials.avatar_tickets WHERE account_id = $1",
         "DELETE FROM credentials.avatar_uploads WHERE account_id = $1",
         "DELETE FROM credentials.claims WHERE account_id = $1",

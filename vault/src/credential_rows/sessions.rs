@@ -117,6 +117,29 @@ pub async fn activate_by_password(
     Ok(state.as_deref() == Some("active"))
 }
 
+/// Shortens how long a session counts without being used; never lengthens it.
+///
+/// # Errors
+/// When the database failed.
+pub async fn shorten_idle(pool: &PgPool, session: SessionId, idle_seconds: i32) -> Result<(), RowError> {
+    sqlx::query("UPDATE credentials.sessions SET idle_seconds = least(idle_seconds, $2) WHERE session_id = $1")
+        .bind(session.0)
+        .bind(idle_seconds)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// The sessions of an account whose rows count, whatever the log says of them; a few hundred at most.
+///
+/// # Errors
+/// When the database failed.
+pub async fn active_of(pool: &PgPool, account: AccountId) -> Result<Vec<SessionId>, RowError> {
+    let statement = "SELECT session_id FROM credentials.sessions WHERE account_id = $1 AND state = 'active'";
+    let ids: Vec<Uuid> = sqlx::query_scalar(statement).bind(account.0).fetch_all(pool).await?;
+    Ok(ids.into_iter().map(SessionId).collect())
+}
+
 /// Gives a session that counts another token, because its owner has just proven who they are; the old one is dead at once
 /// (sec.S6). Says whether the session still counted.
 ///

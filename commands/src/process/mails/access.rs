@@ -26,6 +26,7 @@ pub(in crate::process) async fn verification(write: &WriteSide, account: Account
     mail_tokens::insert(&write.pool, &digest, account, MailPurpose::VerifyEmail, now, now + LINK_LIFE)
         .await
         .map_err(|error| WorkError::Command(error.to_string()))?;
+    still_theirs(write, &owner).await?;
     let link = write.page(&format!("/verify-email?token={}", token.expose()));
     send(write, &owner, id, &Letter::Verification { link }, None).await
 }
@@ -55,7 +56,17 @@ pub(in crate::process) async fn password_reset(
     mail_tokens::insert(&write.pool, &digest, account, MailPurpose::ResetPassword, now, now + RESET_LIFE)
         .await
         .map_err(|error| WorkError::Command(error.to_string()))?;
+    still_theirs(write, &owner).await?;
     let link = write.page(&format!("/reset-password?token={}", token.expose()));
     let has_password = owner.state.has_password();
     send(write, &owner, id, &Letter::PasswordReset { has_password, link }, None).await
+}
+
+/// Looks again once the link counts: whoever changes an address voids the links made before, and this one must not go to the former
+/// one if it was made after. Then it is done again, with another link for another address.
+async fn still_theirs(write: &WriteSide, owner: &Owner) -> Result<(), WorkError> {
+    match Owner::find(write, owner.account).await? {
+        Some(now) if now.state.email() == owner.state.email() => Ok(()),
+        Some(_) | None => Err(WorkError::Command("the address was changed meanwhile".into())),
+    }
 }

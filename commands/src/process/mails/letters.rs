@@ -24,6 +24,8 @@ pub(super) enum Letter {
     Security { topic: &'static str, at: String, app: String },
     /// The account has another address now.
     FormerAddress { at: String, app: String },
+    /// Staff were asked to turn the second factor off (U36).
+    TwoFactorReset { due: String, link: String },
     /// The account is deleted.
     Farewell {},
 }
@@ -38,6 +40,7 @@ impl Letter {
             Self::Generation { .. } => "generation",
             Self::Security { .. } => "security",
             Self::FormerAddress { .. } => "former_address",
+            Self::TwoFactorReset { .. } => "two_factor_reset",
             Self::Farewell {} => "farewell",
         }
     }
@@ -66,13 +69,15 @@ const SOURCES: &[(&str, &str)] = sources! {
         "password_reset.subject" "password_reset.txt" "password_reset.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
         "former_address.subject" "former_address.txt" "former_address.html"
-        "farewell.subject" "farewell.txt" "farewell.html";
+        "farewell.subject" "farewell.txt" "farewell.html"
+        "two_factor_reset.subject" "two_factor_reset.txt" "two_factor_reset.html";
     "de": "layout.txt" "layout.html" "verification.subject" "verification.txt" "verification.html"
         "already_registered.subject" "already_registered.txt" "already_registered.html"
         "password_reset.subject" "password_reset.txt" "password_reset.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
         "former_address.subject" "former_address.txt" "former_address.html"
-        "farewell.subject" "farewell.txt" "farewell.html";
+        "farewell.subject" "farewell.txt" "farewell.html"
+        "two_factor_reset.subject" "two_factor_reset.txt" "two_factor_reset.html";
 };
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {

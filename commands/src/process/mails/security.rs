@@ -2,6 +2,8 @@
 
 use atelier_domain::account::{Account, AccountEvent};
 use atelier_domain::{AccountId, decode_event};
+use atelier_vault::MailToken;
+use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 
@@ -29,6 +31,28 @@ pub(in crate::process) async fn security_notice(
     }
     let at = at.format(INSTANT).to_string();
     let letter = Letter::Security { topic: topic.as_str(), at, app: write.public_url.clone() };
+    send(write, &owner, id, &letter, None).await
+}
+
+/// Tells an owner that staff were asked to turn the second factor off, with a link that says no until it is due (U36). A redelivery
+/// carries a fresh link under the same message id.
+pub(in crate::process) async fn two_factor_reset(
+    write: &WriteSide,
+    account: AccountId,
+    due_at: DateTime<Utc>,
+    id: &str,
+) -> Result<(), WorkError> {
+    let Some(owner) = Owner::find(write, account).await? else { return Ok(()) };
+    if !owner.state.address_claimed() || owner.state.two_factor_reset().is_none() {
+        return Ok(());
+    }
+    let token = MailToken::generate(write.ports.random.as_ref());
+    let digest = write.secrets.mail(&token);
+    mail_tokens::insert(&write.pool, &digest, account, MailPurpose::KeepTwoFactor, write.now(), due_at)
+        .await
+        .map_err(|error| WorkError::Command(error.to_string()))?;
+    let link = format!("{}/keep-two-factor?token={}", write.public_url, token.expose());
+    let letter = Letter::TwoFactorReset { due: due_at.format(INSTANT).to_string(), link };
     send(write, &owner, id, &letter, None).await
 }
 

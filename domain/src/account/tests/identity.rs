@@ -149,7 +149,7 @@ fn v12_v17_switches_are_set_together_and_only_changes_are_written() {
 #[test]
 fn a13_what_staff_does_is_recorded_with_its_effect_or_not_at_all() {
     let order = || StaffOrder {
-        staff: crate::AccountId(Uuid::from_u128(9)),
+        staff: Some(crate::AccountId(Uuid::from_u128(9))),
         reason: crate::text::StaffReason::parse("ticket 7: lost mailbox").unwrap(),
     };
     let by_staff = |command| AccountCommand::ByStaff { order: order(), command };
@@ -165,9 +165,68 @@ fn a13_what_staff_does_is_recorded_with_its_effect_or_not_at_all() {
     ));
     assert!(!account.email_verified(), "U26: the new address is to be proven");
     assert_eq!(apply(&mut account, by_staff(StaffCommand::View)).unwrap().len(), 1);
-    assert_eq!(account.decide(by_staff(StaffCommand::DisableTwoFactor)), Ok(vec![]), "nothing done, nothing recorded");
+    let unknown = by_staff(StaffCommand::EndSession { session_id: SessionId(Uuid::from_u128(1)) });
+    assert_eq!(account.decide(unknown), Ok(vec![]), "nothing done, nothing recorded");
     apply(&mut account, by_staff(StaffCommand::GrantRole { role: Role::Auditor })).unwrap();
     assert!(account.has_role(Role::Auditor) && !account.has_role(Role::Admin));
+}
+
+#[test]
+fn u36_a_lost_factor_goes_off_when_it_is_due_and_nobody_said_no() {
+    let by_staff = |command| AccountCommand::ByStaff {
+        order: StaffOrder { staff: None, reason: crate::text::StaffReason::parse("lost the phone").unwrap() },
+        command,
+    };
+    let request = |now| by_staff(StaffCommand::RequestTwoFactorReset { now });
+    let disable = |now| by_staff(StaffCommand::DisableTwoFactor { now });
+    let day = TimeDelta::hours(24);
+    let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+    assert_eq!(account.decide(request(at(0))), Err(AccountError::TwoFactorOff));
+    apply(&mut account, AccountCommand::EnableTwoFactor).unwrap();
+    assert_eq!(account.decide(disable(at(0))), Err(AccountError::TwoFactorResetNotDue), "nobody asked");
+    apply(&mut account, request(at(0))).unwrap();
+    assert_eq!(account.decide(request(at(9))), Err(AccountError::TwoFactorResetPending));
+    let early = at(0) + day - TimeDelta::microseconds(1);
+    assert_eq!(account.decide(disable(early)), Err(AccountError::TwoFactorResetNotDue), "not a moment sooner");
+    let mut stopped = account.clone();
+    assert_eq!(apply(&mut stopped, AccountCommand::StopTwoFactorReset).unwrap().len(), 1);
+    assert_eq!(stopped.decide(disable(at(0) + day)), Err(AccountError::TwoFactorResetNotDue));
+    assert_eq!(stopped.decide(AccountCommand::StopTwoFactorReset), Ok(vec![]));
+    let done = apply(&mut account, disable(at(0) + day)).unwrap();
+    assert!(matches!(
+        done.as_slice(),
+        [
+            AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Staff },
+            AccountEvent::StaffActionRecorded { staff: None, action: StaffAction::TwoFactorDisabled, .. }
+        ]
+    ));
+    assert!(account.two_factor_reset().is_none() && !account.two_factor());
+}
+
+#[test]
+fn s6_u37_a_role_and_another_address_end_every_session_in_the_same_append() {
+    let session = |n| SessionId(Uuid::from_u128(n));
+    let start = |n| AccountCommand::StartSession { session_id: session(n), expires_at: at(1_000), now: at(0) };
+    let by_staff = |command| AccountCommand::ByStaff {
+        order: StaffOrder { staff: None, reason: crate::text::StaffReason::parse("a ticket").unwrap() },
+        command,
+    };
+    let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+    for command in [
+        StaffCommand::GrantRole { role: Role::Support },
+        StaffCommand::WithdrawRole { role: Role::Support },
+        StaffCommand::ChangeEmail { email: Email::parse("ada@new.example").unwrap() },
+        StaffCommand::EndSessions,
+    ] {
+        for n in [1, 2] {
+            apply(&mut account, start(n)).unwrap();
+        }
+        apply(&mut account, by_staff(command)).unwrap();
+        assert!(!account.has_session(&session(1)) && !account.has_session(&session(2)));
+    }
+    apply(&mut account, start(3)).unwrap();
+    let nothing = by_staff(StaffCommand::WithdrawRole { role: Role::Support });
+    assert_eq!(account.decide(nothing), Ok(vec![]), "a role it has not is no reason to sign in again");
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn every(link: &str, word: &str) -> Vec<Letter> {
         Letter::Verification { link: link() },
         Letter::AlreadyRegistered { app: link() },
         Letter::FormerAddress { at: word(), app: link() },
+        Letter::TwoFactorReset { due: word(), link: link() },
         Letter::Farewell {},
     ];
     all.extend([true, false].map(|has_password| Letter::PasswordReset { has_password, link: link() }));

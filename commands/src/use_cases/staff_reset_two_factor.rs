@@ -1,0 +1,50 @@
+//! `staffResetTwoFactor`: somebody has lost their second factor. It goes off after a day, of which its owner is told at once, with a way
+//! to say no (U36). Whoever passes the second factor meanwhile has not lost it: that stops it, too.
+//!
+//! What happens when the process dies: before the append, nothing; after it, `StaffFollower` asks for the mail and for the timer, which
+//! live in the database and fire after any restart. The account itself knows when it is due, and decides.
+
+use atelier_domain::AccountId;
+use atelier_domain::account::StaffCommand;
+use chrono::{DateTime, Utc};
+
+use super::staff_desk::{Desk, state};
+use super::staff_orders::append;
+use crate::command_path::CommandContext;
+use crate::event_store::Position;
+use crate::refusal::UseCaseError;
+use crate::write_side::WriteSide;
+
+/// Asks for a lost second factor to be turned off.
+#[derive(Clone)]
+pub struct StaffResetTwoFactor {
+    /// Who asks.
+    pub desk: Desk,
+    /// Whose account.
+    pub account: AccountId,
+    /// Why; the account's owner can read it.
+    pub reason: String,
+}
+
+impl StaffResetTwoFactor {
+    /// Runs the use case; the answer is the position to read from.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`; `not_possible_now` when it is off, or a reset waits already.
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<ResetRequested, UseCaseError> {
+        let (_, order) = self.desk.opens(write, self.account, &self.reason).await?;
+        let command = |now| StaffCommand::RequestTwoFactorReset { now };
+        let (position, _) = append(write, context, self.account, &order, command).await?;
+        let state = state(write, self.account).await?;
+        Ok(ResetRequested { position, due_at: state.two_factor_reset().map(|reset| reset.due_at) })
+    }
+}
+
+/// A reset that waits for its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResetRequested {
+    /// The position to read from.
+    pub position: Position,
+    /// When the factor goes off; none when its owner has said no already.
+    pub due_at: Option<DateTime<Utc>>,
+}

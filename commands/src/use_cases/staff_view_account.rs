@@ -1,0 +1,35 @@
+//! `staffViewAccount`: staff look at what only the owner sees; the look and its reason are recorded first (A13).
+//!
+//! What happens when the process dies: before the append, nothing; after it, a look is on record that nobody had.
+
+use atelier_domain::AccountId;
+use atelier_domain::account::StaffCommand;
+
+use super::staff_desk::Desk;
+use super::staff_orders::append;
+use crate::command_path::CommandContext;
+use crate::event_store::Position;
+use crate::refusal::UseCaseError;
+use crate::write_side::WriteSide;
+
+/// Records that staff look at an account.
+#[derive(Clone)]
+pub struct StaffViewAccount {
+    /// Who asks.
+    pub desk: Desk,
+    /// Whose account.
+    pub account: AccountId,
+    /// Why; the account's owner can read it.
+    pub reason: String,
+}
+
+impl StaffViewAccount {
+    /// Runs the use case; the answer is the position to read from.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`.
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
+        let (_, order) = self.desk.opens(write, self.account, &self.reason).await?;
+        Ok(append(write, context, self.account, &order, |_| StaffCommand::View).await?.0)
+    }
+}
