@@ -5,6 +5,7 @@ use async_graphql::SimpleObject;
 use crate::api_key::ApiKey;
 use crate::credits::Transaction;
 use crate::generation::Generation;
+use crate::history::{HistoryEntry, StaffHistoryEntry};
 use crate::notification::Notice;
 
 /// Where a page ends.
@@ -52,3 +53,5 @@ connection!(GenerationConnection, GenerationEdge, Generation);
 connection!(TransactionConnection, TransactionEdge, Transaction);
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey);
 connection!(NoticeConnection, NoticeEdge, Notice);
+connection!(HistoryConnection, HistoryEdge, HistoryEntry);
+connection!(StaffHistoryConnection, StaffHistoryEdge, StaffHistoryEntry);

@@ -13,6 +13,11 @@ pub(crate) fn unauthenticated() -> Error {
     coded("UNAUTHENTICATED", "Sign in first.")
 }
 
+/// A role is missing, or does not count; the same whatever is asked for (sec.A1).
+pub(crate) fn forbidden(message: &str) -> Error {
+    coded("FORBIDDEN", message)
+}
+
 /// An argument is malformed.
 pub(crate) fn bad_input(message: &str) -> Error {
     coded("BAD_INPUT", message)

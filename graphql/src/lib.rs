@@ -1,6 +1,7 @@
 //! The GraphQL schema: types, queries, mutations. No axum, no SQL (DESIGN 6).
 
 pub mod api_key;
+pub mod audit;
 pub mod avatar;
 pub mod caller;
 pub mod connection;
@@ -9,6 +10,7 @@ pub mod credits;
 mod error;
 pub mod generation;
 pub mod global_id;
+pub mod history;
 pub mod key_usage;
 pub mod me;
 pub mod mutation;
@@ -18,6 +20,7 @@ pub mod payload;
 pub mod query;
 mod reading;
 pub mod security;
+pub mod staff;
 
 use async_graphql::{EmptySubscription, Schema};
 use atelier_commands::WriteSide;

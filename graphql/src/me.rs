@@ -15,12 +15,15 @@ use crate::Sides;
 use crate::api_key::{ApiAccess, ApiKey};
 use crate::avatar::Avatar;
 use crate::caller::signed_in;
-use crate::connection::{ApiKeyConnection, GenerationConnection, NoticeConnection, TransactionConnection};
+use crate::connection::{
+    ApiKeyConnection, GenerationConnection, HistoryConnection, NoticeConnection, TransactionConnection,
+};
 use crate::creator::creators;
 use crate::credits::{Credits, Environment};
 use crate::error::command_fault;
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
+use crate::history;
 use crate::key_usage::UsageOfPage;
 use crate::notification::{self, Language, Notice, NotificationSwitch};
 use crate::reading::{Reading, page_size};
@@ -300,6 +303,15 @@ impl Me {
             Ok(list.into_iter().map(session).collect())
         };
         Some(answer.await)
+    }
+
+    /// What happened to the account's security, newest first: sign-ins, passwords, keys, and whatever staff did, with their reason (A13).
+    async fn history(
+        &self,
+        #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
+    ) -> Option<Result<HistoryConnection>> {
+        Some(history::of_owner(&self.reading, self.account, first, after).await)
     }
 
     /// Whether the account may have API keys (V27).

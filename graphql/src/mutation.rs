@@ -4,7 +4,7 @@ use async_graphql::MergedObject;
 
 use crate::mutations::{
     ApiKeyMutation, AvatarMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation, IdentityMutation,
-    NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, TwoFactorMutation,
+    NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, StaffMutation, TwoFactorMutation,
 };
 
 /// The root of all mutations.
@@ -21,4 +21,5 @@ pub struct Mutation(
     ApiKeyMutation,
     GenerationMutation,
     DeletionMutation,
+    StaffMutation,
 );

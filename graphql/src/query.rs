@@ -6,6 +6,7 @@ use atelier_domain::policy::catalogue;
 use atelier_projections::models::{creations, explore, profile};
 
 use crate::Sides;
+use crate::audit::{Audit, audit};
 use crate::caller::{account, signed_in};
 use crate::connection::GenerationConnection;
 use crate::creator::{Creator, creators, published};
@@ -61,6 +62,15 @@ impl Query {
             Ok(Some(Me { account, reading: Reading::begin(context, ALL, min_position.as_deref()).await? }))
         };
         answer.await.transpose()
+    }
+
+    /// What auditors read. Needs the role and a second factor that is on; for everybody else, whatever they ask for, it is `FORBIDDEN`.
+    async fn audit(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
+    ) -> Option<Result<Audit>> {
+        Some(audit(context, min_position.as_deref()).await)
     }
 
     /// A creator's public profile; null when there is none of this name, or its owner does not show it (its owner sees it still). A

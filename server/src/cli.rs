@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ServeConfig};
 use crate::database::Database;
-use crate::{doctor, keys, logs, projections, serve};
+use crate::{doctor, keys, logs, projections, serve, staff};
 
 /// The event-sourced backend of an AI-art studio.
 #[derive(Debug, Parser)]
@@ -42,6 +42,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         action: keys::Action,
+    },
+    /// Give accounts roles, take them away, see who has some. Works beside running nodes, also with the private PostgreSQL.
+    Staff {
+        #[command(subcommand)]
+        action: staff::Action,
     },
     /// Check this machine and its data, and say what is wrong.
     Doctor,
@@ -98,6 +103,7 @@ async fn execute(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Projections { action } => projections::run(&cli.config, action).await,
         Command::Keys { action } => keys::run(&cli.config, action).await,
+        Command::Staff { action } => staff::run(&cli.config, action).await,
         Command::Doctor => doctor::run(&cli.config).await,
     }
 }

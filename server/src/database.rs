@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::config::Config;
 use crate::embedded_postgres::{
-    APPLICATION_ROLE, DATABASE, EmbeddedError, EmbeddedOptions, EmbeddedPostgres, OWNER_ROLE,
+    APPLICATION_ROLE, DATABASE, EmbeddedError, EmbeddedOptions, EmbeddedPostgres, OWNER_ROLE, RunningPostgres,
 };
 
 /// The numbered SQL files, compiled in.
@@ -54,6 +54,21 @@ impl Database {
         }
         let (url, owner_url) = (embedded.url(APPLICATION_ROLE, DATABASE), embedded.url(OWNER_ROLE, DATABASE));
         Ok(Self { embedded: Some(embedded), url, owner_url })
+    }
+
+    /// The same beside a node that is running: a private database that belongs to it is used and left alone.
+    ///
+    /// # Errors
+    /// When there is none that answers.
+    pub async fn open_beside(config: &Config) -> Result<Self, DatabaseError> {
+        match Self::open(config).await {
+            Err(DatabaseError::Embedded(EmbeddedError::InUse { folder })) => {
+                let running = RunningPostgres::find(&folder).await?;
+                let url = |role| running.url(role, DATABASE);
+                Ok(Self { embedded: None, url: url(APPLICATION_ROLE), owner_url: url(OWNER_ROLE) })
+            }
+            opened => opened,
+        }
     }
 
     /// Brings the schema up to date, as the owner.

@@ -18,5 +18,6 @@ mod process_follower;
 mod projections;
 mod serve;
 mod shredded;
+mod staff;
 pub mod studio;
 pub mod system;

@@ -5,12 +5,15 @@
 //! until then a session or key that staff ended may still be let in, for the moment that the work takes, and nobody was told otherwise.
 //! Each step reads the rows first and the log after them, so a row that counts rightly is never taken for one that does not.
 
-use atelier_domain::AccountId;
-use atelier_domain::account::{Account, Status};
-use atelier_vault::credential_rows::{RowError, api_keys, claims, sessions, staff_roles};
 use std::collections::BTreeSet;
 
+use atelier_domain::AccountId;
+use atelier_domain::account::{Account, Status};
+use atelier_vault::IndexKind;
+use atelier_vault::credential_rows::{api_keys, claims, sessions, staff_roles};
+
 use super::address_claims;
+use super::rename_claims::LEFTOVERS;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::WriteSide;
 
@@ -19,14 +22,16 @@ use crate::write_side::WriteSide;
 /// # Errors
 /// When the log or the rows cannot be read or written.
 pub(crate) async fn settle(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
-    let lock = claims::lock_address(&write.pool, account).await?;
-    let settled = settle_locked(write, account).await;
-    lock.rollback().await.map_err(RowError::from)?;
-    settled
+    settle_access(write, account).await?;
+    let pending = claims::pending_before(&write.pool, IndexKind::Email, Some(account), write.now(), LEFTOVERS).await?;
+    for address in pending {
+        address_claims::end(write, &address).await?;
+    }
+    Ok(())
 }
 
-/// The same, for a caller that has the account's lock.
-pub(super) async fn settle_locked(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
+/// The same but for the address, whose change takes a lock.
+pub(super) async fn settle_access(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
     let listed = sessions::active_of(&write.pool, account).await?;
     let keys = api_keys::active_of(&write.pool, account).await?;
     let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
@@ -39,6 +44,5 @@ pub(super) async fn settle_locked(write: &WriteSide, account: AccountId) -> Resu
     }
     let none = BTreeSet::new();
     let roles = if state.status() == Status::Open { state.roles() } else { &none };
-    staff_roles::put(&write.pool, account, roles, loaded.sequence).await?;
-    address_claims::end_leftovers(write, account).await
+    Ok(staff_roles::put(&write.pool, account, roles, loaded.sequence).await?)
 }

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use super::account_claims::{clear_if_stale, email_digest};
 use super::address_claims;
 use super::rename_claims::DECIDES_WITHIN;
-use super::settle_account::settle_locked;
+use super::settle_account::settle_access;
 use super::staff_desk::{Desk, state};
 use super::staff_orders::append;
 use crate::command_path::{CommandContext, CommandError};
@@ -76,7 +76,8 @@ impl StaffChangeEmail {
         match append(write, context, account, order, command).await {
             Ok((position, _)) => {
                 void_links(write, account).await?;
-                settle_locked(write, account).await?;
+                settle_access(write, account).await?;
+                address_claims::end_leftovers(write, account).await?;
                 Ok(position)
             }
             Err(CommandError::Refused(refusal)) => {

@@ -14,9 +14,10 @@ use atelier_domain::AccountId;
 use atelier_domain::account::{Account, Role, StaffOrder, Status};
 use atelier_domain::text::{Email, StaffReason, Username};
 use atelier_vault::credential_rows::claims::{self, ClaimState};
+use atelier_vault::credential_rows::staff_roles;
 
 use super::account_claims::{email_digest, username_digest};
-use super::address_claims;
+use super::{address_claims, rename_claims};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
 use crate::throttle::{self, Bucket, Rule};
 use crate::write_side::WriteSide;
@@ -136,6 +137,48 @@ impl Desk {
         }
         Ok((state, StaffOrder { staff: self.staff, reason }))
     }
+}
+
+/// Somebody with roles, as `atelier staff list` shows them.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The account.
+    pub account: AccountId,
+    /// Its handle; none once it is erased.
+    pub username: Option<Username>,
+    /// Its roles.
+    pub roles: Vec<Role>,
+    /// Whether its second factor is on: without it the roles do not count.
+    pub two_factor: bool,
+}
+
+/// Everybody who has roles, at most `staff_roles::MOST`, with what their own state says. For the operator.
+///
+/// # Errors
+/// When the rows or the log cannot be read.
+pub async fn roll(write: &WriteSide) -> Result<Vec<Member>, UseCaseError> {
+    let mut roll = Vec::new();
+    for holder in staff_roles::holders(&write.pool, None, None, staff_roles::MOST).await? {
+        let state = state(write, holder.account).await?;
+        let username = rename_claims::current(write, holder.account).await?;
+        let roles = state.roles().iter().copied().collect();
+        roll.push(Member { account: holder.account, username, roles, two_factor: state.two_factor() });
+    }
+    Ok(roll)
+}
+
+/// Up to `limit` accounts that have roles now, by their ids; those after one, if it is given.
+///
+/// # Errors
+/// When the rows or the log cannot be read.
+pub async fn members(
+    write: &WriteSide,
+    after: Option<AccountId>,
+    limit: usize,
+) -> Result<Vec<(AccountId, Vec<Role>)>, UseCaseError> {
+    let limit = i64::try_from(limit).unwrap_or(staff_roles::MOST).min(staff_roles::MOST);
+    let holders = staff_roles::holders(&write.pool, None, after, limit).await?;
+    Ok(holders.into_iter().map(|holder| (holder.account, holder.roles.into_iter().collect())).collect())
 }
 
 /// The account that is meant. A handle that was given up lately finds it too.

@@ -10,6 +10,7 @@ pub mod notifications;
 pub mod passwords;
 pub mod profile;
 pub mod sessions;
+pub mod staff;
 pub mod two_factor;
 
 pub use api_keys::ApiKeyMutation;
@@ -22,4 +23,5 @@ pub use notifications::NotificationMutation;
 pub use passwords::PasswordMutation;
 pub use profile::ProfileMutation;
 pub use sessions::SessionMutation;
+pub use staff::StaffMutation;
 pub use two_factor::TwoFactorMutation;

@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 use atelier_commands::use_cases::{
-    CompleteSignIn, ConfirmTwoFactor, DisableTwoFactor, EnrolTwoFactor, NewRecoveryCodes, RenewRecoveryCodes,
+    CompleteSignIn, ConfirmTwoFactor, DisableTwoFactor, EnrolTwoFactor, KeepTwoFactor, NewRecoveryCodes,
+    RenewRecoveryCodes,
 };
 
 use super::sessions::{SignInPayload, opened};
@@ -57,6 +58,18 @@ payload! {
         /// Ten codes, each of which stands in for the authenticator once; shown once.
         recovery_codes: Vec<String>,
     }
+}
+
+/// What `keepTwoFactor` takes.
+#[derive(InputObject)]
+pub struct KeepTwoFactorInput {
+    /// The token of the mail's link; not needed by its owner, signed in.
+    token: Option<String>,
+}
+
+payload! {
+    /// The second factor stays on.
+    KeepTwoFactorPayload {}
 }
 
 /// What `completeSignIn` takes.
@@ -147,6 +160,21 @@ impl TwoFactorMutation {
                 ..Default::default()
             },
             Err(error) => RenewRecoveryCodesPayload::refused(error),
+        })
+    }
+
+    /// Says no to staff who were asked to turn the second factor off, by the mail's link or signed in.
+    async fn keep_two_factor(&self, context: &Context<'_>, input: KeepTwoFactorInput) -> Result<KeepTwoFactorPayload> {
+        let sides = context.data::<Sides>()?;
+        let use_case = match input.token {
+            Some(token) => KeepTwoFactor::ByLink { token },
+            None => KeepTwoFactor::ByOwner { account: signed_in(context)?.0 },
+        };
+        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+            Ok(position) => {
+                KeepTwoFactorPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
+            Err(error) => KeepTwoFactorPayload::refused(error),
         })
     }
 

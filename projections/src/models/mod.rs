@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::runner::Projection;
 
 mod account_end;
+pub mod account_history;
 pub mod api_keys;
 pub mod creations;
 pub mod credit_balance;
@@ -28,5 +29,6 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(sessions::Sessions),
         Arc::new(api_keys::ApiKeys),
         Arc::new(notification_preferences::NotificationPreferences),
+        Arc::new(account_history::AccountHistory),
     ]
 }

@@ -163,7 +163,7 @@ impl Cluster {
 
     /// What `postmaster.pid` says; `None` while it is absent or half written.
     pub(super) fn postmaster(&self) -> Option<Postmaster> {
-        parse_pid_file(&std::fs::read_to_string(self.pid_file()).ok()?)
+        postmaster_of(&self.data)
     }
 
     /// Removes `postmaster.pid` if its process id was given to another program since, as happens in containers, where the
@@ -196,7 +196,7 @@ impl Cluster {
     }
 
     fn pid_file(&self) -> PathBuf {
-        self.data.join("postmaster.pid")
+        pid_file(&self.data)
     }
 
     fn command(&self, program: &str) -> std::process::Command {
@@ -215,6 +215,15 @@ pub(super) fn version_of_data(base: &Path) -> Result<Option<u32>, EmbeddedError>
         Ok(major) => Ok(Some(major)),
         Err(_) => Err(EmbeddedError::NotACluster { path: data }),
     }
+}
+
+/// What the `postmaster.pid` of a data folder says; `None` while it is absent or half written.
+pub(super) fn postmaster_of(data: &Path) -> Option<Postmaster> {
+    parse_pid_file(&std::fs::read_to_string(pid_file(data)).ok()?)
+}
+
+fn pid_file(data: &Path) -> PathBuf {
+    data.join("postmaster.pid")
 }
 
 fn parse_pid_file(text: &str) -> Option<Postmaster> {

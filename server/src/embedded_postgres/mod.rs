@@ -7,6 +7,7 @@ mod error;
 mod folder;
 mod log_file;
 mod programs;
+mod running;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use tokio_postgres::Client;
 pub use databases::{APPLICATION_ROLE, DATABASE, OWNER_ROLE};
 pub use error::EmbeddedError;
 pub use programs::find_programs;
+pub use running::RunningPostgres;
 
 /// How to run the private server.
 #[derive(Debug, Clone)]

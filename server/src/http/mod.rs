@@ -7,6 +7,7 @@ mod client;
 mod google;
 mod graphql;
 mod health;
+mod keep_two_factor;
 mod key_gate;
 mod mailbox;
 mod media;
@@ -101,6 +102,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/auth/complete", post(google::complete))
         .route("/uploads/avatar/{ticket}", put(avatars::upload))
         .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show))
+        .route("/keep-two-factor", get(keep_two_factor::page_of_link).post(keep_two_factor::submit))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
         .route("/unsubscribe", get(unsubscribe::page_of_link).post(unsubscribe::submit))

@@ -23,7 +23,7 @@ async fn command(studio: &TestStudio, account: AccountId, command: AccountComman
 
 fn by_staff(command: StaffCommand) -> AccountCommand {
     let reason = StaffReason::parse("ticket 7: lost mailbox").expect("a reason");
-    AccountCommand::ByStaff { order: StaffOrder { staff: AccountId(Uuid::from_u128(9)), reason }, command }
+    AccountCommand::ByStaff { order: StaffOrder { staff: Some(AccountId(Uuid::from_u128(9))), reason }, command }
 }
 
 fn identity(n: u128) -> NewIdentity {

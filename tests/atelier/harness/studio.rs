@@ -8,6 +8,7 @@ use atelier_commands::command_path::Target;
 use atelier_commands::ports::Clock;
 use atelier_commands::use_cases::{OpenSession, Proof};
 use atelier_commands::{Origin, WriteSide};
+use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand, StaffCommand, StaffOrder};
 use atelier_domain::text::{Email, StaffReason};
 use atelier_gateways::Smtp;
@@ -238,18 +239,26 @@ impl TestStudio {
         self.mutate(None, sign_in, input).await["token"].as_str().expect("a token").to_owned()
     }
 
-    /// Somebody signed in whose address is unverified: staff have changed it since.
+    /// Somebody signed in whose address is unverified: staff have set it anew, and the session began after that.
     pub async fn unverified(&self, username: &str) -> Person {
         let person = self.newcomer(username).await;
         let account = self.account(&person).await;
         let command = AccountCommand::ByStaff {
-            order: StaffOrder { staff: account, reason: StaffReason::parse("a new address").expect("a reason") },
+            order: StaffOrder { staff: None, reason: StaffReason::parse("a new address").expect("a reason") },
             command: StaffCommand::ChangeEmail { email: Email::parse(&person.email).expect("an address") },
         };
         let target = Target { id: account.to_string(), subject: account };
         let path = &self.node.studio.write.path;
         path.execute::<Account>(&target, &self.operator(), None, |_| command.clone()).await.expect("it is done");
-        person
+        self.drain().await;
+        Person { token: self.session_of(account).await, ..person }
+    }
+
+    /// A session of an account by itself, whatever a sign-in would say; its token.
+    pub async fn session_of(&self, account: AccountId) -> String {
+        let open = OpenSession { account, proof: Proof::Identity, origin: Origin::default() };
+        let opened = open.run(&self.node.studio.write, &self.operator()).await.expect("a session");
+        opened.token.expose().to_owned()
     }
 
     /// Opens a session for the owner of an address, who need not prove anything; its token.
@@ -258,8 +267,7 @@ impl TestStudio {
         let write = &self.node.studio.write;
         let claim = claims::find(&write.pool, &write.blind_index.digest(IndexKind::Email, &index)).await;
         let account = claim.expect("the rows answer").expect("it is claimed").account;
-        let open = OpenSession { account, proof: Proof::Identity, origin: Origin::default() };
-        open.run(write, &self.operator()).await.expect("it opens").token.expose().to_owned()
+        self.session_of(account).await
     }
 
     /// The token of the newest mail to an address that verifies it or resets its password.

@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> String {
 fn d8_help_names_every_command_and_a_wrong_flag_is_a_wrong_use() {
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for command in ["serve", "migrate", "schema", "projections", "doctor"] {
+    for command in ["serve", "migrate", "schema", "projections", "staff", "doctor"] {
         assert!(text(&help.stdout).contains(&format!("\n  {command} ")), "{command}");
     }
     let wrong = run(&["serve", "--nonsense"]);

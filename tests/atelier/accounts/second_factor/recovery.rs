@@ -83,9 +83,15 @@ async fn u36_staff_turn_a_lost_factor_off_and_the_history_says_so() {
     let ada = guarded(&studio, "ada").await;
     let account = studio.account(&ada.person).await;
     let waiting = challenge(&studio, &ada.person.email).await;
-    let order = StaffOrder { staff: account, reason: StaffReason::parse("lost the phone").expect("a reason") };
+    let order = StaffOrder { staff: None, reason: StaffReason::parse("lost the phone").expect("a reason") };
+    let ask = |now| AccountCommand::ByStaff {
+        order: order.clone(),
+        command: StaffCommand::RequestTwoFactorReset { now: now - TimeDelta::hours(24) },
+    };
     let write = &studio.node.studio.write;
-    turn_off_by_staff(write, &studio.operator(), account, order).await.expect("it is done");
+    let target = Target { id: account.to_string(), subject: account };
+    write.path.execute::<Account>(&target, &studio.operator(), None, ask).await.expect("asked a day ago");
+    studio.drain().await;
     let history = studio.stream("Account", &account.to_string()).await;
     let by_staff = |event: &&LogEvent| {
         matches!(event, LogEvent::Account(_, AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Staff }))

@@ -1,0 +1,296 @@
+//! What staff do to somebody's account, each with a reason that its owner can read (A13, U36, sec.A2). The rules are in
+//! `commands/src/use_cases/staff_desk.rs`: the role by the account's own state, a second factor, a fresh proof, and nobody's own account.
+
+use async_graphql::{Context, ID, InputObject, Object, Result};
+use atelier_commands::use_cases::{
+    Desk, ResetRequested, Right, StaffChangeEmail, StaffEndSessions, StaffGrantRole, StaffResetTwoFactor,
+    StaffRevokeApiKey, StaffViewAccount, StaffWithdrawRole, Whom, staff_desk,
+};
+use atelier_commands::{CommandContext, Refusal, RefusalCode};
+use atelier_domain::AccountId;
+use chrono::{DateTime, Utc};
+
+use crate::Sides;
+use crate::caller::command_context;
+use crate::global_id::GlobalId;
+use crate::payload::{UserError, outcome, payload, unknown_id};
+use crate::staff::{Role, StaffAccountView, desk};
+
+/// The mutations of this room.
+#[derive(Default)]
+pub struct StaffMutation;
+
+/// What `staffViewAccount` takes.
+#[derive(InputObject)]
+pub struct StaffViewAccountInput {
+    /// The account's id; or one of the next two.
+    account_id: Option<ID>,
+    /// Its address.
+    email: Option<String>,
+    /// Its handle.
+    username: Option<String>,
+    /// Why, 1 to 500 characters; the account's owner can read it.
+    reason: String,
+}
+
+payload! {
+    /// The account. The look is on record, with its reason.
+    StaffViewAccountPayload {
+        /// What support needs of it.
+        account: StaffAccountView,
+    }
+}
+
+/// What `staffChangeEmail` takes.
+#[derive(InputObject)]
+pub struct StaffChangeEmailInput {
+    /// The account.
+    account_id: ID,
+    /// The new address.
+    email: String,
+    /// Why, 1 to 500 characters; the account's owner can read it.
+    reason: String,
+}
+
+payload! {
+    /// The account has another address, which its owner proves by the mail sent there. Its sessions have ended.
+    StaffChangeEmailPayload {}
+}
+
+/// What `staffResetTwoFactor` takes.
+#[derive(InputObject)]
+pub struct StaffResetTwoFactorInput {
+    /// The account.
+    account_id: ID,
+    /// Why, 1 to 500 characters; the account's owner can read it.
+    reason: String,
+}
+
+payload! {
+    /// The second factor goes off in a day, unless its owner says no.
+    StaffResetTwoFactorPayload {
+        /// When.
+        due_at: DateTime<Utc>,
+    }
+}
+
+/// What `staffEndSessions` takes.
+#[derive(InputObject)]
+pub struct StaffEndSessionsInput {
+    /// The account.
+    account_id: ID,
+    /// The session; all of them when none is named.
+    session_id: Option<ID>,
+    /// Why, 1 to 500 characters; the account's owner can read it.
+    reason: String,
+}
+
+payload! {
+    /// The sessions no longer count.
+    StaffEndSessionsPayload {}
+}
+
+/// What `staffRevokeApiKey` takes.
+#[derive(InputObject)]
+pub struct StaffRevokeApiKeyInput {
+    /// The account.
+    account_id: ID,
+    /// The key.
+    api_key_id: ID,
+    /// Why, 1 to 500 characters; the account's owner can read it.
+    reason: String,
+}
+
+payload! {
+    /// The key no longer counts.
+    StaffRevokeApiKeyPayload {}
+}
+
+/// What `staffGrantRole` takes.
+#[derive(InputObject)]
+pub struct StaffGrantRoleInput {
+    /// The account.
+    account_id: ID,
+    /// The role.
+    role: Role,
+    /// Why, 1 to 500 characters; the account's owner can read it.
+    reason: String,
+}
+
+payload! {
+    /// The account has the role; its sessions have ended, and the next ones end after 12 hours without use.
+    StaffGrantRolePayload {}
+}
+
+/// What `staffWithdrawRole` takes.
+#[derive(InputObject)]
+pub struct StaffWithdrawRoleInput {
+    /// The account.
+    account_id: ID,
+    /// The role.
+    role: Role,
+    /// Why, 1 to 500 characters; the account's owner can read it.
+    reason: String,
+}
+
+payload! {
+    /// The account has the role no more; its sessions have ended.
+    StaffWithdrawRolePayload {}
+}
+
+/// The account that an input names.
+fn named(id: &ID) -> std::result::Result<AccountId, UserError> {
+    match GlobalId::parse(id) {
+        Some(GlobalId::Account(account)) => Ok(account),
+        Some(_) | None => Err(unknown_id("account_id")),
+    }
+}
+
+/// The desk and the account: who may not is told so before the input is looked at.
+async fn ordered(
+    context: &Context<'_>,
+    right: Right,
+    account: &ID,
+) -> Result<std::result::Result<(Desk, AccountId, CommandContext), UserError>> {
+    let desk = match desk(context, right).await? {
+        Ok(desk) => desk,
+        Err(error) => return Ok(Err(error)),
+    };
+    let command_context = command_context(context)?;
+    Ok(named(account).map(|account| (desk, account, command_context)))
+}
+
+fn whom(input: &StaffViewAccountInput) -> std::result::Result<Whom, UserError> {
+    match (&input.account_id, &input.email, &input.username) {
+        (Some(id), None, None) => named(id).map(Whom::Account),
+        (None, Some(email), None) => Ok(Whom::Email(email.clone())),
+        (None, None, Some(username)) => Ok(Whom::Username(username.clone())),
+        _ => Err(Refusal::new(RefusalCode::InvalidField, "Name one of accountId, email and username.").into()),
+    }
+}
+
+#[Object]
+impl StaffMutation {
+    /// Looks at an account: what only its owner sees otherwise. For support and admins.
+    async fn staff_view_account(
+        &self,
+        context: &Context<'_>,
+        input: StaffViewAccountInput,
+    ) -> Result<StaffViewAccountPayload> {
+        let sides = context.data::<Sides>()?;
+        let desk = match desk(context, Right::Help).await? {
+            Ok(desk) => desk,
+            Err(error) => return Ok(StaffViewAccountPayload::refused(error)),
+        };
+        let whom = match whom(&input) {
+            Ok(whom) => whom,
+            Err(error) => return Ok(StaffViewAccountPayload::refused(error)),
+        };
+        let command_context = command_context(context)?;
+        let looked = async {
+            let account = staff_desk::find(&sides.write, &whom).await?;
+            let use_case = StaffViewAccount { desk, account, reason: input.reason };
+            Ok((account, use_case.run(&sides.write, &command_context).await?))
+        };
+        match outcome(looked.await)? {
+            Ok((account, position)) => {
+                let position = sides.read.token(position.0);
+                let account = StaffAccountView::read(context, account, &position).await?;
+                Ok(StaffViewAccountPayload { account, position: Some(position), ..Default::default() })
+            }
+            Err(error) => Ok(StaffViewAccountPayload::refused(error)),
+        }
+    }
+
+    /// Gives an account another address; both are told. For support and admins.
+    async fn staff_change_email(&self, context: &Context<'_>, input: StaffChangeEmailInput) -> Result<StaffChangeEmailPayload> {
+        let sides = context.data::<Sides>()?;
+        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+            Ok(ordered) => ordered,
+            Err(error) => return Ok(StaffChangeEmailPayload::refused(error)),
+        };
+        let use_case = StaffChangeEmail { desk, account, email: input.email, reason: input.reason };
+        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+            Ok(position) => StaffChangeEmailPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Err(error) => StaffChangeEmailPayload::refused(error),
+        })
+    }
+
+    /// Asks for a lost second factor to be turned off. Its owner is told at once and has a day to say no. For support and admins.
+    async fn staff_reset_two_factor(&self, context: &Context<'_>, input: StaffResetTwoFactorInput) -> Result<StaffResetTwoFactorPayload> {
+        let sides = context.data::<Sides>()?;
+        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+            Ok(ordered) => ordered,
+            Err(error) => return Ok(StaffResetTwoFactorPayload::refused(error)),
+        };
+        let use_case = StaffResetTwoFactor { desk, account, reason: input.reason };
+        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+            Ok(ResetRequested { position, due_at }) => StaffResetTwoFactorPayload { position: Some(sides.read.token(position.0)), due_at, ..Default::default() },
+            Err(error) => StaffResetTwoFactorPayload::refused(error),
+        })
+    }
+
+    /// Ends one session of an account, or all. For support and admins.
+    async fn staff_end_sessions(&self, context: &Context<'_>, input: StaffEndSessionsInput) -> Result<StaffEndSessionsPayload> {
+        let sides = context.data::<Sides>()?;
+        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+            Ok(ordered) => ordered,
+            Err(error) => return Ok(StaffEndSessionsPayload::refused(error)),
+        };
+        let session = match input.session_id.as_ref().map(|id| GlobalId::parse(id)) {
+            None => None,
+            Some(Some(GlobalId::Session(session))) => Some(session),
+            Some(_) => return Ok(StaffEndSessionsPayload::refused(unknown_id("session_id"))),
+        };
+        let use_case = StaffEndSessions { desk, account, session, reason: input.reason };
+        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+            Ok(position) => StaffEndSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Err(error) => StaffEndSessionsPayload::refused(error),
+        })
+    }
+
+    /// Revokes a key of an account for ever. For support and admins.
+    async fn staff_revoke_api_key(&self, context: &Context<'_>, input: StaffRevokeApiKeyInput) -> Result<StaffRevokeApiKeyPayload> {
+        let sides = context.data::<Sides>()?;
+        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+            Ok(ordered) => ordered,
+            Err(error) => return Ok(StaffRevokeApiKeyPayload::refused(error)),
+        };
+        let Some(GlobalId::ApiKey(key)) = GlobalId::parse(&input.api_key_id) else {
+            return Ok(StaffRevokeApiKeyPayload::refused(unknown_id("api_key_id")));
+        };
+        let use_case = StaffRevokeApiKey { desk, account, key, reason: input.reason };
+        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+            Ok(position) => StaffRevokeApiKeyPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Err(error) => StaffRevokeApiKeyPayload::refused(error),
+        })
+    }
+
+    /// Grants a role to an account whose address is proven. For admins.
+    async fn staff_grant_role(&self, context: &Context<'_>, input: StaffGrantRoleInput) -> Result<StaffGrantRolePayload> {
+        let sides = context.data::<Sides>()?;
+        let (desk, account, command_context) = match ordered(context, Right::Appoint, &input.account_id).await? {
+            Ok(ordered) => ordered,
+            Err(error) => return Ok(StaffGrantRolePayload::refused(error)),
+        };
+        let use_case = StaffGrantRole { desk, account, role: input.role.into(), reason: input.reason };
+        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+            Ok((position, _)) => StaffGrantRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Err(error) => StaffGrantRolePayload::refused(error),
+        })
+    }
+
+    /// Withdraws a role, in effect on the very next request. For admins; the last one stays.
+    async fn staff_withdraw_role(&self, context: &Context<'_>, input: StaffWithdrawRoleInput) -> Result<StaffWithdrawRolePayload> {
+        let sides = context.data::<Sides>()?;
+        let (desk, account, command_context) = match ordered(context, Right::Appoint, &input.account_id).await? {
+            Ok(ordered) => ordered,
+            Err(error) => return Ok(StaffWithdrawRolePayload::refused(error)),
+        };
+        let use_case = StaffWithdrawRole { desk, account, role: input.role.into(), reason: input.reason };
+        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+            Ok((position, _)) => StaffWithdrawRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Err(error) => StaffWithdrawRolePayload::refused(error),
+        })
+    }
+}

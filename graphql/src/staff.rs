@@ -1,0 +1,143 @@
+//! Staff as the schema sees them: roles, the way to the desk, and what support sees of an account (A13, sec.A1, sec.A2).
+
+use async_graphql::{Context, Enum, ID, Result, SimpleObject};
+use atelier_commands::use_cases::{Desk, Right};
+use atelier_domain::AccountId;
+use atelier_domain::account::{Account, Role as DomainRole};
+use atelier_projections::models::{api_keys, profile, sessions};
+use chrono::{DateTime, Utc};
+
+use crate::Sides;
+use crate::caller::{freshly_proven, signed_in};
+use crate::error::unavailable;
+use crate::global_id::GlobalId;
+use crate::payload::{UserError, outcome};
+use crate::reading::{ALL, Reading};
+
+/// The most API keys of one account that staff are shown: more than are active at once.
+const KEYS_SHOWN: usize = 100;
+
+/// What a member of the staff may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "DomainRole")]
+pub enum Role {
+    /// Looks accounts up and helps their owners.
+    Support,
+    /// Reads every ledger and every account's history, and changes nothing.
+    Auditor,
+    /// What support may, and grants and withdraws roles.
+    Admin,
+}
+
+/// Lets somebody to the desk who has the right, and has proven who they are not long ago (sec.S7); else the refusal, which comes before
+/// anything about an account is looked at.
+///
+/// # Errors
+/// `UNAUTHENTICATED` without a session; faults.
+pub(crate) async fn desk(context: &Context<'_>, right: Right) -> Result<std::result::Result<Desk, UserError>> {
+    let (account, _) = signed_in(context)?;
+    let desk = match outcome(Desk::admit(&context.data::<Sides>()?.write, account, right).await)? {
+        Ok(desk) => desk,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(freshly_proven(context)?.map(|_| desk))
+}
+
+/// A session, as staff see it.
+#[derive(SimpleObject)]
+pub struct StaffSessionView {
+    /// The session's id, for `staffEndSessions`.
+    id: ID,
+    /// The browser and system it was started from.
+    device: Option<String>,
+    /// The city and country it was started from, roughly.
+    place: Option<String>,
+    /// When it was last used, within a minute.
+    last_active_at: DateTime<Utc>,
+    /// When it started.
+    started_at: DateTime<Utc>,
+}
+
+/// An API key, as staff see it.
+#[derive(SimpleObject)]
+pub struct StaffApiKeyView {
+    /// The key's id, for `staffRevokeApiKey`.
+    id: ID,
+    /// What its owner calls it.
+    label: Option<String>,
+    /// The start of the key.
+    prefix: String,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+    /// Its end, if any.
+    expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked; null while it was not.
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+/// What support needs to know of an account, and no more: no generations, no credits.
+#[derive(SimpleObject)]
+pub struct StaffAccountView {
+    /// The account's id.
+    id: ID,
+    /// The handle.
+    username: Option<String>,
+    /// The address.
+    email: Option<String>,
+    /// Whether the address was proven.
+    email_verified: bool,
+    /// Whether signing in takes a code.
+    two_factor_enabled: bool,
+    /// When the second factor goes off, if staff were asked for that and nobody said no.
+    two_factor_reset_due_at: Option<DateTime<Utc>>,
+    /// The account's roles.
+    roles: Vec<Role>,
+    /// Where it is signed in.
+    sessions: Vec<StaffSessionView>,
+    /// Its API keys, newest first.
+    api_keys: Vec<StaffApiKeyView>,
+    /// When it was opened. An account that is being deleted is not shown to anybody any more.
+    created_at: DateTime<Utc>,
+}
+
+impl StaffAccountView {
+    /// Reads the view, not older than the record of the look. `None` when the account went in between.
+    pub(crate) async fn read(context: &Context<'_>, account: AccountId, position: &str) -> Result<Option<Self>> {
+        let write = &context.data::<Sides>()?.write;
+        let reading = Reading::begin(context, ALL, Some(position)).await?;
+        let found = reading.read(async |snapshot| profile::find(snapshot, &[account]).await).await?;
+        let Some(profile) = found.into_iter().next() else { return Ok(None) };
+        let now = write.now();
+        let listed = reading.read(async |snapshot| sessions::of(snapshot, account, now).await).await?;
+        let keys = reading.read(async |snapshot| api_keys::page(snapshot, account, KEYS_SHOWN, None).await).await?;
+        let loaded = write.path.load::<Account>(&account.to_string()).await;
+        let state = loaded.map_err(|error| unavailable(&error))?.state;
+        let session = |listed: sessions::ListedSession| StaffSessionView {
+            id: GlobalId::Session(listed.session).into(),
+            device: listed.device,
+            place: listed.place,
+            last_active_at: listed.last_active_at,
+            started_at: listed.started_at,
+        };
+        let key = |key: api_keys::ApiKeyView| StaffApiKeyView {
+            id: GlobalId::ApiKey(key.key).into(),
+            label: key.label,
+            prefix: key.prefix,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+        };
+        Ok(Some(Self {
+            id: GlobalId::Account(account).into(),
+            username: profile.username,
+            email: profile.email,
+            email_verified: profile.email_verified,
+            two_factor_enabled: state.two_factor(),
+            two_factor_reset_due_at: state.two_factor_reset().map(|reset| reset.due_at),
+            roles: state.roles().iter().map(|role| (*role).into()).collect(),
+            sessions: listed.into_iter().map(session).collect(),
+            api_keys: keys.items.into_iter().map(|(_, view)| key(view)).collect(),
+            created_at: profile.opened_at,
+        }))
+    }
+}
