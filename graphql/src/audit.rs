@@ -81,8 +81,7 @@ impl Audit {
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
     ) -> Option<Result<StaffHistoryConnection>> {
-        let answer =
-            async { history::of_auditor(&self.reading, account_of(&account_id)?, first, after).await };
+        let answer = async { history::of_auditor(&self.reading, account_of(&account_id)?, first, after).await };
         Some(answer.await)
     }
 
@@ -97,7 +96,8 @@ impl Audit {
             let first = page_size(first, 20)?;
             let after = after.as_ref().map(account_of).transpose()?;
             let write = &context.data::<Sides>()?.write;
-            let members = staff_desk::members(write, after, first).await.map_err(|error: UseCaseError| command_fault(&error))?;
+            let members =
+                staff_desk::members(write, after, first).await.map_err(|error: UseCaseError| command_fault(&error))?;
             let member = |(account, roles): (AccountId, Vec<_>)| StaffMember {
                 account_id: GlobalId::Account(account).into(),
                 roles: roles.into_iter().map(Role::from).collect(),

@@ -104,7 +104,11 @@ async fn perform(write: &WriteSide, action: &Action) -> Result<ExitCode, Box<dyn
         Action::Add(appointment) => {
             let (account, changed) = appoint(write, &context, appointment, true).await.map_err(said)?;
             let word = if changed { "has the role" } else { "had the role already" };
-            writeln!(out, "{account} {word} {}; it counts with two-factor authentication only", appointment.role.as_str())?;
+            writeln!(
+                out,
+                "{account} {word} {}; it counts with two-factor authentication only",
+                appointment.role.as_str()
+            )?;
         }
         Action::Remove(appointment) => {
             let (account, changed) = appoint(write, &context, appointment, false).await.map_err(said)?;

@@ -1,5 +1,6 @@
 //! Accounts: identity, security, settings, erasure; a file for each part.
 
+mod account_history;
 mod argon2;
 mod avatar_bounds;
 pub mod avatars;
@@ -19,6 +20,8 @@ mod second_factor;
 mod security_notices;
 mod sessions;
 mod sign_up_tells_nothing;
+mod staff;
+mod staff_cli;
 mod throttling;
 mod unsubscribe;
 mod usernames;

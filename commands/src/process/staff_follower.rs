@@ -61,20 +61,16 @@ mod tests {
             let id = Uuid::from_u128(7);
             let metadata = EventMetadata { actor: Actor::Operator, correlation_id: id, causation_id: id };
             let (event, event_id) = (LogEvent::Account(account, event), EventId(id));
-            let event = Envelope {
-                position: 1,
-                event_id,
-                sequence: 2,
-                decided_at: at,
-                recorded_at: at,
-                metadata,
-                event,
-            };
+            let event =
+                Envelope { position: 1, event_id, sequence: 2, decided_at: at, recorded_at: at, metadata, event };
             StaffFollower::instance(&event).map_or_else(Vec::new, |_| StaffFollower::react(None, &event).work)
         };
         let sealed = || Personal::Sealed(Sealed::from_text("p1.x".into()));
         let settle = |new_address| vec![Work::SettleAccount { account, new_address }];
-        assert_eq!(asked(AccountEvent::EmailChanged { email: Personal::Sealed(Sealed::from_text("p1.x".into())) }), settle(Some(at)));
+        assert_eq!(
+            asked(AccountEvent::EmailChanged { email: Personal::Sealed(Sealed::from_text("p1.x".into())) }),
+            settle(Some(at))
+        );
         assert_eq!(asked(AccountEvent::RoleGranted { role: Role::Support }), settle(None));
         let due_at = at + TimeDelta::hours(24);
         let off = Work::TurnTwoFactorOff { account, at: due_at };

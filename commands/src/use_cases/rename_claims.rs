@@ -80,7 +80,9 @@ pub(crate) async fn end(write: &WriteSide, pending: &PendingName) -> Result<Opti
 
 /// Ends what earlier renames of an account have left, as far as it can be ended.
 pub(super) async fn end_leftovers(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
-    for pending in claims::pending_before(&write.pool, IndexKind::Username, Some(account), write.now(), LEFTOVERS).await? {
+    for pending in
+        claims::pending_before(&write.pool, IndexKind::Username, Some(account), write.now(), LEFTOVERS).await?
+    {
         end(write, &pending).await?;
     }
     Ok(())

@@ -177,7 +177,8 @@ pub async fn turn_off_by_staff(
     account: AccountId,
     order: StaffOrder,
 ) -> Result<Position, UseCaseError> {
-    let command = |now| AccountCommand::ByStaff { order: order.clone(), command: StaffCommand::DisableTwoFactor { now } };
+    let command =
+        |now| AccountCommand::ByStaff { order: order.clone(), command: StaffCommand::DisableTwoFactor { now } };
     turn_off(write, context, account, command).await
 }
 

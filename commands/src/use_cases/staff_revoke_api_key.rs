@@ -2,8 +2,8 @@
 //!
 //! What happens when the process dies: see `settle_account`.
 
-use atelier_domain::{AccountId, ApiKeyId};
 use atelier_domain::account::StaffCommand;
+use atelier_domain::{AccountId, ApiKeyId};
 
 use super::staff_desk::Desk;
 use super::staff_orders::carry_out;

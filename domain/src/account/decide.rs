@@ -10,7 +10,9 @@ use super::{
     NotificationChoice, PasswordVia, Replaced, Role, SessionEnd, StaffAction, StaffCommand, StaffOrder, Status,
     TwoFactorEnd,
 };
-use crate::policy::account::{CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, RENAME_PAUSE, TWO_FACTOR_RESET_DELAY};
+use crate::policy::account::{
+    CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, RENAME_PAUSE, TWO_FACTOR_RESET_DELAY,
+};
 use crate::policy::plan::Plan;
 use crate::text::{DisplayName, Email, Username};
 use crate::{ApiKeyId, Decide, IdentityId, Personal, SessionId};
@@ -275,18 +277,14 @@ impl Account {
         match (self.two_factor, &self.two_factor_reset) {
             (false, _) => Err(AccountError::TwoFactorOff),
             (true, Some(_)) => Err(AccountError::TwoFactorResetPending),
-            (true, None) => {
-                Ok(vec![AccountEvent::TwoFactorResetRequested { due_at: now + TWO_FACTOR_RESET_DELAY }])
-            }
+            (true, None) => Ok(vec![AccountEvent::TwoFactorResetRequested { due_at: now + TWO_FACTOR_RESET_DELAY }]),
         }
     }
 
     /// The owner has had all the time there is, and said nothing (U36).
     fn disable_two_factor_by_staff(&self, now: DateTime<Utc>) -> Decided {
         match &self.two_factor_reset {
-            Some(reset) if reset.due_at <= now => {
-                Ok(vec![AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Staff }])
-            }
+            Some(reset) if reset.due_at <= now => Ok(vec![AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Staff }]),
             Some(_) | None => Err(AccountError::TwoFactorResetNotDue),
         }
     }

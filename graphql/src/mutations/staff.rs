@@ -203,7 +203,11 @@ impl StaffMutation {
     }
 
     /// Gives an account another address; both are told. For support and admins.
-    async fn staff_change_email(&self, context: &Context<'_>, input: StaffChangeEmailInput) -> Result<StaffChangeEmailPayload> {
+    async fn staff_change_email(
+        &self,
+        context: &Context<'_>,
+        input: StaffChangeEmailInput,
+    ) -> Result<StaffChangeEmailPayload> {
         let sides = context.data::<Sides>()?;
         let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
@@ -211,13 +215,19 @@ impl StaffMutation {
         };
         let use_case = StaffChangeEmail { desk, account, email: input.email, reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok(position) => StaffChangeEmailPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok(position) => {
+                StaffChangeEmailPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
             Err(error) => StaffChangeEmailPayload::refused(error),
         })
     }
 
     /// Asks for a lost second factor to be turned off. Its owner is told at once and has a day to say no. For support and admins.
-    async fn staff_reset_two_factor(&self, context: &Context<'_>, input: StaffResetTwoFactorInput) -> Result<StaffResetTwoFactorPayload> {
+    async fn staff_reset_two_factor(
+        &self,
+        context: &Context<'_>,
+        input: StaffResetTwoFactorInput,
+    ) -> Result<StaffResetTwoFactorPayload> {
         let sides = context.data::<Sides>()?;
         let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
@@ -225,13 +235,21 @@ impl StaffMutation {
         };
         let use_case = StaffResetTwoFactor { desk, account, reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok(ResetRequested { position, due_at }) => StaffResetTwoFactorPayload { position: Some(sides.read.token(position.0)), due_at, ..Default::default() },
+            Ok(ResetRequested { position, due_at }) => StaffResetTwoFactorPayload {
+                position: Some(sides.read.token(position.0)),
+                due_at,
+                ..Default::default()
+            },
             Err(error) => StaffResetTwoFactorPayload::refused(error),
         })
     }
 
     /// Ends one session of an account, or all. For support and admins.
-    async fn staff_end_sessions(&self, context: &Context<'_>, input: StaffEndSessionsInput) -> Result<StaffEndSessionsPayload> {
+    async fn staff_end_sessions(
+        &self,
+        context: &Context<'_>,
+        input: StaffEndSessionsInput,
+    ) -> Result<StaffEndSessionsPayload> {
         let sides = context.data::<Sides>()?;
         let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
@@ -244,13 +262,19 @@ impl StaffMutation {
         };
         let use_case = StaffEndSessions { desk, account, session, reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok(position) => StaffEndSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok(position) => {
+                StaffEndSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
             Err(error) => StaffEndSessionsPayload::refused(error),
         })
     }
 
     /// Revokes a key of an account for ever. For support and admins.
-    async fn staff_revoke_api_key(&self, context: &Context<'_>, input: StaffRevokeApiKeyInput) -> Result<StaffRevokeApiKeyPayload> {
+    async fn staff_revoke_api_key(
+        &self,
+        context: &Context<'_>,
+        input: StaffRevokeApiKeyInput,
+    ) -> Result<StaffRevokeApiKeyPayload> {
         let sides = context.data::<Sides>()?;
         let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
@@ -261,13 +285,19 @@ impl StaffMutation {
         };
         let use_case = StaffRevokeApiKey { desk, account, key, reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok(position) => StaffRevokeApiKeyPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok(position) => {
+                StaffRevokeApiKeyPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
             Err(error) => StaffRevokeApiKeyPayload::refused(error),
         })
     }
 
     /// Grants a role to an account whose address is proven. For admins.
-    async fn staff_grant_role(&self, context: &Context<'_>, input: StaffGrantRoleInput) -> Result<StaffGrantRolePayload> {
+    async fn staff_grant_role(
+        &self,
+        context: &Context<'_>,
+        input: StaffGrantRoleInput,
+    ) -> Result<StaffGrantRolePayload> {
         let sides = context.data::<Sides>()?;
         let (desk, account, command_context) = match ordered(context, Right::Appoint, &input.account_id).await? {
             Ok(ordered) => ordered,
@@ -275,13 +305,19 @@ impl StaffMutation {
         };
         let use_case = StaffGrantRole { desk, account, role: input.role.into(), reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok((position, _)) => StaffGrantRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok((position, _)) => {
+                StaffGrantRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
             Err(error) => StaffGrantRolePayload::refused(error),
         })
     }
 
     /// Withdraws a role, in effect on the very next request. For admins; the last one stays.
-    async fn staff_withdraw_role(&self, context: &Context<'_>, input: StaffWithdrawRoleInput) -> Result<StaffWithdrawRolePayload> {
+    async fn staff_withdraw_role(
+        &self,
+        context: &Context<'_>,
+        input: StaffWithdrawRoleInput,
+    ) -> Result<StaffWithdrawRolePayload> {
         let sides = context.data::<Sides>()?;
         let (desk, account, command_context) = match ordered(context, Right::Appoint, &input.account_id).await? {
             Ok(ordered) => ordered,
@@ -289,7 +325,9 @@ impl StaffMutation {
         };
         let use_case = StaffWithdrawRole { desk, account, role: input.role.into(), reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok((position, _)) => StaffWithdrawRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok((position, _)) => {
+                StaffWithdrawRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
             Err(error) => StaffWithdrawRolePayload::refused(error),
         })
     }

@@ -171,9 +171,7 @@ impl TwoFactorMutation {
             None => KeepTwoFactor::ByOwner { account: signed_in(context)?.0 },
         };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => {
-                KeepTwoFactorPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
-            }
+            Ok(position) => KeepTwoFactorPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
             Err(error) => KeepTwoFactorPayload::refused(error),
         })
     }

@@ -18,7 +18,8 @@ impl RunningPostgres {
     pub async fn find(folder: &Path) -> Result<Self, EmbeddedError> {
         let base = read_pointer(folder)?.unwrap_or_else(|| folder.to_owned());
         let data = cluster_under(&base);
-        let postmaster = postmaster_of(&data).ok_or_else(|| EmbeddedError::Unreachable { pid: 0, data: data.clone() })?;
+        let postmaster =
+            postmaster_of(&data).ok_or_else(|| EmbeddedError::Unreachable { pid: 0, data: data.clone() })?;
         let client = databases::connect(&postmaster).await?;
         databases::check_data_directory(&client, &data).await?;
         Ok(Self(postmaster))

@@ -118,7 +118,8 @@ impl From<UseCaseError> for ApiError {
             RefusalCode::InvalidCredentials | RefusalCode::ReauthenticationRequired => StatusCode::UNAUTHORIZED,
             RefusalCode::EmailNotVerified
             | RefusalCode::PlanRequired
-            | RefusalCode::Forbidden | RefusalCode::TwoFactorRequired
+            | RefusalCode::Forbidden
+            | RefusalCode::TwoFactorRequired
             | RefusalCode::InvalidCode => StatusCode::FORBIDDEN,
             RefusalCode::InsufficientCredits | RefusalCode::TooExpensive | RefusalCode::KeyBudgetExceeded => {
                 StatusCode::PAYMENT_REQUIRED

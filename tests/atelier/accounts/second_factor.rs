@@ -21,14 +21,14 @@ const COMPLETE: &str = "mutation($challenge: String!, $code: String!) { complete
     { twoFactorRequired session { id } token userErrors { code field retryAfter } position } }";
 
 /// Somebody whose second factor is on.
-struct Guarded {
-    person: Person,
-    secret: String,
+pub(super) struct Guarded {
+    pub(super) person: Person,
+    pub(super) secret: String,
     recovery_codes: Vec<String>,
 }
 
 /// What the authenticator shows now, as the other implementation computes it.
-async fn code_now(studio: &TestStudio, secret: &str) -> String {
+pub(super) async fn code_now(studio: &TestStudio, secret: &str) -> String {
     let now = studio.node.studio.write.now().timestamp().to_string();
     ask("totp.py", &["code", secret, &now], "").await
 }
@@ -39,7 +39,7 @@ async fn much_later(studio: &TestStudio) {
     sqlx::query(later).execute(&studio.database.pool).await.expect("the rows answer");
 }
 
-async fn guarded(studio: &TestStudio, username: &str) -> Guarded {
+pub(super) async fn guarded(studio: &TestStudio, username: &str) -> Guarded {
     let person = studio.newcomer(username).await;
     let enrolled = studio.mutate(Some(&person.token), ENROL, json!({})).await;
     let secret = enrolled["secret"].as_str().expect("shown once").to_owned();
@@ -52,7 +52,7 @@ async fn guarded(studio: &TestStudio, username: &str) -> Guarded {
 }
 
 /// Begins to sign in; the challenge.
-async fn challenge(studio: &TestStudio, email: &str) -> String {
+pub(super) async fn challenge(studio: &TestStudio, email: &str) -> String {
     let input = json!({ "input": { "email": email, "password": PASSWORD } });
     let answer = studio.mutate(None, SIGN_IN, input).await;
     assert_eq!((&answer["twoFactorRequired"], &answer["token"]), (&json!(true), &Value::Null), "{answer}");
@@ -60,7 +60,7 @@ async fn challenge(studio: &TestStudio, email: &str) -> String {
 }
 
 /// Brings a code; the payload, refused or not.
-async fn complete(studio: &TestStudio, challenge: &str, code: &str) -> Value {
+pub(super) async fn complete(studio: &TestStudio, challenge: &str, code: &str) -> Value {
     let variables = json!({ "challenge": challenge, "code": code });
     studio.graphql(None, COMPLETE, variables).await["completeSignIn"].take()
 }

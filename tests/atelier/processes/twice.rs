@@ -24,7 +24,7 @@ const TWICE: &str = "create table delivered (id text primary key, kind text not 
     create trigger twice after delete on process_work for each row execute function twice()";
 
 /// Every kind of work there is.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 20] = [
     "abandon_if_not_requested",
     "capture_hold",
     "delete_media",
@@ -38,9 +38,12 @@ const KINDS: [&str; 17] = [
     "send_generation_notice",
     "send_password_reset_mail",
     "send_security_notice",
+    "send_two_factor_reset_mail",
     "send_verification_mail",
+    "settle_account",
     "start_password_reset",
     "time_out_generation",
+    "turn_two_factor_off",
     "void_hold",
 ];
 
@@ -80,6 +83,9 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
         ("resetPassword:test:mail", Work::SendPasswordResetMail { account }),
         ("signUp:test:0", Work::SendAlreadyRegisteredMail { account }),
         ("SecurityNotifier:test:0", Work::SendSecurityNotice { account, topic, at }),
+        ("SecurityNotifier:test:2", Work::SendTwoFactorResetMail { account, due_at: at }),
+        ("StaffFollower:test:0", Work::SettleAccount { account, new_address: None }),
+        ("StaffFollower:test:1", Work::TurnTwoFactorOff { account, at }),
         ("SecurityNotifier:test:1", Work::SendFormerAddressNotice { account, before: 9, at }),
     ] {
         enqueue(&world.database.pool, id, &work).await.expect("work is enqueued");

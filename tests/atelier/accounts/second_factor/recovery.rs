@@ -1,9 +1,12 @@
 //! Recovery codes: each once, counted, void when renewed; and staff who turn a lost factor off (U36, sec.T2).
 
-use atelier_commands::use_cases::second_factor::turn_off_by_staff;
+use atelier_commands::command_path::Target;
 use atelier_domain::LogEvent;
-use atelier_domain::account::{AccountEvent, StaffAction, StaffOrder, TwoFactorEnd};
+use atelier_domain::account::{
+    Account, AccountCommand, AccountEvent, StaffAction, StaffCommand, StaffOrder, TwoFactorEnd,
+};
 use atelier_domain::text::StaffReason;
+use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
