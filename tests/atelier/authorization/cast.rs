@@ -65,13 +65,16 @@ async fn command(studio: &TestStudio, account: AccountId, command: AccountComman
     path.execute::<Account>(&target, &studio.operator(), None, |_| command.clone()).await.expect("it is done");
 }
 
-/// Gives somebody a role, as the console does.
+/// Gives somebody a role, as the console does, which counts.
 async fn appointed(studio: &TestStudio, name: &str, role: Role) -> Person {
     let person = studio.newcomer(name).await;
     let account = studio.account(&person).await;
-    let order = StaffOrder { staff: account, reason: StaffReason::parse("appointed").expect("a reason") };
+    let order = StaffOrder { staff: None, reason: StaffReason::parse("appointed").expect("a reason") };
     command(studio, account, AccountCommand::ByStaff { order, command: StaffCommand::GrantRole { role } }).await;
-    Person { token: studio.sign_in(&person.email, PASSWORD).await, ..person }
+    // A role counts only with it.
+    command(studio, account, AccountCommand::EnableTwoFactor).await;
+    studio.drain().await;
+    Person { token: studio.session_of(account).await, ..person }
 }
 
 /// A linked identity, without a provider: the event and what the settings list.

@@ -45,6 +45,7 @@ const ROWS: &[Row] = &[
     ("/media/{*object}", Opens::Link, "GET /media/{account}/{private}/1.png?expires=9999999999&signature=x", &[403]),
     ("/uploads/avatar/{ticket}", Opens::Link, "PUT /uploads/avatar/x", &[400]),
     ("/verify-email", Opens::Link, "POST /verify-email token=atm_x", &[400]),
+    ("/keep-two-factor", Opens::Link, "POST /keep-two-factor token=atm_x", &[400]),
     ("/reset-password", Opens::Link, "POST /reset-password token=atm_x", &[400]),
     ("/unsubscribe", Opens::Link, "POST /unsubscribe?token=x", &[400]),
     ("/", Opens::Development, "GET /", &[200]),

@@ -34,7 +34,7 @@ pub const FIELDS: &[Fields] = &[
     seen(
         "Me",
         "id position profile rank progress credits transactions creations preferences notices unreadNoticeCount sessions \
-         apiAccess twoFactor authMethods apiKeys",
+         apiAccess twoFactor authMethods apiKeys history",
     ),
     seen("Profile", "username displayName bio avatar public email emailVerified plan createdAt"),
     seen("Rank", "current count next nextAt remaining ratio"),
@@ -61,6 +61,23 @@ pub const FIELDS: &[Fields] = &[
     seen("UsageTotal", "requests byStatus credits"),
     seen("UsageOfDay", "date requests byStatus credits"),
     seen("StatusCount", "status requests"),
+    seen("HistoryConnection", "edges pageInfo position"),
+    seen("HistoryEdge", "cursor node"),
+    seen("HistoryEntry", "id at kind actor about detail reason"),
+    // What auditors alone reach; `queries.rs` asks for it by everybody.
+    seen("Audit", "position ledger history staff"),
+    seen("Ledger", "balance transactions"),
+    seen("StaffMember", "accountId roles"),
+    seen("StaffHistoryConnection", "edges pageInfo position"),
+    seen("StaffHistoryEdge", "cursor node"),
+    seen("StaffHistoryEntry", "entry staffId"),
+    // What support and admins are answered with.
+    seen(
+        "StaffAccountView",
+        "id username email emailVerified twoFactorEnabled twoFactorResetDueAt roles sessions apiKeys createdAt",
+    ),
+    seen("StaffSessionView", "id device place lastActiveAt startedAt"),
+    seen("StaffApiKeyView", "id label prefix createdAt expiresAt revokedAt"),
     seen("TwoFactor", "enabled recoveryCodesLeft"),
     seen("AuthMethods", "password identities"),
     seen("ExternalIdentity", "id provider label linkedAt"),
