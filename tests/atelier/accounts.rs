@@ -20,6 +20,7 @@ mod security_notices;
 mod sessions;
 mod sign_up_tells_nothing;
 mod throttling;
+mod timing;
 mod unsubscribe;
 mod usernames;
 
