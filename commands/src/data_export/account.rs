@@ -93,7 +93,15 @@ impl Known {
                 self.sessions.remove(&session_id);
             }
             AccountEvent::ApiKeyCreated {
-                key_id, label, prefix, last4, environment, scopes, expires_at, caps, replaces
+                key_id,
+                label,
+                prefix,
+                last4,
+                environment,
+                scopes,
+                expires_at,
+                caps,
+                replaces,
             } => {
                 let label = label.sealed().cloned();
                 let key = Key {
@@ -122,7 +130,8 @@ impl Known {
 
     /// `profile.json`.
     pub(super) async fn profile(&self, write: &WriteSide) -> Result<Value, UseCaseError> {
-        let open = async |field: &str, sealed: &Option<Sealed>| opened(write, self.account, field, sealed.as_ref()).await;
+        let open =
+            async |field: &str, sealed: &Option<Sealed>| opened(write, self.account, field, sealed.as_ref()).await;
         Ok(json!({
             "id": format!("acc_{}", self.account.0.simple()),
             "username": open("username", &self.told.username).await?,

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::account::Known;
 use super::archive::{Archive, List};
-use super::history::History;
 use super::generation_name;
+use super::history::History;
 use crate::refusal::UseCaseError;
 use crate::write_side::WriteSide;
 

@@ -56,7 +56,8 @@ pub(super) async fn api_keys(write: &WriteSide, known: &Known, archive: &Archive
 
 fn used(usage: Option<&KeyUsage>) -> Value {
     let days = usage.map(|usage| usage.days.as_slice()).unwrap_or_default().iter().map(|day| {
-        let by_status = day.by_status.iter().map(|(status, requests)| json!({ "status": status, "requests": requests }));
+        let by_status =
+            day.by_status.iter().map(|(status, requests)| json!({ "status": status, "requests": requests }));
         json!({ "day": day.day, "credits": day.credits, "requests": by_status.collect::<Vec<_>>() })
     });
     json!({ "last_used_at": usage.and_then(|usage| usage.last_used_at), "days": days.collect::<Vec<_>>() })

@@ -24,11 +24,7 @@ impl RequestDataExport {
     ///
     /// # Errors
     /// `not_possible_now` while one is being made; `rate_limit_exceeded` after too many; `not_found` for an account that is being deleted.
-    pub async fn run(
-        self,
-        write: &WriteSide,
-        context: &CommandContext,
-    ) -> Result<(ExportId, Position), UseCaseError> {
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(ExportId, Position), UseCaseError> {
         let account = self.account;
         let bucket = Bucket::of(write, Rule::ExportOfAccount, &[account.0.as_bytes()]);
         let counted = throttle::count(write, vec![bucket], Some(account)).await?;

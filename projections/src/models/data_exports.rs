@@ -130,11 +130,7 @@ pub struct ExportView {
 ///
 /// # Errors
 /// When the database failed.
-pub async fn of(
-    snapshot: &mut Snapshot,
-    account: AccountId,
-    now: DateTime<Utc>,
-) -> Result<Vec<ExportView>, ReadError> {
+pub async fn of(snapshot: &mut Snapshot, account: AccountId, now: DateTime<Utc>) -> Result<Vec<ExportView>, ReadError> {
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 order by requested_at desc, export_id desc limit $2",
         snapshot.table::<Row>()
