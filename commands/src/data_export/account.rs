@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atelier_domain::account::{Account, AccountEvent, Channel, IdentityProvider, KeyScope, NoticeKind, SpendCaps};
-use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, ExportId, IdentityId, Sealed, SessionId};
+use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, ExportId, IdentityId, LogEvent, Sealed, SessionId};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use serde_json::{Value, json};
@@ -14,7 +14,6 @@ use crate::event_store::Position;
 use crate::refusal::UseCaseError;
 use crate::use_cases::second_factor;
 use crate::write_side::WriteSide;
-use atelier_domain::LogEvent;
 
 /// What is known of an account at the moment of its request.
 pub(super) struct Known {
@@ -41,7 +40,13 @@ struct Told {
     display_name: Option<Sealed>,
     bio: Option<Sealed>,
     identities: BTreeMap<IdentityId, (IdentityProvider, Option<Sealed>, DateTime<Utc>)>,
-    choices: BTreeMap<(NoticeKind, Channel), (bool, Option<u32>, DateTime<Utc>)>,
+    choices: BTreeMap<(NoticeKind, Channel), Choice>,
+}
+
+/// A switch that was set: since when, and the version of the text that was agreed to.
+struct Choice {
+    text_version: Option<u32>,
+    since: DateTime<Utc>,
 }
 
 /// An API key, without what it is recognised by.
@@ -175,8 +180,8 @@ impl Known {
                 "kind": kind.as_str(),
                 "channel": channel.as_str(),
                 "on": self.state.notifications().wants(kind, channel),
-                "consent_text_version": set.and_then(|(_, version, _)| *version),
-                "since": set.map(|(_, _, at)| at),
+                "consent_text_version": set.and_then(|choice| choice.text_version),
+                "since": set.map(|choice| choice.since),
             })
         };
         every.map(switch).collect()
@@ -218,8 +223,8 @@ impl Told {
             AccountEvent::ExternalIdentityUnlinked { identity_id } => {
                 self.identities.remove(&identity_id);
             }
-            AccountEvent::NotificationPreferenceChanged { kind, channel, on, text_version } => {
-                self.choices.insert((kind, channel), (on, text_version, at));
+            AccountEvent::NotificationPreferenceChanged { kind, channel, text_version, .. } => {
+                self.choices.insert((kind, channel), Choice { text_version, since: at });
             }
             // In the state, or in `events.jsonl` alone.
             _ => {}

@@ -232,3 +232,37 @@ fn pack(mut parts: mpsc::Receiver<Part>, outlet: Outlet, at: DateTime<Utc>) -> R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn u25_only_an_archive_that_was_ended_is_whole() {
+        for whole in [true, false] {
+            let (archive, pieces) = begin(DateTime::UNIX_EPOCH);
+            let read = tokio::spawn(pieces.try_collect::<Vec<Bytes>>());
+            archive.json("a.json", &json!({ "a": 1 })).await.unwrap();
+            archive.file("b.png", Bytes::from(vec![7; 3 * PIECE + 1]), false).await.unwrap();
+            if whole {
+                archive.finish(json!({})).await.unwrap();
+            } else {
+                drop(archive);
+            }
+            let read = read.await.unwrap();
+            assert_eq!(read.is_ok(), whole, "what was cut off says so");
+            let listed = read.map(|read| zip::ZipArchive::new(io::Cursor::new(read.concat())).unwrap().len());
+            assert_eq!(listed.unwrap_or(3), 3, "two files and the manifest");
+        }
+    }
+
+    #[tokio::test]
+    async fn u25_nobody_is_written_for_who_takes_nothing_any_more() {
+        let (archive, pieces) = begin(DateTime::UNIX_EPOCH);
+        drop(pieces);
+        // The thread ends by itself, and whoever writes is told.
+        while archive.file("a", Bytes::from(vec![7; PIECE]), false).await.is_ok() {}
+    }
+}

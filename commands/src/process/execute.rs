@@ -44,7 +44,14 @@ pub(super) async fn execute(
             .await
         }
         // Due by the database's clock, decided by this node's: a node that is behind comes back.
-        Work::ExpireLot { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
+        Work::ExpireLot { at, .. }
+        | Work::CloseUnverified { at, .. }
+        | Work::GiveUpDataExport { at, .. }
+        | Work::RemoveDataExport { at, .. }
+            if write.now() < at =>
+        {
+            Err(WorkError::NotBefore(at))
+        }
         Work::ExpireLot { ledger, lot, .. } => {
             ledger_command(write, context, ledger, |now| CreditLedgerCommand::ExpireLot { lot_id: lot, now }).await
         }
@@ -58,7 +65,6 @@ pub(super) async fn execute(
             erasure::erase(write, context, account).await.map_err(|error| try_again(&error))
         }
         Work::RemoveMediaAgain { account, .. } => remove_again(write, account).await,
-        Work::CloseUnverified { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
         Work::CloseUnverified { account, .. } => close_unverified(write, context, account).await,
         Work::SendFarewell { account } => Ok(erasure::send_farewell(write, account).await?),
         Work::DeleteAvatar { account, avatar } => Ok(write.ports.media.delete_avatar(account, avatar).await?),
@@ -84,9 +90,6 @@ pub(super) async fn execute(
         Work::SendPasswordResetMail { account } => mails::access::password_reset(write, account, id).await,
         Work::BuildDataExport { account, export } => {
             data_export::build(write, context, account, export).await.map_err(|error| try_again(&error))
-        }
-        Work::GiveUpDataExport { at, .. } | Work::RemoveDataExport { at, .. } if write.now() < at => {
-            Err(WorkError::NotBefore(at))
         }
         Work::GiveUpDataExport { account, export, .. } => {
             data_export::give_up(write, context, account, export).await.map_err(|error| try_again(&error))

@@ -3,6 +3,7 @@
 mod contents;
 mod crashes;
 mod ends;
+mod inside;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -117,6 +118,21 @@ fn export_id(name: &str) -> ExportId {
 async fn mails(studio: &TestStudio, subject: &str) -> usize {
     let all = studio.node.mailbox.list(1_000).await.expect("the mailbox can be read");
     all.iter().filter(|mail| mail.subject.starts_with(subject)).count()
+}
+
+fn nodes(connection: &Value) -> Vec<&Value> {
+    connection["edges"].as_array().expect("edges").iter().map(|edge| &edge["node"]).collect()
+}
+
+/// Something by which to compare two lists, sorted.
+fn sorted<T: Ord>(list: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut list: Vec<T> = list.into_iter().collect();
+    list.sort();
+    list
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
 }
 
 const READY: &str = "The copy of your data is ready";

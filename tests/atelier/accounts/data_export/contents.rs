@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::super::avatars::{picture, place, put};
 use super::super::second_factor::{Guarded, guarded};
-use super::{documents, fetched, made, unpacked};
+use super::inside::{another_program_agrees, digests, nowhere, the_events, the_generations};
+use super::{asked, documents, exports, fetched, made, nodes, sorted, text, unpacked};
 use crate::harness::TestStudio;
-use crate::harness::peers::ask;
 use crate::harness::studio::{PASSWORD, Person};
 
 const ME: &str = "{ me { id \
@@ -26,21 +26,6 @@ const ME: &str = "{ me { id \
     notices(first: 100) { edges { node { id topic } } } \
     preferences { notifications { kind channel on since switchable } } \
     dataExports { bytes } } }";
-
-fn nodes(connection: &Value) -> Vec<&Value> {
-    connection["edges"].as_array().expect("edges").iter().map(|edge| &edge["node"]).collect()
-}
-
-/// Something by which to compare two lists, sorted.
-fn sorted<T: Ord>(list: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut list: Vec<T> = list.into_iter().collect();
-    list.sort();
-    list
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
-}
 
 async fn generated(studio: &TestStudio, key: &str, prompt: &str) -> String {
     let body = json!({ "prompt": prompt, "model": "z-image-turbo", "width": 64, "height": 64 });
@@ -74,15 +59,6 @@ async fn rich(studio: &TestStudio) -> (Person, Vec<String>) {
     let mut secrets = vec![PASSWORD.to_owned(), ada.token.clone(), key, test_key, seed];
     secrets.extend(recovery_codes);
     (ada, secrets)
-}
-
-/// Every digest, hash and sealed text that the credential rows have, in the forms in which it could be written.
-async fn digests(studio: &TestStudio) -> Vec<String> {
-    let all = "select encode(digest, 'hex') from credentials.sessions union all select encode(digest, 'base64') from credentials.sessions \
-        union all select encode(digest, 'hex') from credentials.api_keys union all select encode(digest, 'base64') from credentials.api_keys \
-        union all select encode(digest, 'hex') from credentials.recovery_codes union all select seed from credentials.second_factors \
-        union all select phc from credentials.passwords";
-    sqlx::query_scalar(all).fetch_all(&studio.database.pool).await.expect("the rows answer")
 }
 
 fn compare_with_the_api(docs: &BTreeMap<String, Value>, me: &Value) {
@@ -169,82 +145,14 @@ async fn u25_a_copy_has_everything_that_is_the_accounts_and_no_secret_and_nothin
     assert_eq!(me["dataExports"][0]["bytes"], json!(zip.len()));
     compare_with_the_api(&docs, &me);
 
-    // The generations: the deleted one without files, each file as it is served.
-    let ours = docs["generations.json"].as_array().expect("generations");
-    let kept: Vec<&Value> = ours.iter().filter(|one| one["deleted_at"].is_null()).collect();
-    let prompts = sorted(ours.iter().map(|one| text(&one["prompt"])));
-    assert_eq!(prompts, ["a harbour at dawn, confidential", "a mistake", "a test of nothing"]);
-    let deleted: Vec<&Value> = ours.iter().filter(|one| !one["deleted_at"].is_null()).collect();
-    assert_eq!((deleted.len(), &deleted[0]["files"]), (1, &json!([])));
-    let shown = nodes(&me["creations"]);
-    assert_eq!(shown.len(), 1, "the test key's is in no history");
-    let same = kept.iter().find(|one| one["id"] == shown[0]["id"]).expect("the one that is shown");
-    assert_eq!((&same["prompt"], &same["status"]), (&shown[0]["prompt"], &json!("succeeded")));
-    let (_, _, served) = fetched(&studio, &text(&shown[0]["images"][0]["url"]), None, "*/*").await;
-    let file = files.iter().find(|(name, _)| *name == text(&same["files"][0])).expect("its file");
-    assert_eq!(file.1, served, "to the byte");
-    assert!(image::load_from_memory(&files.iter().find(|(name, _)| name == "avatar.png").expect("a face").1).is_ok());
-    let used =
-        docs["api_keys.json"].as_array().expect("keys").iter().filter(|key| !key["usage"]["last_used_at"].is_null());
-    assert_eq!(used.count(), 2, "with its usage");
-
-    // Every event of the account's own streams up to the request, opened.
-    let events = &files.iter().find(|(name, _)| name == "events.jsonl").expect("the events").1;
-    let events: Vec<Value> =
-        String::from_utf8_lossy(events).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let own: i64 = sqlx::query_scalar(
-        "select count(*) from events where position <= $2 and (aggregate_id like $1 || '%' or aggregate_id in ( \
-             select payload->'HoldPlaced'->>'generation_id' from events where aggregate_id like $1 || ':%' and event_type = 'HoldPlaced'))",
-    )
-    .bind(account.to_string())
-    .bind(docs["manifest.json"]["log_position"].as_i64().expect("a position"))
-    .fetch_one(&studio.database.pool)
-    .await
-    .expect("the log answers");
-    assert_eq!((events.len(), &docs["manifest.json"]["events"]), (usize::try_from(own).expect("few"), &json!(own)));
-    assert_eq!(events[0]["data"]["email"], json!("ada@example.com"));
-    let by_staff = events.iter().find(|event| event["event"] == "StaffActionRecorded").expect("what staff did");
-    assert_eq!(
-        (&by_staff["data"]["reason"], &by_staff["data"]["staff"]),
-        (&json!("a question about a bill"), &Value::Null)
-    );
-    assert!(
-        events.iter().filter(|event| event["stream"] == "account").last().expect("events")["event"]
-            == "DataExportRequested"
-    );
-
-    // Nothing secret, nothing sealed, nobody else.
-    let strangers = [
-        staff.to_string(),
-        staff.0.simple().to_string(),
-        "benedict".to_owned(),
-        "\"p1.".to_owned(),
-        "address_claimed".to_owned(),
-    ];
-    for never in secrets.into_iter().chain(digests(&studio).await).chain(strangers) {
-        assert!(never.len() >= 4, "a canary that says something");
-        for (name, bytes) in &files {
-            let found = bytes.windows(never.len()).any(|window| window == never.as_bytes());
-            assert!(!found, "{name} holds {never:?}");
-        }
-    }
-
-    // The manifest lists every file; another program reads the archive and agrees to the byte.
-    assert_eq!(docs["manifest.json"]["missing"], json!([]));
-    let path = studio.data.path().join("copy.zip");
-    std::fs::write(&path, &zip).expect("written");
-    let theirs: BTreeMap<String, Value> =
-        serde_json::from_str(&ask("unzip.py", &[&path.display().to_string()], "").await).expect("JSON");
-    let listed = docs["manifest.json"]["files"].as_array().expect("files");
-    assert_eq!(listed.len() + 1, theirs.len(), "all but the manifest itself");
-    for file in listed {
-        let theirs = &theirs[&text(&file["name"])];
-        assert_eq!((&file["bytes"], &file["sha256"]), (&theirs["bytes"], &theirs["sha256"]), "{file}");
-    }
-    let readme = String::from_utf8_lossy(&files[0].1).into_owned();
-    for (name, _) in files.iter().filter(|(name, _)| !name.starts_with("media/")) {
-        assert!(readme.contains(name.as_str()), "README.txt says what {name} is");
-    }
+    the_generations(&studio, &files, &docs, &me).await;
+    the_events(&studio, account, &files, &docs["manifest.json"]).await;
+    let strangers = [staff.to_string(), staff.0.simple().to_string(), "benedict".to_owned()];
+    let sealed = ["\"p1.", "\"r1.", "address_claimed"].map(str::to_owned);
+    let digests = digests(&studio).await;
+    assert!(digests.len() > 15, "sessions, keys, codes, a seed, passwords");
+    nowhere(&files, secrets.into_iter().chain(digests).chain(strangers).chain(sealed));
+    another_program_agrees(&studio, &zip, &files, &docs["manifest.json"]).await;
     studio.stop().await;
 }
 
@@ -275,5 +183,38 @@ async fn u25_a_file_that_is_gone_is_named_and_the_rest_is_there() {
     assert_eq!(missing[0]["reason"], json!("the file is not there any more"));
     let lost = docs["generations.json"][1]["files"][0].clone();
     assert_eq!((&missing[0]["name"], files.iter().filter(|(name, _)| name.starts_with("media/")).count()), (&lost, 1));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u25_a_copy_is_as_of_its_request_whatever_came_after() {
+    let studio = TestStudio::start().await;
+    let ada = studio.newcomer("ada").await;
+    let (_, key) = studio.api_key(&ada).await;
+    generated(&studio, &key, "before").await;
+    studio.drain().await;
+    studio.hold_exports().await;
+    asked(&studio, &ada).await;
+    generated(&studio, &key, "after").await;
+    let rename = "mutation { updateProfile(input: {displayName: \"Later\"}) { userErrors { code } } }";
+    studio.mutate(Some(&ada.token), rename, json!({})).await;
+    studio.api_key(&ada).await;
+    studio.drain().await;
+    studio.release_exports().await;
+    studio.drain().await;
+    let export = exports(&studio, &ada).await.swap_remove(0);
+    let (_, _, zip) = fetched(&studio, &text(&export["url"]), Some(&ada.token), "*/*").await;
+    let files = unpacked(&zip);
+    let docs = documents(&files);
+    assert_eq!(docs["profile.json"]["display_name"], json!("ada"));
+    assert_eq!(docs["credits/balance.json"]["live"]["available"], json!(400), "one of 100 was paid by then");
+    let prompts: Vec<_> =
+        docs["generations.json"].as_array().expect("jobs").iter().map(|one| text(&one["prompt"])).collect();
+    assert_eq!((prompts, docs["api_keys.json"].as_array().map(Vec::len)), (vec!["before".to_owned()], Some(1)));
+    let events = &files.iter().find(|(name, _)| name == "events.jsonl").expect("the events").1;
+    let position = docs["manifest.json"]["log_position"].as_i64().expect("a position");
+    let events = String::from_utf8_lossy(events);
+    let latest = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["position"].as_i64());
+    assert_eq!(latest.max(), Some(Some(position)), "nothing later than the request, and the request itself");
     studio.stop().await;
 }
