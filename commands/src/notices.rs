@@ -54,6 +54,32 @@ pub async fn post(pool: &PgPool, notice: &NewNotice) -> Result<(), RowError> {
     Ok(())
 }
 
+/// A notice as it is kept.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct KeptNotice {
+    /// The notice.
+    pub notice_id: Uuid,
+    /// The stored word of what it is about.
+    pub topic: String,
+    /// The thing it is about.
+    pub about: Option<Uuid>,
+    /// When that happened.
+    #[sqlx(rename = "created_at")]
+    pub at: DateTime<Utc>,
+    /// When it was read.
+    pub read_at: Option<DateTime<Utc>>,
+}
+
+/// The notices of an account, newest first, as many as it keeps (U25).
+///
+/// # Errors
+/// When the database failed.
+pub async fn of(pool: &PgPool, account: AccountId) -> Result<Vec<KeptNotice>, RowError> {
+    let statement = "select notice_id, topic, about, created_at, read_at from notices where account_id = $1 \
+         order by created_at desc, notice_id desc limit $2";
+    Ok(sqlx::query_as(statement).bind(account.0).bind(MAX_NOTICES).fetch_all(pool).await?)
+}
+
 /// Marks notices of an account as read: these, or all of them. What is read stays read since then.
 ///
 /// # Errors

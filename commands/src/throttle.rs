@@ -42,6 +42,8 @@ pub enum Rule {
     VerificationToAddress,
     /// Reset mails to one address: one a minute.
     ResetToAddress,
+    /// Copies of everything an account has: three, then one in half a day (U25).
+    ExportOfAccount,
 }
 
 impl Rule {
@@ -57,6 +59,7 @@ impl Rule {
             Self::LeaveFromClient => "leave from client",
             Self::VerificationToAddress => "verification to address",
             Self::ResetToAddress => "reset to address",
+            Self::ExportOfAccount => "export of account",
         }
     }
 
@@ -70,6 +73,7 @@ impl Rule {
             Self::MailFromClient => pace(10, 300, 10, 900),
             Self::LeaveFromClient => pace(30, 20, 10, 900),
             Self::VerificationToAddress | Self::ResetToAddress => pace(0, 60, 60, 60),
+            Self::ExportOfAccount => pace(2, 43_200, 43_200, 43_200),
         }
     }
 }

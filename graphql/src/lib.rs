@@ -6,6 +6,7 @@ pub mod caller;
 pub mod connection;
 pub mod creator;
 pub mod credits;
+pub mod data_export;
 mod error;
 pub mod generation;
 pub mod global_id;

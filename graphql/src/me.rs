@@ -18,6 +18,7 @@ use crate::caller::signed_in;
 use crate::connection::{ApiKeyConnection, GenerationConnection, NoticeConnection, TransactionConnection};
 use crate::creator::creators;
 use crate::credits::{Credits, Environment};
+use crate::data_export::{self, DataExport};
 use crate::error::command_fault;
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
@@ -300,6 +301,11 @@ impl Me {
             Ok(list.into_iter().map(session).collect())
         };
         Some(answer.await)
+    }
+
+    /// The copies of everything that were asked for, newest first, at most twenty (U25).
+    async fn data_exports(&self, context: &Context<'_>) -> Option<Result<Vec<DataExport>>> {
+        Some(data_export::of(context, &self.reading, self.account).await)
     }
 
     /// Whether the account may have API keys (V27).

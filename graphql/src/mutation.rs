@@ -3,8 +3,8 @@
 use async_graphql::MergedObject;
 
 use crate::mutations::{
-    ApiKeyMutation, AvatarMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation, IdentityMutation,
-    NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, TwoFactorMutation,
+    ApiKeyMutation, AvatarMutation, DataExportMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation,
+    IdentityMutation, NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, TwoFactorMutation,
 };
 
 /// The root of all mutations.
@@ -20,5 +20,6 @@ pub struct Mutation(
     NotificationMutation,
     ApiKeyMutation,
     GenerationMutation,
+    DataExportMutation,
     DeletionMutation,
 );

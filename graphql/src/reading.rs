@@ -28,6 +28,7 @@ pub(crate) const ALL: &[&str] = &[
     models::sessions::NAME,
     models::api_keys::NAME,
     models::notification_preferences::NAME,
+    models::data_exports::NAME,
 ];
 
 /// The read models behind what everybody may see.

@@ -11,7 +11,7 @@ use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
 use atelier_commands::key_usage::KeyUsage;
 use atelier_commands::ports::Ports;
 use atelier_commands::process::{
-    AccountDeletion, AvatarKeeper, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier,
+    AccountDeletion, AvatarKeeper, DataExport, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier,
     SecurityNotifier, Welcome,
 };
 use atelier_commands::write_side::AccessSettings;
@@ -146,6 +146,7 @@ impl Studio {
         followers.push(ProcessFollower::<AccountDeletion>::follow(wake.clone()));
         followers.push(ProcessFollower::<SecurityNotifier>::follow(wake.clone()));
         followers.push(ProcessFollower::<AvatarKeeper>::follow(wake.clone()));
+        followers.push(ProcessFollower::<DataExport>::follow(wake.clone()));
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;

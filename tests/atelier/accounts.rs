@@ -3,6 +3,7 @@
 mod argon2;
 mod avatar_bounds;
 pub mod avatars;
+mod data_export;
 mod erasure;
 mod google;
 mod kek_rotation;

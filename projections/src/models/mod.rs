@@ -8,6 +8,7 @@ mod account_end;
 pub mod api_keys;
 pub mod creations;
 pub mod credit_balance;
+pub mod data_exports;
 pub mod explore;
 pub mod notification_preferences;
 pub mod profile;
@@ -28,5 +29,6 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(sessions::Sessions),
         Arc::new(api_keys::ApiKeys),
         Arc::new(notification_preferences::NotificationPreferences),
+        Arc::new(data_exports::DataExports),
     ]
 }

@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod avatars;
 mod client;
+mod exports;
 mod google;
 mod graphql;
 mod health;
@@ -101,6 +102,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/auth/complete", post(google::complete))
         .route("/uploads/avatar/{ticket}", put(avatars::upload))
         .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show))
+        .route("/exports/{id}", get(exports::download))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
         .route("/unsubscribe", get(unsubscribe::page_of_link).post(unsubscribe::submit))

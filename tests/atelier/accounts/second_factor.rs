@@ -21,10 +21,10 @@ const COMPLETE: &str = "mutation($challenge: String!, $code: String!) { complete
     { twoFactorRequired session { id } token userErrors { code field retryAfter } position } }";
 
 /// Somebody whose second factor is on.
-struct Guarded {
-    person: Person,
-    secret: String,
-    recovery_codes: Vec<String>,
+pub(super) struct Guarded {
+    pub(super) person: Person,
+    pub(super) secret: String,
+    pub(super) recovery_codes: Vec<String>,
 }
 
 /// What the authenticator shows now, as the other implementation computes it.
@@ -39,7 +39,7 @@ async fn much_later(studio: &TestStudio) {
     sqlx::query(later).execute(&studio.database.pool).await.expect("the rows answer");
 }
 
-async fn guarded(studio: &TestStudio, username: &str) -> Guarded {
+pub(super) async fn guarded(studio: &TestStudio, username: &str) -> Guarded {
     let person = studio.newcomer(username).await;
     let enrolled = studio.mutate(Some(&person.token), ENROL, json!({})).await;
     let secret = enrolled["secret"].as_str().expect("shown once").to_owned();

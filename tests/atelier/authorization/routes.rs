@@ -17,6 +17,8 @@ enum Opens {
     Rest,
     /// A token, ticket or signature in the link or the body.
     Link,
+    /// A session of the owner's; to everybody else the thing is unknown.
+    Owner,
     /// Public, on a development node alone.
     Development,
 }
@@ -44,6 +46,7 @@ const ROWS: &[Row] = &[
     ("/auth/complete", Opens::Link, "POST /auth/complete", &[400]),
     ("/media/{*object}", Opens::Link, "GET /media/{account}/{private}/1.png?expires=9999999999&signature=x", &[403]),
     ("/uploads/avatar/{ticket}", Opens::Link, "PUT /uploads/avatar/x", &[400]),
+    ("/exports/{id}", Opens::Owner, "GET /exports/{export}", &[200, 404]),
     ("/verify-email", Opens::Link, "POST /verify-email token=atm_x", &[400]),
     ("/reset-password", Opens::Link, "POST /reset-password token=atm_x", &[400]),
     ("/unsubscribe", Opens::Link, "POST /unsubscribe?token=x", &[400]),
@@ -79,7 +82,8 @@ async fn a1_every_route_has_a_row_and_no_session_opens_what_a_link_must_open() {
             let (method, path, body) = (parts.next().expect("a method"), parts.next().expect("a path"), parts.next());
             let account = cast.account.to_string();
             let private = cast.private.trim_start_matches("gen_");
-            let path = path.replace("{account}", &account).replace("{private}", private);
+            let path =
+                path.replace("{account}", &account).replace("{private}", private).replace("{export}", &cast.export_id);
             let method = method.parse().expect("a method");
             let mut call = cast.studio.client().request(method, format!("{}{path}", cast.studio.url));
             if let Some(token) = cast.token(caller) {
@@ -88,7 +92,11 @@ async fn a1_every_route_has_a_row_and_no_session_opens_what_a_link_must_open() {
             if let Some(body) = body {
                 call = call.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned());
             }
-            told.insert(call.send().await.expect("an answer").status().as_u16());
+            let status = call.send().await.expect("an answer").status().as_u16();
+            if *opens == Opens::Owner {
+                assert_eq!(status == 200, caller == Caller::Owner, "{route} by {caller:?}");
+            }
+            told.insert(status);
         }
         if told != expected.iter().copied().collect() {
             wrong.push(format!("{route}, {opens:?}: {told:?}, not {expected:?}"));

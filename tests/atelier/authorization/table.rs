@@ -34,7 +34,7 @@ pub const FIELDS: &[Fields] = &[
     seen(
         "Me",
         "id position profile rank progress credits transactions creations preferences notices unreadNoticeCount sessions \
-         apiAccess twoFactor authMethods apiKeys",
+         apiAccess twoFactor authMethods apiKeys dataExports",
     ),
     seen("Profile", "username displayName bio avatar public email emailVerified plan createdAt"),
     seen("Rank", "current count next nextAt remaining ratio"),
@@ -61,6 +61,7 @@ pub const FIELDS: &[Fields] = &[
     seen("UsageTotal", "requests byStatus credits"),
     seen("UsageOfDay", "date requests byStatus credits"),
     seen("StatusCount", "status requests"),
+    seen("DataExport", "id state requestedAt readyAt expiresAt bytes url"),
     seen("TwoFactor", "enabled recoveryCodesLeft"),
     seen("AuthMethods", "password identities"),
     seen("ExternalIdentity", "id provider label linkedAt"),
@@ -125,6 +126,7 @@ pub const ROOTS: &[Root] = &[
     root("node", "a session", |cast| id(&cast.session_id), NOBODY),
     root("node", "a notice", |cast| id(&cast.notice_id), NOBODY),
     root("node", "an identity", |cast| id(&cast.identity_id), NOBODY),
+    root("node", "a copy of everything", |cast| id(&cast.export_id), NOBODY),
     root("node", "an unknown account", |cast| id(&cast.unknown("acc")), NOBODY),
     root("models", "the catalogue", |_| String::new(), EVERYBODY),
 ];

@@ -24,6 +24,8 @@ pub(super) enum Letter {
     Security { topic: &'static str, at: String, app: String },
     /// The account has another address now.
     FormerAddress { at: String, app: String },
+    /// The copy of everything can be fetched until then, or could not be made (U25).
+    DataExport { ready: bool, until: String, link: String },
     /// The account is deleted.
     Farewell {},
 }
@@ -38,6 +40,7 @@ impl Letter {
             Self::Generation { .. } => "generation",
             Self::Security { .. } => "security",
             Self::FormerAddress { .. } => "former_address",
+            Self::DataExport { .. } => "data_export",
             Self::Farewell {} => "farewell",
         }
     }
@@ -66,12 +69,14 @@ const SOURCES: &[(&str, &str)] = sources! {
         "password_reset.subject" "password_reset.txt" "password_reset.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
         "former_address.subject" "former_address.txt" "former_address.html"
+        "data_export.subject" "data_export.txt" "data_export.html"
         "farewell.subject" "farewell.txt" "farewell.html";
     "de": "layout.txt" "layout.html" "verification.subject" "verification.txt" "verification.html"
         "already_registered.subject" "already_registered.txt" "already_registered.html"
         "password_reset.subject" "password_reset.txt" "password_reset.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
         "former_address.subject" "former_address.txt" "former_address.html"
+        "data_export.subject" "data_export.txt" "data_export.html"
         "farewell.subject" "farewell.txt" "farewell.html";
 };
 
