@@ -250,6 +250,14 @@ impl Snapshot {
         self.models.token(self.position)
     }
 
+    /// Where whoever goes on after a position begins: there, or at this snapshot when none is given. The snapshot was asked for with it,
+    /// so it is one of this log.
+    #[must_use]
+    pub fn begins(&self, after: Option<&str>) -> i64 {
+        let after = after.and_then(|text| PositionToken::decode(text, self.models.log));
+        after.map_or(self.position, |PositionToken(position)| position)
+    }
+
     /// Whether the snapshot was read from for too long: whoever wants more asks again, for less.
     #[must_use]
     pub fn exhausted(&self) -> bool {
