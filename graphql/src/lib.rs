@@ -49,10 +49,7 @@ pub struct Sides {
 /// Builds the schema over both sides.
 #[must_use]
 pub fn schema(sides: Sides) -> AtelierSchema {
-    Schema::build(Query, Mutation::default(), Subscription)
-        .register_output_type::<query::Node>()
-        .data(sides)
-        .finish()
+    Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>().data(sides).finish()
 }
 
 /// The schema as text: what `schema.graphql` holds.

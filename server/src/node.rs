@@ -174,8 +174,7 @@ impl Node {
         let context = studio.write.request_context(Actor::Process("Restored".into()));
         erase_what_came_back(&studio.write, &context).await.map_err(NodeError::Restored)?;
         studio.start();
-        let sides =
-            Sides { write: studio.write.clone(), read: studio.read.clone(), changes: studio.changes.clone() };
+        let sides = Sides { write: studio.write.clone(), read: studio.read.clone(), changes: studio.changes.clone() };
         let (begun, stop_http) = (TaskTracker::new(), CancellationToken::new());
         let edge = Arc::new(Edge {
             write: studio.write.clone(),

@@ -135,11 +135,7 @@ impl Conversation {
         Ok(())
     }
 
-    async fn hear(
-        &mut self,
-        socket: &mut WebSocket,
-        said: Option<Result<Message, axum::Error>>,
-    ) -> Result<(), Over> {
+    async fn hear(&mut self, socket: &mut WebSocket, said: Option<Result<Message, axum::Error>>) -> Result<(), Over> {
         let Some(said) = said else { return Err(Over::Gone) };
         // A connection that broke, a message far over the limit, or no WebSocket: there is nobody to talk to.
         let Ok(said) = said else { return Err(Over::Gone) };

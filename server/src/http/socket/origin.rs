@@ -112,7 +112,8 @@ mod tests {
             for page in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
                 assert!(admitted(own, &access, &[page], true), "{page} at {own}");
             }
-            for page in ["http://localhost:3000", "http://localhost", "https://localhost:8080", "http://10.0.0.1:8080"] {
+            for page in ["http://localhost:3000", "http://localhost", "https://localhost:8080", "http://10.0.0.1:8080"]
+            {
                 assert!(!admitted(own, &access, &[page], true), "{page} at {own}");
             }
         }
