@@ -23,11 +23,13 @@ async fn d6_notices_go_on_where_they_were() {
     let studio = TestStudio::start().await;
     let ada = studio.newcomer("ada").await;
     let old = notify(&studio, &ada).await;
+    grant(&studio, &ada, 1).await;
     studio.drain().await;
     let mut socket = Socket::signed_in(&studio.url, &ada.token).await;
     socket.subscribe("1", NOTICES, json!({})).await;
     let begun = socket.next("1").await;
     assert_eq!(begun["notices"], json!([]), "what was there is not new");
+    grant(&studio, &ada, 1).await;
     let first = notify(&studio, &ada).await;
     let event = socket.next("1").await;
     assert_eq!(ids(&event), [shown(first)]);

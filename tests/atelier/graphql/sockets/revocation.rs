@@ -39,6 +39,7 @@ async fn s6_every_end_of_a_session_closes_its_sockets_on_another_node_and_no_oth
     let (studio, other, url) = two_nodes(without_looks()).await;
     let ada = studio.newcomer("ada").await;
     let (mut mine, my_token) = listening(&studio, &url, &ada).await;
+    let ada = Person { token: my_token.clone(), ..ada };
     // V10, A34: signing out, and one by one.
     let (mut socket, token) = listening(&studio, &url, &ada).await;
     studio.mutate(Some(&token), OUT, json!({})).await;
