@@ -43,3 +43,46 @@ pub(crate) fn follow<F: Followed>(interest: Interest, followed: F) -> impl Strea
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use atelier_domain::AccountId;
+    use atelier_projections::{Changes, Topic};
+    use futures::StreamExt;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const TOPIC: Topic = Topic::Notices(AccountId(Uuid::from_u128(7)));
+
+    /// Something that changes while it is read for the first time.
+    struct Restless {
+        changes: Arc<Changes>,
+        reads: u32,
+    }
+
+    impl Followed for Restless {
+        type Event = u32;
+
+        async fn read(&mut self) -> Result<Told<u32>> {
+            self.reads += 1;
+            if self.reads == 1 {
+                self.changes.wake(TOPIC);
+            }
+            Ok(Told::New(self.reads))
+        }
+    }
+
+    #[tokio::test]
+    async fn d6_a_change_during_the_first_read_is_read_again() {
+        let changes = Arc::new(Changes::default());
+        let restless = Restless { changes: changes.clone(), reads: 0 };
+        let events = follow(changes.of(TOPIC), restless).take(2).map(|event| event.expect("it can be read"));
+        let told = tokio::time::timeout(Duration::from_secs(20), events.collect::<Vec<u32>>()).await;
+        assert_eq!(told.expect("it is not missed"), [1, 2]);
+        assert_eq!(changes.accounts_of_notices(), [], "nobody waits any more");
+    }
+}

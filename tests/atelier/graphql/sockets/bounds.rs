@@ -126,10 +126,16 @@ async fn d6_a_client_that_takes_nothing_is_cut_off() {
     for id in 0..20 {
         socket.subscribe(&id.to_string(), &query, json!({ "after": page["me"]["position"] })).await;
     }
+    // It is told of its end, if it comes back to listen, behind what was on its way.
     let mut another = room(&studio, &ada).await;
+    let mut events = 0;
+    while let Heard::Message(message) = socket.hear().await {
+        assert_eq!(message["type"], json!("next"), "{:.200}", message.to_string());
+        events += 1;
+    }
+    assert!((1..20).contains(&events), "{events}");
     another.subscribe("1", NOTICES, json!({})).await;
     another.next("1").await;
-    drop(socket);
     studio.stop().await;
 }
 
