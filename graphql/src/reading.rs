@@ -48,6 +48,11 @@ impl Reading {
         Ok(Self { snapshot: Arc::new(Mutex::new(snapshot)), models, position })
     }
 
+    /// Where whoever goes on after a position begins: there, or at this snapshot when none is given.
+    pub(crate) async fn begins(&self, after: Option<&str>) -> i64 {
+        self.snapshot.lock().await.begins(after)
+    }
+
     /// The snapshot's position, in its opaque form.
     pub(crate) fn position(&self) -> &str {
         &self.position

@@ -16,6 +16,7 @@ mod page;
 mod rate;
 mod reset_password;
 mod rest;
+mod socket;
 mod unsubscribe;
 mod verify_email;
 mod windows;
@@ -37,8 +38,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::graphql_transport::Transport;
+use crate::open_sockets::{OpenSockets, SocketLimits};
 
 pub use key_gate::Gate;
+pub use socket::Origins;
 
 /// What the handlers share.
 pub struct Edge {
@@ -58,6 +61,12 @@ pub struct Edge {
     pub cookie: SessionCookie,
     /// Whose `X-Forwarded-For` is believed (sec.R5).
     pub proxies: Vec<IpNet>,
+    /// Whose pages may open sockets (sec.R2).
+    pub origins: Origins,
+    /// The sockets that are open.
+    pub sockets: Arc<OpenSockets>,
+    /// Their bounds.
+    pub socket_limits: SocketLimits,
     /// When sessions were last used.
     pub activity: Arc<SessionActivity>,
     /// What `/metrics` shows.
@@ -87,6 +96,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
     let keyed = |routes: MethodRouter<Arc<Edge>>| routes.route_layer(from_fn_with_state(edge.clone(), key_gate::gate));
     let mut router = Router::new()
         .route("/graphql", any(graphql::graphql))
+        .route("/graphql/ws", get(socket::upgrade))
         .route("/schema.graphql", get(graphql::schema))
         .route("/v1/generate", keyed(post(rest::generate::generate)))
         .route("/v1/generations", keyed(post(rest::generate::submit).get(rest::generations::list)))

@@ -11,7 +11,7 @@ use super::cast::Cast;
 enum Opens {
     /// Nothing is needed.
     Public,
-    /// The rows of mutations.rs and queries.rs.
+    /// The rows of mutations.rs, queries.rs and subscriptions.rs.
     Graphql,
     /// The rows of rest.rs.
     Rest,
@@ -28,6 +28,7 @@ type Row = (&'static str, Opens, &'static str, &'static [u16]);
 
 const ROWS: &[Row] = &[
     ("/graphql", Opens::Graphql, "", &[]),
+    ("/graphql/ws", Opens::Graphql, "", &[]),
     ("/v1/generate", Opens::Rest, "", &[]),
     ("/v1/generations", Opens::Rest, "", &[]),
     ("/v1/generations/{id}", Opens::Rest, "", &[]),

@@ -65,6 +65,9 @@ pub const FIELDS: &[Fields] = &[
     seen("TwoFactor", "enabled recoveryCodesLeft"),
     seen("AuthMethods", "password identities"),
     seen("ExternalIdentity", "id provider label linkedAt"),
+    // What subscriptions tell.
+    seen("GenerationUpdate", "generation position"),
+    seen("NewNotices", "notices position"),
     // What payloads are made of.
     seen("UserError", "code field message required available retryAfter"),
     seen("NewSession", "id expiresAt"),
@@ -77,6 +80,10 @@ pub const SHOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("Session.place", "loopback has no place; u38_ asks for it"),
     ("ApiAccess.reason", "the deployment of the cast lets everybody; v27_ asks for it"),
     ("Transaction.settledAt", "see TransactionConnection"),
+    ("GenerationUpdate.generation", "subscriptions.rs asks for it"),
+    ("GenerationUpdate.position", "subscriptions.rs asks for it"),
+    ("NewNotices.notices", "subscriptions.rs asks for it"),
+    ("NewNotices.position", "subscriptions.rs asks for it"),
 ];
 
 /// A root field of `Query` on one thing: how it is asked for, and who sees it.
