@@ -5,6 +5,7 @@
 #   ATELIER_SOAK_RACES  races of 2-64 clients for the last credits             (10000)
 #   ATELIER_SOAK_PAIRS  a change, then a read at its position, on two nodes    (100000)
 #   ATELIER_SOAK_CUTS   orders whose answer is cut off                         (10000)
+#   ATELIER_SOAK_SIGN_INS  sign-ins with a known and with an unknown address, whose medians are compared  (500)
 #   ATELIER_SOAK_APPENDS  appends of each of 64 writers on a few streams, backends ended meanwhile  (150)
 #   ATELIER_CRASH_RUNS  lives of a paid generation that end at random steps     (1000)
 #   ATELIER_SEED        repeats the random choices of a run; each test prints its own
@@ -12,6 +13,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 export ATELIER_SOAK_KILLS="${ATELIER_SOAK_KILLS:-1000}" ATELIER_SOAK_RACES="${ATELIER_SOAK_RACES:-10000}"
 export ATELIER_SOAK_PAIRS="${ATELIER_SOAK_PAIRS:-100000}" ATELIER_SOAK_CUTS="${ATELIER_SOAK_CUTS:-10000}"
+export ATELIER_SOAK_SIGN_INS="${ATELIER_SOAK_SIGN_INS:-500}"
 export ATELIER_SOAK_APPENDS="${ATELIER_SOAK_APPENDS:-150}" ATELIER_CRASH_RUNS="${ATELIER_CRASH_RUNS:-1000}"
 mkdir -p target/soak
 log=target/soak/log program=target/soak/atelier-tests
@@ -33,6 +35,7 @@ for test in \
   crash::kills::g1_g3_g5_what_was_acknowledged_outlives_kill_after_kill \
   crash::cut_replies::g2_an_order_whose_answer_never_came_ends_in_exactly_one_effect \
   crash::races::g3_l06_l10_a_race_is_won_as_often_as_the_balance_pays_for \
+  accounts::timing::s4_a_known_and_an_unknown_address_take_the_same_answer_and_the_same_time \
   crash::read_your_writes::g13_what_was_written_on_one_node_is_read_on_any_at_its_position
 do
   echo "== $test"

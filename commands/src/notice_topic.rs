@@ -62,6 +62,10 @@ topics! {
     RoleWithdrawn = "role_withdrawn",
     /// A copy of everything was asked for (U25).
     DataExportRequested = "data_export_requested",
+    /// It can be fetched.
+    DataExportReady = "data_export_ready",
+    /// It could not be made in time.
+    DataExportFailed = "data_export_failed",
 }
 
 impl NoticeTopic {
@@ -90,13 +94,15 @@ impl NoticeTopic {
             | Self::ApiKeyCreated
             | Self::RoleGranted
             | Self::RoleWithdrawn
-            | Self::DataExportRequested => None,
+            | Self::DataExportRequested
+            | Self::DataExportReady
+            | Self::DataExportFailed => None,
         }
     }
 
-    /// Whether it is about the account's security.
+    /// Whether it is about the account's security, and so has the mail of such notices. The end of a copy has a mail of its own.
     #[must_use]
     pub const fn is_security(self) -> bool {
-        self.kind().is_none()
+        self.kind().is_none() && !matches!(self, Self::DataExportReady | Self::DataExportFailed)
     }
 }

@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use crate::notice_topic::NoticeTopic;
 
+/// Where nodes are told whose notices to look at. The word may be lost: they look now and then anyway.
+pub const POSTED_CHANNEL: &str = "atelier_notices";
+
 /// A notice to be shown to its account.
 #[derive(Debug, Clone, Copy)]
 pub struct NewNotice {
@@ -27,7 +30,8 @@ pub struct NewNotice {
     pub at: DateTime<Utc>,
 }
 
-/// Shows a notice; again is harmless. A death between the two statements leaves one too many, until the next.
+/// Shows a notice; again is harmless. A death between the statements leaves one too many until the next, a notice without a position,
+/// which whoever resumes takes for new, or subscribers who hear of it some seconds later; the work is done again in any case.
 ///
 /// # Errors
 /// When the database failed.
@@ -51,7 +55,39 @@ pub async fn post(pool: &PgPool, notice: &NewNotice) -> Result<(), RowError> {
     .bind(MAX_NOTICES)
     .execute(pool)
     .await?;
+    // In a statement of its own, once the notice can be seen: see `migrations/0016_sockets.sql`.
+    let place = "update notices set position = (select coalesce(max(position), 0) from events) where account_id = $1 and position is null";
+    sqlx::query(place).bind(notice.account.0).execute(pool).await?;
+    // Alone as well: a commit that tells holds up the log's until it is on the disk, and this one writes nothing.
+    let tell = sqlx::query("select pg_notify($1, $2)").bind(POSTED_CHANNEL).bind(notice.account.to_string());
+    tell.execute(pool).await?;
     Ok(())
+}
+
+/// A notice as it is kept.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct KeptNotice {
+    /// The notice.
+    pub notice_id: Uuid,
+    /// The stored word of what it is about.
+    pub topic: String,
+    /// The thing it is about.
+    pub about: Option<Uuid>,
+    /// When that happened.
+    #[sqlx(rename = "created_at")]
+    pub at: DateTime<Utc>,
+    /// When it was read.
+    pub read_at: Option<DateTime<Utc>>,
+}
+
+/// The notices of an account, newest first, as many as it keeps (U25).
+///
+/// # Errors
+/// When the database failed.
+pub async fn of(pool: &PgPool, account: AccountId) -> Result<Vec<KeptNotice>, RowError> {
+    let statement = "select notice_id, topic, about, created_at, read_at from notices where account_id = $1 \
+         order by created_at desc, notice_id desc limit $2";
+    Ok(sqlx::query_as(statement).bind(account.0).bind(MAX_NOTICES).fetch_all(pool).await?)
 }
 
 /// Marks notices of an account as read: these, or all of them. What is read stays read since then.

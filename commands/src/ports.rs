@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_domain::{AccountId, AvatarId, GenerationId};
+use atelier_domain::{AccountId, AvatarId, ExportId, GenerationId};
 use atelier_vault::RandomBytes;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
 use uuid::Uuid;
 
 pub use sign_in_elsewhere::{Departure, ElsewhereError, ProvenIdentity, SignInElsewhere};
@@ -174,7 +175,33 @@ impl AvatarKey {
     }
 }
 
-/// Keeps outputs and avatars.
+/// Where a copy of everything an account has is kept: `account/exports/<export>/data.zip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportKey {
+    /// Whose it is; erasure removes this prefix.
+    pub account: AccountId,
+    /// Which copy.
+    pub export: ExportId,
+}
+
+impl ExportKey {
+    /// The folder that it has for itself, so that what a killed write left goes with it.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        format!("{}/exports/{}", self.account, self.export)
+    }
+
+    /// The object's path.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}/data.zip", self.folder())
+    }
+}
+
+/// An object that is too big for memory, piece by piece. An error is the last piece: what came before it is no whole object.
+pub type Pieces = BoxStream<'static, Result<Bytes, GatewayError>>;
+
+/// Keeps outputs, avatars and copies of everything.
 #[async_trait]
 pub trait MediaStore: Send + Sync + 'static {
     /// Stores an object; storing the same bytes again is harmless.
@@ -212,6 +239,30 @@ pub trait MediaStore: Send + Sync + 'static {
     /// # Errors
     /// When the store is unavailable.
     async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError>;
+
+    /// Stores a copy of everything, as it arrives; it is there whole or not at all. Its size in bytes.
+    ///
+    /// # Errors
+    /// When the store is unavailable, or the pieces end with an error.
+    async fn put_export(&self, key: ExportKey, pieces: Pieces) -> Result<u64, GatewayError>;
+
+    /// The size of a copy in bytes; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn export_bytes(&self, key: ExportKey) -> Result<Option<u64>, GatewayError>;
+
+    /// Fetches a copy: its size in bytes, and its pieces; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn get_export(&self, key: ExportKey) -> Result<Option<(u64, Pieces)>, GatewayError>;
+
+    /// Removes a copy, and what half of one was left. Removing what is gone is harmless.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError>;
 
     /// Removes everything of an account, however much it is (A37). Removing what is gone is harmless.
     ///

@@ -44,6 +44,8 @@ pub enum Rule {
     ResetToAddress,
     /// What one member of the staff looks at and changes: sixty at once, then one a minute or so.
     StaffRequest,
+    /// Copies of everything an account has: three, then one in half a day (U25).
+    ExportOfAccount,
 }
 
 impl Rule {
@@ -60,6 +62,7 @@ impl Rule {
             Self::VerificationToAddress => "verification to address",
             Self::ResetToAddress => "reset to address",
             Self::StaffRequest => "staff request",
+            Self::ExportOfAccount => "export of account",
         }
     }
 
@@ -74,6 +77,7 @@ impl Rule {
             Self::MailFromClient => pace(10, 300, 10, 900),
             Self::LeaveFromClient => pace(30, 20, 10, 900),
             Self::VerificationToAddress | Self::ResetToAddress => pace(0, 60, 60, 60),
+            Self::ExportOfAccount => pace(2, 43_200, 43_200, 43_200),
         }
     }
 }

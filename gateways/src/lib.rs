@@ -1,6 +1,7 @@
 //! Adapters to the outside world: mail, media, generators, images, identity, places.
 
 mod avatar_images;
+mod export_objects;
 mod letter;
 mod mailbox;
 mod media_folder;

@@ -5,13 +5,15 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_commands::ports::{AvatarKey, GatewayError, MediaKey, MediaStore};
+use atelier_commands::ports::{AvatarKey, ExportKey, GatewayError, MediaKey, MediaStore, Pieces};
 use atelier_domain::{AccountId, AvatarId, GenerationId};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt};
+
+use crate::export_objects;
 
 /// The largest object kept, in bytes.
 pub const MAX_OBJECT_BYTES: usize = 64 * 1024 * 1024;
@@ -164,6 +166,22 @@ impl MediaStore for MediaFolder {
 
     async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError> {
         self.delete_under(&format!("{account}/avatar/{avatar}")).await
+    }
+
+    async fn put_export(&self, key: ExportKey, pieces: Pieces) -> Result<u64, GatewayError> {
+        export_objects::put(self.store.as_ref(), key, pieces).await
+    }
+
+    async fn export_bytes(&self, key: ExportKey) -> Result<Option<u64>, GatewayError> {
+        export_objects::bytes(self.store.as_ref(), key).await
+    }
+
+    async fn get_export(&self, key: ExportKey) -> Result<Option<(u64, Pieces)>, GatewayError> {
+        export_objects::get(self.store.as_ref(), key).await
+    }
+
+    async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError> {
+        self.delete_under(&key.folder()).await
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {

@@ -18,6 +18,11 @@ pub(crate) fn forbidden(message: &str) -> Error {
     coded("FORBIDDEN", message)
 }
 
+/// There is no such thing, or it is not the caller's.
+pub(crate) fn not_found() -> Error {
+    coded("NOT_FOUND", "There is no such thing.")
+}
+
 /// An argument is malformed.
 pub(crate) fn bad_input(message: &str) -> Error {
     coded("BAD_INPUT", message)

@@ -1,7 +1,7 @@
 //! Ids as clients see them: opaque, tagged with their type, the same in GraphQL and REST (DESIGN 6).
 
 use async_graphql::ID;
-use atelier_domain::{AccountId, ApiKeyId, GenerationId, IdentityId, SessionId};
+use atelier_domain::{AccountId, ApiKeyId, ExportId, GenerationId, IdentityId, SessionId};
 use uuid::Uuid;
 
 /// A thing that has an id of its own.
@@ -19,6 +19,8 @@ pub enum GlobalId {
     Notice(Uuid),
     /// An identity elsewhere: `idn_...`.
     Identity(IdentityId),
+    /// A copy of everything: `exp_...`.
+    Export(ExportId),
 }
 
 impl GlobalId {
@@ -32,6 +34,7 @@ impl GlobalId {
             Self::Session(SessionId(id)) => format!("ses_{}", id.simple()),
             Self::Notice(id) => format!("not_{}", id.simple()),
             Self::Identity(IdentityId(id)) => format!("idn_{}", id.simple()),
+            Self::Export(ExportId(id)) => format!("exp_{}", id.simple()),
         }
     }
 
@@ -48,6 +51,7 @@ impl GlobalId {
             "ses" => Self::Session(SessionId(id)),
             "not" => Self::Notice(id),
             "idn" => Self::Identity(IdentityId(id)),
+            "exp" => Self::Export(ExportId(id)),
             _ => return None,
         })
     }
@@ -57,7 +61,14 @@ impl GlobalId {
     pub fn generation(text: &str) -> Option<GenerationId> {
         match Self::parse(text) {
             Some(Self::Generation(id)) => Some(id),
-            Some(Self::Account(_) | Self::ApiKey(_) | Self::Session(_) | Self::Notice(_) | Self::Identity(_))
+            Some(
+                Self::Account(_)
+                | Self::ApiKey(_)
+                | Self::Session(_)
+                | Self::Notice(_)
+                | Self::Identity(_)
+                | Self::Export(_),
+            )
             | None => None,
         }
     }

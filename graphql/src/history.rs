@@ -62,6 +62,8 @@ pub enum HistoryKind {
     DataExportRequested,
     /// It can be fetched.
     DataExportReady,
+    /// It could not be made.
+    DataExportFailed,
 }
 
 /// Who did it.

@@ -1,4 +1,4 @@
-//! The GraphQL schema: types, queries, mutations. No axum, no SQL (DESIGN 6).
+//! The GraphQL schema: types, queries, mutations, subscriptions. No axum, no SQL (DESIGN 6).
 
 pub mod api_key;
 pub mod audit;
@@ -7,7 +7,9 @@ pub mod caller;
 pub mod connection;
 pub mod creator;
 pub mod credits;
+pub mod data_export;
 mod error;
+mod following;
 pub mod generation;
 pub mod global_id;
 pub mod history;
@@ -21,17 +23,21 @@ pub mod query;
 mod reading;
 pub mod security;
 pub mod staff;
+pub mod subscription;
 
-use async_graphql::{EmptySubscription, Schema};
+use std::sync::Arc;
+
+use async_graphql::Schema;
 use atelier_commands::WriteSide;
-use atelier_projections::ReadModels;
+use atelier_projections::{Changes, ReadModels};
 
 pub use caller::Caller;
 pub use mutation::Mutation;
 pub use query::Query;
+pub use subscription::Subscription;
 
 /// The schema's type.
-pub type AtelierSchema = Schema<Query, Mutation, EmptySubscription>;
+pub type AtelierSchema = Schema<Query, Mutation, Subscription>;
 
 /// Both sides of the house, as resolvers see them.
 #[derive(Clone)]
@@ -40,19 +46,18 @@ pub struct Sides {
     pub write: WriteSide,
     /// Where answers come from.
     pub read: ReadModels,
+    /// Who waits for what to change.
+    pub changes: Arc<Changes>,
 }
 
 /// Builds the schema over both sides.
 #[must_use]
 pub fn schema(sides: Sides) -> AtelierSchema {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
-        .register_output_type::<query::Node>()
-        .data(sides)
-        .finish()
+    Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>().data(sides).finish()
 }
 
 /// The schema as text: what `schema.graphql` holds.
 #[must_use]
 pub fn sdl() -> String {
-    Schema::build(Query, Mutation::default(), EmptySubscription).register_output_type::<query::Node>().finish().sdl()
+    Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>().finish().sdl()
 }

@@ -20,6 +20,7 @@ use crate::connection::{
 };
 use crate::creator::creators;
 use crate::credits::{Credits, Environment};
+use crate::data_export::{self, DataExport};
 use crate::error::command_fault;
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
@@ -312,6 +313,11 @@ impl Me {
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
     ) -> Option<Result<HistoryConnection>> {
         Some(history::of_owner(&self.reading, self.account, first, after).await)
+    }
+
+    /// The copies of everything that were asked for, newest first, at most twenty (U25).
+    async fn data_exports(&self, context: &Context<'_>) -> Option<Result<Vec<DataExport>>> {
+        Some(data_export::of(context, &self.reading, self.account).await)
     }
 
     /// Whether the account may have API keys (V27).

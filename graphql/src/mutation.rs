@@ -3,8 +3,9 @@
 use async_graphql::MergedObject;
 
 use crate::mutations::{
-    ApiKeyMutation, AvatarMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation, IdentityMutation,
-    NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, StaffMutation, TwoFactorMutation,
+    ApiKeyMutation, AvatarMutation, DataExportMutation, DeletionMutation, ExternalIdentityMutation, GenerationMutation,
+    IdentityMutation, NotificationMutation, PasswordMutation, ProfileMutation, SessionMutation, StaffMutation,
+    TwoFactorMutation,
 };
 
 /// The root of all mutations.
@@ -20,6 +21,7 @@ pub struct Mutation(
     NotificationMutation,
     ApiKeyMutation,
     GenerationMutation,
+    DataExportMutation,
     DeletionMutation,
     StaffMutation,
 );

@@ -152,6 +152,10 @@ pub enum Topic {
     RoleWithdrawn,
     /// A copy of all data was asked for.
     DataExportRequested,
+    /// The copy of all data can be fetched.
+    DataExportReady,
+    /// The copy of all data could not be made.
+    DataExportFailed,
 }
 
 /// Something the account was told inside the application.

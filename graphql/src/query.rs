@@ -142,7 +142,13 @@ impl Query {
                 Some(GlobalId::Account(id)) => {
                     creator(context, &reading, id).await?.map(|found| Node::Creator(Box::new(found)))
                 }
-                Some(GlobalId::ApiKey(_) | GlobalId::Session(_) | GlobalId::Notice(_) | GlobalId::Identity(_))
+                Some(
+                    GlobalId::ApiKey(_)
+                    | GlobalId::Session(_)
+                    | GlobalId::Notice(_)
+                    | GlobalId::Identity(_)
+                    | GlobalId::Export(_),
+                )
                 | None => None,
             })
         };

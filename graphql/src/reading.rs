@@ -29,6 +29,7 @@ pub(crate) const ALL: &[&str] = &[
     models::api_keys::NAME,
     models::notification_preferences::NAME,
     models::account_history::NAME,
+    models::data_exports::NAME,
 ];
 
 /// The read models behind what everybody may see.
@@ -46,6 +47,11 @@ impl Reading {
         let snapshot = models.snapshot(names, min_position).await.map_err(|error| read_fault(&models, &error))?;
         let position = snapshot.position();
         Ok(Self { snapshot: Arc::new(Mutex::new(snapshot)), models, position })
+    }
+
+    /// Where whoever goes on after a position begins: there, or at this snapshot when none is given.
+    pub(crate) async fn begins(&self, after: Option<&str>) -> i64 {
+        self.snapshot.lock().await.begins(after)
     }
 
     /// The snapshot's position, in its opaque form.

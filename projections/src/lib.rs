@@ -2,6 +2,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod attendance;
+pub mod changes;
 pub mod cursor;
 pub mod feed;
 pub mod models;
@@ -15,6 +16,7 @@ pub mod snapshot;
 mod stops;
 mod stored_event;
 
+pub use changes::{Changes, Interest, Topic};
 pub use cursor::{BadCursor, Cursor, PositionToken};
 pub use feed::Feed;
 pub use rebuild::{RebuildError, Rebuilt};

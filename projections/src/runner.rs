@@ -86,6 +86,7 @@ pub struct Runner {
     pub(crate) projections: Vec<Arc<dyn Projection>>,
     pub(crate) options: RunnerOptions,
     progress: Arc<Progress>,
+    advanced: watch::Sender<()>,
     node: OnceCell<Uuid>,
 }
 
@@ -116,7 +117,8 @@ impl Runner {
     #[must_use]
     pub fn new(pool: PgPool, feed: Arc<Feed>, projections: Vec<Arc<dyn Projection>>, options: RunnerOptions) -> Self {
         let progress = projections.iter().map(|p| (p.name(), watch::Sender::new(0))).collect();
-        Self { pool, feed, projections, options, progress: Arc::new(progress), node: OnceCell::new() }
+        let (progress, advanced) = (Arc::new(progress), watch::Sender::new(()));
+        Self { pool, feed, projections, options, progress, advanced, node: OnceCell::new() }
     }
 
     /// The names and versions of what this runner follows for.
@@ -128,6 +130,16 @@ impl Runner {
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
+    }
+
+    /// Changes whenever a projection may have moved, as far as this node knows. Nobody is thereby waited for.
+    pub(crate) fn advanced(&self) -> watch::Receiver<()> {
+        self.advanced.subscribe()
+    }
+
+    /// How far a projection is, as far as this node knows; `None` for one it does not follow, or has not looked at yet.
+    pub(crate) fn reached(&self, name: &str) -> Option<i64> {
+        self.progress.get(name).map(|progress| *progress.borrow()).filter(|position| *position > 0)
     }
 
     /// This node's id among the followers: random, drawn by the database.
@@ -322,7 +334,9 @@ impl Runner {
 
     fn report(&self, projection: &dyn Projection, position: i64) {
         if let Some(progress) = self.progress.get(projection.name()) {
-            progress.send_if_modified(|known| std::mem::replace(known, position) != position);
+            if progress.send_if_modified(|known| std::mem::replace(known, position) != position) {
+                self.advanced.send_replace(());
+            }
         }
         let lag = (*self.feed.head().borrow() - position).max(0);
         metrics::gauge!("atelier_projection_lag_events", "projection" => projection.name()).set(position_as_f64(lag));

@@ -167,9 +167,20 @@ impl ReadModels {
         if position > head { Err(ReadError::PositionUnknown) } else { Ok(position) }
     }
 
+    /// Begins in a task of its own, which ends though its reader may not wait for it any more, as a subscriber does who goes: a `begin`
+    /// that is cut off before the driver knows of it would leave the connection read-only for whoever has it next. From then on the
+    /// transaction itself sees to its end.
+    async fn begin_transaction(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let pool = self.pool.clone();
+        let begun =
+            tokio::spawn(async move { pool.begin_with("begin isolation level repeatable read read only").await });
+        // It panics only with the driver, and is not aborted.
+        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
     /// A snapshot, and whether all of the asked models serve.
     async fn begin(&self, models: &[&'static str]) -> Result<(Snapshot, bool), ReadError> {
-        let mut transaction = self.pool.begin_with("begin isolation level repeatable read read only").await?;
+        let mut transaction = self.begin_transaction().await?;
         sqlx::query(BOUNDS).execute(&mut *transaction).await?;
         // Each model's own version: a row of another release says nothing about these tables.
         let (names, versions): (Vec<&str>, Vec<i32>) = self.tables.values().copied().unzip();
@@ -248,6 +259,14 @@ impl Snapshot {
     #[must_use]
     pub fn position(&self) -> String {
         self.models.token(self.position)
+    }
+
+    /// Where whoever goes on after a position begins: there, or at this snapshot when none is given. The snapshot was asked for with it,
+    /// so it is one of this log.
+    #[must_use]
+    pub fn begins(&self, after: Option<&str>) -> i64 {
+        let after = after.and_then(|text| PositionToken::decode(text, self.models.log));
+        after.map_or(self.position, |PositionToken(position)| position)
     }
 
     /// Whether the snapshot was read from for too long: whoever wants more asks again, for less.

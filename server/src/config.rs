@@ -88,6 +88,10 @@ pub struct AccessConfig {
     #[arg(long, env = "ATELIER_FRONTEND_URL")]
     pub frontend_url: Option<String>,
 
+    /// The origins whose pages may open sockets, beside this server's and the frontend's: `https://app.example.com`, as a list.
+    #[arg(long, env = "ATELIER_ORIGINS", value_delimiter = ',')]
+    pub origins: Vec<String>,
+
     /// The networks of the proxies in front, as a list of CIDRs: only their `X-Forwarded-For` is believed.
     #[arg(long, env = "ATELIER_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
@@ -111,9 +115,10 @@ pub struct AccessConfig {
 
 impl Default for AccessConfig {
     fn default() -> Self {
-        let (frontend_url, trusted_proxies, geoip) = (None, Vec::new(), None);
+        let (frontend_url, origins, trusted_proxies, geoip) = (None, Vec::new(), Vec::new(), None);
         Self {
             frontend_url,
+            origins,
             trusted_proxies,
             geoip,
             session_days: 90,

@@ -25,7 +25,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::AccessConfig;
 use crate::graphql_transport::{Limits, SchemaUnreadable, Transport};
-use crate::http::{Edge, Gate, router};
+use crate::http::{Edge, Gate, Origins, router};
+use crate::open_sockets::{self, SocketLimits};
 use crate::studio::{Studio, StudioError, StudioOptions};
 use crate::system::{SystemClock, SystemRandom};
 
@@ -80,6 +81,8 @@ pub struct NodeOptions<'a> {
     pub smtp: Option<Smtp>,
     /// What API keys may do.
     pub api: ApiPolicy,
+    /// The bounds of sockets.
+    pub sockets: SocketLimits,
 }
 
 /// A running node.
@@ -171,7 +174,7 @@ impl Node {
         let context = studio.write.request_context(Actor::Process("Restored".into()));
         erase_what_came_back(&studio.write, &context).await.map_err(NodeError::Restored)?;
         studio.start();
-        let sides = Sides { write: studio.write.clone(), read: studio.read.clone() };
+        let sides = Sides { write: studio.write.clone(), read: studio.read.clone(), changes: studio.changes.clone() };
         let (begun, stop_http) = (TaskTracker::new(), CancellationToken::new());
         let edge = Arc::new(Edge {
             write: studio.write.clone(),
@@ -181,7 +184,10 @@ impl Node {
             mailbox: shown.then(|| mailbox.clone()),
             development: options.development,
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
+            origins: Origins::of(&public_url, &options.access),
             proxies: options.access.trusted_proxies,
+            sockets: studio.sockets.clone(),
+            socket_limits: options.sockets,
             activity: studio.activity.clone(),
             metrics: metrics.clone(),
             stopping: stop_http.clone(),
@@ -195,6 +201,9 @@ impl Node {
                 upkeep.run_upkeep();
             }
         });
+        let (write, sockets, changes) = (studio.write.clone(), studio.sockets.clone(), studio.changes.clone());
+        let (every, until) = (options.sockets.look, stop_http.clone());
+        begun.spawn(async move { open_sockets::look(&write, &sockets, &changes, every, &until).await });
         let http = tokio::spawn(async move {
             // With the peer's address, which the pace of tries needs.
             let service = router(edge).into_make_service_with_connect_info::<SocketAddr>();

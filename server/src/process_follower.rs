@@ -48,7 +48,7 @@ impl<M: ProcessManager> Projection for ProcessFollower<M> {
     }
 
     fn committed(&self) {
-        // Both of the dispatcher's loops wait.
+        // All of the dispatcher's loops wait.
         self.wake.notify_waiters();
     }
 }

@@ -9,6 +9,7 @@ use crate::config::{Config, ServeConfig};
 use crate::database::Database;
 use crate::demo;
 use crate::node::{Node, NodeOptions};
+use crate::open_sockets::SocketLimits;
 
 /// Runs a node until it is told to stop.
 ///
@@ -57,6 +58,7 @@ async fn node(
         access: serve.access.clone(),
         smtp: config.smtp()?,
         api: serve.api.policy(),
+        sockets: SocketLimits::default(),
     })
     .await?;
     tracing::info!(address = %node.address, "listening");

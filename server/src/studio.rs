@@ -11,20 +11,21 @@ use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
 use atelier_commands::key_usage::KeyUsage;
 use atelier_commands::ports::Ports;
 use atelier_commands::process::{
-    AccountDeletion, AvatarKeeper, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier,
+    AccountDeletion, AvatarKeeper, DataExport, Dispatcher, DispatcherOptions, ExpirySweep, GenerationCharge, Notifier,
     SecurityNotifier, StaffFollower, Welcome,
 };
 use atelier_commands::write_side::AccessSettings;
 use atelier_commands::{CommandPath, WriteSide, reconciler};
-use atelier_projections::{Feed, ReadModels, Runner, RunnerOptions, models};
+use atelier_projections::{Changes, Feed, ReadModels, Runner, RunnerOptions, models};
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, UsernameQuarantine, Vault};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::heard::Ears;
+use crate::open_sockets::OpenSockets;
 use crate::process_follower::ProcessFollower;
-use crate::shredded;
 
 /// How often what a dead process left behind is looked for.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
@@ -85,6 +86,10 @@ pub struct Studio {
     pub runner: Arc<Runner>,
     /// When sessions were last used.
     pub activity: Arc<SessionActivity>,
+    /// Who waits for what to change.
+    pub changes: Arc<Changes>,
+    /// The sockets that are open.
+    pub sockets: Arc<OpenSockets>,
     wake: Arc<Notify>,
     dispatcher: DispatcherOptions,
     stop: CancellationToken,
@@ -147,11 +152,24 @@ impl Studio {
         followers.push(ProcessFollower::<SecurityNotifier>::follow(wake.clone()));
         followers.push(ProcessFollower::<AvatarKeeper>::follow(wake.clone()));
         followers.push(ProcessFollower::<StaffFollower>::follow(wake.clone()));
+        followers.push(ProcessFollower::<DataExport>::follow(wake.clone()));
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;
-        let activity = Arc::default();
-        Ok(Self { write, read, runner, activity, wake, dispatcher, stop, tasks, stop_writer, writer_tasks })
+        Ok(Self {
+            write,
+            read,
+            runner,
+            activity: Arc::default(),
+            changes: Arc::default(),
+            sockets: Arc::default(),
+            wake,
+            dispatcher,
+            stop,
+            tasks,
+            stop_writer,
+            writer_tasks,
+        })
     }
 
     /// Starts the background work: the runner, the dispatcher, the reconciler, the notes of when sessions were used.
@@ -162,7 +180,13 @@ impl Studio {
         self.tasks.spawn(async move { dispatcher.run(&wake, &stop).await });
         let (write, stop) = (self.write.clone(), self.stop.clone());
         let (vault, pool, until) = (self.write.vault.clone(), self.write.pool.clone(), self.stop.clone());
-        self.tasks.spawn(async move { shredded::listen(&vault, &pool, &until).await });
+        let (sockets, changes) = (self.sockets.clone(), self.changes.clone());
+        self.tasks.spawn(async move {
+            let ears = Ears { vault: &vault, sockets: &sockets, changes: &changes };
+            ears.listen(&pool, &until).await;
+        });
+        let (changes, runner, until) = (self.changes.clone(), self.runner.clone(), self.stop.clone());
+        self.tasks.spawn(async move { changes.follow(&runner, &until).await });
         self.tasks.spawn(async move { reconciler::run(&write, RECONCILE_EVERY, &stop).await });
         let (activity, pool, stop) = (self.activity.clone(), self.write.pool.clone(), self.stop.clone());
         self.tasks.spawn(async move { activity.run(&pool, &stop).await });

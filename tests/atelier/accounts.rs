@@ -4,6 +4,7 @@ mod account_history;
 mod argon2;
 mod avatar_bounds;
 pub mod avatars;
+mod data_export;
 mod erasure;
 mod google;
 mod kek_rotation;
@@ -23,6 +24,7 @@ mod sign_up_tells_nothing;
 mod staff;
 mod staff_cli;
 mod throttling;
+mod timing;
 mod unsubscribe;
 mod usernames;
 

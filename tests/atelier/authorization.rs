@@ -7,6 +7,7 @@ mod queries;
 mod rest;
 mod routes;
 mod schema;
+mod subscriptions;
 mod table;
 
 /// Everybody who might ask. "Owner" is whose things are asked for.

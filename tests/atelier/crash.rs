@@ -20,6 +20,7 @@ mod stage;
 use atelier_server::config::AccessConfig;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
+use atelier_server::open_sockets::SocketLimits;
 
 use crate::harness::TestStudio;
 
@@ -46,6 +47,7 @@ pub async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
         access: AccessConfig::default(),
         smtp: None,
         api: studio.node.studio.write.api.as_ref().clone(),
+        sockets: SocketLimits::default(),
     };
     Node::start(options).await.expect("the node starts")
 }

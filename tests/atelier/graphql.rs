@@ -7,6 +7,7 @@ mod profile;
 mod publishing;
 mod sessions;
 mod sign_up;
+mod sockets;
 mod transport;
 mod visibility;
 

@@ -71,7 +71,7 @@ impl Following {
     }
 }
 
-/// A little of everything: delivered, refused, cancelled, deleted, private, two accounts, keys, sessions.
+/// A little of everything: delivered, refused, cancelled, deleted, private, two accounts, keys, sessions, a copy of everything.
 async fn live(studio: &TestStudio) {
     let (ada, ben) = (studio.newcomer("ada").await, studio.newcomer("ben").await);
     let (_, key) = studio.api_key(&ada).await;
@@ -86,6 +86,8 @@ async fn live(studio: &TestStudio) {
     studio.mutate(Some(&ada.token), delete, json!({ "id": first })).await;
     let update = "mutation { updateProfile(input: {displayName: \"Ada L.\", bio: \"Hello\"}) { userErrors { code } } }";
     studio.mutate(Some(&ada.token), update, json!({})).await;
+    let export = "mutation { requestDataExport { userErrors { code } } }";
+    studio.mutate(Some(&ada.token), export, json!({})).await;
     studio.mutate(Some(&ben.token), "mutation { signOut { userErrors { code } } }", json!({})).await;
     studio.drain().await;
 }

@@ -36,6 +36,10 @@ pub struct DispatcherOptions {
     pub lease: Duration,
     /// How long one attempt at a render may last: as long as a job may.
     pub render_within: Duration,
+    /// How many copies of an account's data are made at once.
+    pub exports_at_once: usize,
+    /// How long one attempt at a copy may last: less than the hour after which the files of a deleted account are removed once more.
+    pub export_within: Duration,
     /// How often the list is looked at without being woken.
     pub poll: Duration,
     /// How often the backlog is counted for the metrics.
@@ -50,6 +54,8 @@ impl Default for DispatcherOptions {
             // Renewed while its worker lives, so short: after a crash nothing waits longer (G11).
             lease: Duration::from_secs(20),
             render_within: Duration::from_secs(600),
+            exports_at_once: 1,
+            export_within: Duration::from_secs(1_800),
             poll: Duration::from_millis(500),
             count: Duration::from_secs(5),
         }
@@ -75,6 +81,7 @@ impl Dispatcher {
         tokio::join!(
             self.run_lanes(&quick, self.options.quick_at_once, wake, stop),
             self.run_lanes(&[Lane::Render], self.options.renders_at_once, wake, stop),
+            self.run_lanes(&[Lane::Export], self.options.exports_at_once, wake, stop),
             self.count(stop),
         );
     }
@@ -185,7 +192,11 @@ async fn attempt(write: &WriteSide, piece: &Leased, options: &DispatcherOptions)
 async fn keep(write: &WriteSide, piece: &Leased, options: &DispatcherOptions) -> WorkError {
     let Leased { id, work, attempts } = piece;
     // Whoever never answers must not keep a place here for ever.
-    let patience = if work.lane() == Lane::Render { options.render_within } else { options.lease };
+    let patience = match work.lane() {
+        Lane::Render => options.render_within,
+        Lane::Export => options.export_within,
+        Lane::Command | Lane::Timer | Lane::Message => options.lease,
+    };
     let until = Instant::now() + patience;
     loop {
         tokio::time::sleep(options.lease.min(patience) / 3).await;

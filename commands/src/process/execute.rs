@@ -11,9 +11,10 @@ use chrono::{DateTime, Utc};
 use super::work::WorkError;
 use super::{Work, address_lookups, mails, staff_orders};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
+use crate::data_export;
 use crate::erasure;
 use crate::notices::{self, NewNotice};
-use crate::ports::{GatewayError, MediaKey, RenderError, RenderRequest};
+use crate::ports::{ExportKey, GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
 use crate::use_cases::GrantCredits;
 use crate::write_side::WriteSide;
@@ -43,7 +44,14 @@ pub(super) async fn execute(
             .await
         }
         // Due by the database's clock, decided by this node's: a node that is behind comes back.
-        Work::ExpireLot { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
+        Work::ExpireLot { at, .. }
+        | Work::CloseUnverified { at, .. }
+        | Work::GiveUpDataExport { at, .. }
+        | Work::RemoveDataExport { at, .. }
+            if write.now() < at =>
+        {
+            Err(WorkError::NotBefore(at))
+        }
         Work::ExpireLot { ledger, lot, .. } => {
             ledger_command(write, context, ledger, |now| CreditLedgerCommand::ExpireLot { lot_id: lot, now }).await
         }
@@ -57,7 +65,6 @@ pub(super) async fn execute(
             erasure::erase(write, context, account).await.map_err(|error| try_again(&error))
         }
         Work::RemoveMediaAgain { account, .. } => remove_again(write, account).await,
-        Work::CloseUnverified { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
         Work::CloseUnverified { account, .. } => close_unverified(write, context, account).await,
         Work::SendFarewell { account } => Ok(erasure::send_farewell(write, account).await?),
         Work::DeleteAvatar { account, avatar } => Ok(write.ports.media.delete_avatar(account, avatar).await?),
@@ -87,11 +94,27 @@ pub(super) async fn execute(
         Work::TurnTwoFactorOff { at, .. } if write.now() < at => Err(WorkError::NotBefore(at)),
         Work::TurnTwoFactorOff { account, .. } => staff_orders::turn_two_factor_off(write, context, account).await,
         Work::SendPasswordResetMail { account } => mails::access::password_reset(write, account, id).await,
+        Work::BuildDataExport { account, export } => {
+            data_export::build(write, context, account, export).await.map_err(|error| try_again(&error))
+        }
+        Work::GiveUpDataExport { account, export, .. } => {
+            data_export::give_up(write, context, account, export).await.map_err(|error| try_again(&error))
+        }
+        Work::RemoveDataExport { account, export, .. } => {
+            Ok(write.ports.media.delete_export(ExportKey { account, export }).await?)
+        }
+        Work::SendDataExportMail { account, export, expires_at } => {
+            mails::data_export::send_word(write, account, export, expires_at, id).await
+        }
     }
 }
 
-/// Whether work at hand is still of use: nobody waits for the picture of a job that has ended.
+/// Whether work at hand is still of use: nobody waits for the picture of a job that has ended, or for the copy of an account that is
+/// being deleted.
 pub(super) async fn is_wanted(write: &WriteSide, work: &Work) -> Result<bool, WorkError> {
+    if let Work::BuildDataExport { account, export } = work {
+        return data_export::is_wanted(write, *account, *export).await.map_err(|error| try_again(&error));
+    }
     let Work::RenderGeneration { generation } = work else { return Ok(true) };
     let job: Generation = load(write, &generation.to_string()).await?;
     Ok(matches!(job.status(), Status::Queued | Status::Running))

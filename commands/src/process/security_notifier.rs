@@ -57,6 +57,7 @@ fn told(event: &AccountEvent, sequence: i64) -> Option<(NoticeTopic, Option<Uuid
         | AccountEvent::ApiKeyRevoked { .. }
         | AccountEvent::StaffActionRecorded { .. }
         | AccountEvent::DataExportReady { .. }
+        | AccountEvent::DataExportFailed { .. }
         | AccountEvent::AccountDeletionRequested { .. }
         | AccountEvent::AccountErased { .. } => None,
     }

@@ -1,6 +1,6 @@
 //! The work that process managers ask for: commands, timers, messages. Ids only, nothing personal.
 
-use atelier_domain::{AccountId, AvatarId, GenerationId, LedgerId, LotId};
+use atelier_domain::{AccountId, AvatarId, ExportId, GenerationId, LedgerId, LotId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -195,6 +195,40 @@ pub enum Work {
         /// When that happened.
         at: DateTime<Utc>,
     },
+    /// Make a copy of everything an account has (U25).
+    BuildDataExport {
+        /// Whose.
+        account: AccountId,
+        /// Which copy.
+        export: ExportId,
+    },
+    /// Give a copy up that was not made in time.
+    GiveUpDataExport {
+        /// Whose.
+        account: AccountId,
+        /// Which copy.
+        export: ExportId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Remove a copy whose time is over, or that made room.
+    RemoveDataExport {
+        /// Whose.
+        account: AccountId,
+        /// Which copy.
+        export: ExportId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Tell an owner that the copy can be fetched, or that it could not be made.
+    SendDataExportMail {
+        /// To whom.
+        account: AccountId,
+        /// Which copy.
+        export: ExportId,
+        /// Until when it can be fetched; `None` when it could not be made.
+        expires_at: Option<DateTime<Utc>>,
+    },
 }
 
 /// Which queue a piece of work waits in.
@@ -208,11 +242,13 @@ pub enum Lane {
     Message,
     /// Long work on a model.
     Render,
+    /// Copies of everything an account has: long, and of no hurry.
+    Export,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 4] = [Self::Command, Self::Timer, Self::Message, Self::Render];
+    pub const ALL: [Self; 5] = [Self::Command, Self::Timer, Self::Message, Self::Render, Self::Export];
 
     /// The stored word.
     #[must_use]
@@ -222,6 +258,7 @@ impl Lane {
             Self::Timer => "timer",
             Self::Message => "message",
             Self::Render => "render",
+            Self::Export => "export",
         }
     }
 }
@@ -232,6 +269,7 @@ impl Work {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::RenderGeneration { .. } => Lane::Render,
+            Self::BuildDataExport { .. } => Lane::Export,
             Self::CaptureHold { .. }
             | Self::VoidHold { .. }
             | Self::GrantSignUpBonus { .. }
@@ -247,6 +285,8 @@ impl Work {
             | Self::RemoveMediaAgain { .. }
             | Self::CloseUnverified { .. }
             | Self::TurnTwoFactorOff { .. }
+            | Self::GiveUpDataExport { .. }
+            | Self::RemoveDataExport { .. }
             | Self::ExpireLot { .. } => Lane::Timer,
             Self::SendFarewell { .. }
             | Self::SendVerificationMail { .. }
@@ -255,6 +295,7 @@ impl Work {
             | Self::SendSecurityNotice { .. }
             | Self::SendFormerAddressNotice { .. }
             | Self::SendTwoFactorResetMail { .. }
+            | Self::SendDataExportMail { .. }
             | Self::SendAlreadyRegisteredMail { .. } => Lane::Message,
         }
     }
@@ -268,6 +309,8 @@ impl Work {
             | Self::RemoveMediaAgain { at, .. }
             | Self::CloseUnverified { at, .. }
             | Self::TurnTwoFactorOff { at, .. }
+            | Self::GiveUpDataExport { at, .. }
+            | Self::RemoveDataExport { at, .. }
             | Self::ExpireLot { at, .. } => Some(*at),
             Self::RenderGeneration { .. }
             | Self::CaptureHold { .. }
@@ -287,6 +330,8 @@ impl Work {
             | Self::PostNotice { .. }
             | Self::SettleAccount { .. }
             | Self::SendTwoFactorResetMail { .. }
+            | Self::BuildDataExport { .. }
+            | Self::SendDataExportMail { .. }
             | Self::SendAlreadyRegisteredMail { .. } => None,
         }
     }

@@ -306,7 +306,7 @@ impl Aggregate for Account {
                 self.roles.remove(&role);
             }
             AccountEvent::DataExportRequested { export_id } => self.export = Some(export_id),
-            AccountEvent::DataExportReady { .. } => self.export = None,
+            AccountEvent::DataExportReady { .. } | AccountEvent::DataExportFailed { .. } => self.export = None,
             AccountEvent::AccountDeletionRequested { .. } => self.status = Status::Deleting,
             AccountEvent::AccountErased { .. } => *self = Self { status: Status::Erased, ..Self::default() },
         }

@@ -171,6 +171,11 @@ pub enum AccountCommand {
         /// Until when it can be fetched.
         expires_at: DateTime<Utc>,
     },
+    /// The copy was not made in time; a no-op for one that is not under way.
+    FailDataExport {
+        /// Which.
+        export_id: ExportId,
+    },
     /// Delete the account: keys and sessions end in the same append (A36, U22). A repeat is a no-op.
     RequestDeletion,
     /// Nothing is left of it; only after [`AccountCommand::RequestDeletion`]. A repeat is a no-op.

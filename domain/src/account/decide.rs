@@ -114,6 +114,9 @@ impl Account {
                 let ready = AccountEvent::DataExportReady { export_id, expires_at };
                 Ok(unless(self.export != Some(export_id), ready))
             }
+            AccountCommand::FailDataExport { export_id } => {
+                Ok(unless(self.export != Some(export_id), AccountEvent::DataExportFailed { export_id }))
+            }
             AccountCommand::RequestDeletion => Ok(self.request_deletion()),
             AccountCommand::GrantRole { role } => Ok(self.grant(role)),
             AccountCommand::WithdrawRole { role } => Ok(self.withdraw(role)),

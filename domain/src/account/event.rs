@@ -213,6 +213,11 @@ pub enum AccountEvent {
         /// Until when.
         expires_at: DateTime<Utc>,
     },
+    /// The copy could not be made in time; another one may be asked for.
+    DataExportFailed {
+        /// Which.
+        export_id: ExportId,
+    },
     /// The owner confirmed the deletion; nothing more happens to the account but its end (A36).
     AccountDeletionRequested {
         /// The version of the rules it is deleted by.
@@ -266,6 +271,7 @@ impl AccountEvent {
             Self::StaffActionRecorded { .. } => "StaffActionRecorded",
             Self::DataExportRequested { .. } => "DataExportRequested",
             Self::DataExportReady { .. } => "DataExportReady",
+            Self::DataExportFailed { .. } => "DataExportFailed",
             Self::AccountDeletionRequested { .. } => "AccountDeletionRequested",
             Self::AccountErased { .. } => "AccountErased",
         }

@@ -45,6 +45,7 @@ impl PersonalFields for AccountEvent {
             | Self::RoleWithdrawn { .. }
             | Self::DataExportRequested { .. }
             | Self::DataExportReady { .. }
+            | Self::DataExportFailed { .. }
             | Self::AccountDeletionRequested { .. }
             | Self::AccountErased { .. } => Vec::new(),
         }

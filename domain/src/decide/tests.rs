@@ -122,6 +122,7 @@ fn later_account_event(kind: i32, n: u128, yes: bool) -> AccountEvent {
         23 => AccountEvent::RoleWithdrawn { role: Role::Auditor },
         24 if yes => AccountEvent::DataExportRequested { export_id: ExportId(id) },
         24 => AccountEvent::DataExportReady { export_id: ExportId(id), expires_at: at(90) },
+        25 if yes => AccountEvent::DataExportFailed { export_id: ExportId(id) },
         25 => AccountEvent::AccountDeletionRequested { policy_version: 1 },
         _ => AccountEvent::AccountErased { policy_version: 1, keys: vec![KeyClass::Profile] },
     }

@@ -20,6 +20,12 @@ pub const AVATAR_BYTES: usize = 5 * 1024 * 1024;
 pub const AVATAR_TICKET_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// The version of the rules of a deletion (A35-A38, U22-U24).
 pub const DELETION_POLICY: u32 = 1;
+/// How long a copy of everything can be fetched (U25).
+pub const EXPORT_LIFE: TimeDelta = TimeDelta::days(7);
+/// How long a copy may take to be made before it is given up.
+pub const EXPORT_DEADLINE: TimeDelta = TimeDelta::days(1);
+/// How many copies of one account are kept; the oldest make room.
+pub const EXPORTS_KEPT: usize = 3;
 /// The version of the text that somebody agrees to who wants news or offers (V16).
 pub const CONSENT_TEXT: u32 = 1;
 /// How long a verified address is waited for before the account is deleted (sec.S4: one that can never be verified goes with it).

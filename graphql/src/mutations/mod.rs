@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod avatars;
+pub mod data_export;
 pub mod deletion;
 pub mod external_identity;
 pub mod generations;
@@ -15,6 +16,7 @@ pub mod two_factor;
 
 pub use api_keys::ApiKeyMutation;
 pub use avatars::AvatarMutation;
+pub use data_export::DataExportMutation;
 pub use deletion::DeletionMutation;
 pub use external_identity::ExternalIdentityMutation;
 pub use generations::GenerationMutation;

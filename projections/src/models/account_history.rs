@@ -75,6 +75,8 @@ pub enum HistoryKind {
     DataExportRequested,
     /// It can be fetched.
     DataExportReady,
+    /// It could not be made.
+    DataExportFailed,
 }
 
 /// Who did it.
@@ -224,6 +226,7 @@ fn line(event: &AccountEvent) -> Option<Line> {
         }),
         AccountEvent::DataExportRequested { export_id } => thing(HistoryKind::DataExportRequested, export_id.0),
         AccountEvent::DataExportReady { export_id, .. } => thing(HistoryKind::DataExportReady, export_id.0),
+        AccountEvent::DataExportFailed { export_id } => thing(HistoryKind::DataExportFailed, export_id.0),
         // No security in them; or nobody is left to read it: the rows go with these (A37).
         AccountEvent::AccountAbandoned {}
         | AccountEvent::DisplayNameChanged { .. }

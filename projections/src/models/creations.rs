@@ -98,7 +98,7 @@ impl Projection for Creations {
 }
 
 /// The end of a job's hold: the job, and what was paid.
-fn settled(event: &CreditLedgerEvent) -> Option<(GenerationId, Credits)> {
+pub(crate) fn settled(event: &CreditLedgerEvent) -> Option<(GenerationId, Credits)> {
     match event {
         CreditLedgerEvent::HoldCaptured { generation_id, captured, .. } => Some((*generation_id, *captured)),
         CreditLedgerEvent::HoldVoided { generation_id, .. } => Some((*generation_id, Credits::ZERO)),
@@ -177,7 +177,7 @@ fn move_on(row: &mut Row, event: &GenerationEvent, at: DateTime<Utc>) {
 }
 
 /// A job, opened for its owner.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreationView {
     /// The job.
     pub generation: GenerationId,

@@ -9,6 +9,7 @@ pub mod account_history;
 pub mod api_keys;
 pub mod creations;
 pub mod credit_balance;
+pub mod data_exports;
 pub mod explore;
 pub mod notification_preferences;
 pub mod profile;
@@ -30,5 +31,6 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
         Arc::new(api_keys::ApiKeys),
         Arc::new(notification_preferences::NotificationPreferences),
         Arc::new(account_history::AccountHistory),
+        Arc::new(data_exports::DataExports),
     ]
 }

@@ -128,6 +128,7 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, since: D
         | AccountEvent::StaffActionRecorded { .. }
         | AccountEvent::DataExportRequested { .. }
         | AccountEvent::DataExportReady { .. }
+        | AccountEvent::DataExportFailed { .. }
         | AccountEvent::AccountDeletionRequested { .. } => {}
     }
 }

@@ -151,6 +151,7 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
         | AccountEvent::StaffActionRecorded { .. }
         | AccountEvent::DataExportRequested { .. }
         | AccountEvent::DataExportReady { .. }
+        | AccountEvent::DataExportFailed { .. }
         | AccountEvent::AccountDeletionRequested { .. }
         | AccountEvent::AccountErased { .. } => {}
     }

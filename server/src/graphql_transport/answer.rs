@@ -8,6 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIO
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::negotiation::{MediaType, allow};
 use super::refusal::{ErrorCode, Refusal};
@@ -28,6 +29,53 @@ struct AnswerBody {
     data: Option<Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     extensions: BTreeMap<String, Value>,
+}
+
+/// What a socket is sent of a subscription.
+#[derive(Debug)]
+pub enum Event {
+    /// The payload of `next`.
+    Next(Box<RawValue>),
+    /// The payload of `error`: the subscription is over.
+    Failed(Box<RawValue>),
+}
+
+impl Event {
+    /// What the executor gave, its errors given codes as in a request's answer; an event without data ends the subscription.
+    pub fn of(response: async_graphql::Response, trace_id: &str, suggestions: bool) -> Self {
+        if did_not_run(&response) {
+            let errors = response.errors.into_iter().take(MAX_ERRORS);
+            return Self::failed(errors.map(|error| validation_error(error, trace_id, suggestions)).collect());
+        }
+        let errors = response.errors.into_iter().map(|error| field_error(error, trace_id)).collect();
+        if response.data == Value::Null {
+            return Self::failed(errors);
+        }
+        Self::Next(raw(&AnswerBody { errors, data: Some(response.data), extensions: response.extensions }))
+    }
+
+    /// Something of ours broke.
+    pub fn fault(trace_id: &str) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::refused(Refusal::http(status, ErrorCode::Internal, INTERNAL_MESSAGE), trace_id)
+    }
+
+    /// There is no room for another subscription.
+    pub fn too_many(limit: usize, trace_id: &str) -> Self {
+        Self::refused(Refusal::limit("subscriptions of a socket", limit), trace_id)
+    }
+
+    pub(super) fn refused(refusal: Refusal, trace_id: &str) -> Self {
+        Self::failed(vec![coded(refusal, trace_id)])
+    }
+
+    fn failed(errors: Vec<ServerError>) -> Self {
+        Self::Failed(raw(&errors))
+    }
+}
+
+fn raw(value: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("strings, numbers, lists and maps with string keys are JSON")
 }
 
 /// The answer to a request that did not run.

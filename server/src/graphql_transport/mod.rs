@@ -17,6 +17,8 @@
 //! | a field failed (`data` is there, perhaps null) | the resolver's, `BAD_INPUT` or `INTERNAL` | 200 | 200 |
 //! | a panic | `INTERNAL` | 500 | 500 |
 //!
+//! A socket's subscriptions (`http/socket`) pass the same checks, from the members of the envelope on.
+//!
 //! Every error has `extensions.code` and `extensions.traceId`. An answer without `data` is one to a request that did not run.
 
 mod answer;
@@ -33,12 +35,14 @@ mod variables;
 
 use std::panic::AssertUnwindSafe;
 
-use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
 use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Executor, ObjectType, Schema, SubscriptionType};
 use axum::response::Response;
 use futures::FutureExt;
+use futures::stream::BoxStream;
 
+pub use answer::Event;
 pub use limits::Limits;
 pub use refusal::ErrorCode;
 
@@ -58,6 +62,15 @@ pub struct Transport<E> {
     executor: E,
     inputs: InputSchema,
     limits: Limits,
+}
+
+/// How an operation comes in, and so which it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// A request: queries and mutations.
+    Request,
+    /// A socket: subscriptions.
+    Socket,
 }
 
 /// What the HTTP handler knows of a request beside the request.
@@ -102,7 +115,7 @@ impl<E: Executor> Transport<E> {
             negotiation::check_content_type(&parts.headers)?;
             accepted?;
             let body = envelope::read_body(&parts.headers, body, self.limits.body_bytes).await?;
-            let request = self.prepare(envelope::parse(&body, &self.limits)?, call)?;
+            let request = self.prepare(envelope::parse(&body, &self.limits)?, call, Door::Request)?;
             let response = Box::pin(self.executor.execute(data(request))).await;
             Ok::<_, Refusal>(answer::executed(response, media_type, call.trace_id, call.introspection))
         };
@@ -117,15 +130,35 @@ impl<E: Executor> Transport<E> {
         }
     }
 
+    /// Begins a subscription of a socket after the same checks as for a request; `payload` has the members of a request's body. Its events
+    /// are for [`Event::of`].
+    ///
+    /// # Errors
+    /// The errors that the client is sent instead of events.
+    pub fn subscribe(
+        &self,
+        payload: &[u8],
+        call: Call<'_>,
+        data: impl FnOnce(async_graphql::Request) -> async_graphql::Request,
+    ) -> Result<BoxStream<'static, async_graphql::Response>, Event> {
+        let envelope = envelope::parse(payload, &self.limits);
+        let request = envelope.and_then(|envelope| self.prepare(envelope, call, Door::Socket));
+        let request = request.map_err(|refusal| Event::refused(refusal, call.trace_id))?;
+        Ok(self.executor.execute_stream(data(request), None))
+    }
+
+    /// The most bytes of a request's body, or of a socket's message.
+    pub const fn body_bytes(&self) -> usize {
+        self.limits.body_bytes
+    }
+
     /// Everything that can be checked before the executor, whose own validation comes on top.
-    fn prepare(&self, envelope: Envelope, call: Call<'_>) -> Result<async_graphql::Request, Refusal> {
+    fn prepare(&self, envelope: Envelope, call: Call<'_>, door: Door) -> Result<async_graphql::Request, Refusal> {
         let Envelope { query, operation_name, variables } = envelope;
         lexer::scan(&query, &self.limits)?;
         let document = parse_query(&query).map_err(|error| not_graphql(&error))?;
         let operation = select(&document, operation_name.as_deref())?;
-        if operation.ty == OperationType::Subscription {
-            return Err(Refusal::bad_request("subscriptions are not served over HTTP POST"));
-        }
+        check_door(operation, door)?;
         variables::check_declared(&document, &self.inputs)?;
         // Before the limits, because the size of a page may be a variable.
         let variables = variables::coerce(operation, variables, &self.inputs)?;
@@ -135,6 +168,27 @@ impl<E: Executor> Transport<E> {
         request.operation_name = operation_name;
         request.set_parsed_query(document);
         Ok(request)
+    }
+}
+
+/// A socket has subscriptions only, because queries and mutations have a request with a status, and one path through the code; a
+/// subscription is one field, which stands where the executor looks for it.
+fn check_door(operation: &OperationDefinition, door: Door) -> Result<(), Refusal> {
+    match (door, operation.ty) {
+        (Door::Request, OperationType::Subscription) => {
+            Err(Refusal::bad_request("subscriptions are not served over HTTP POST"))
+        }
+        (Door::Socket, OperationType::Query | OperationType::Mutation) => {
+            Err(Refusal::bad_request("queries and mutations are served by HTTP POST only"))
+        }
+        (Door::Request, OperationType::Query | OperationType::Mutation) => Ok(()),
+        (Door::Socket, OperationType::Subscription) => match operation.selection_set.node.items.as_slice() {
+            [only] if matches!(&only.node, Selection::Field(field) if field.node.directives.is_empty()) => Ok(()),
+            _ => {
+                let message = "a subscription has exactly one root field, outside of fragments and without directives";
+                Err(Refusal::document(ErrorCode::GraphqlValidationFailed, message))
+            }
+        },
     }
 }
 

@@ -15,6 +15,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     if values.next().is_some() {
         return None;
     }
+    bearer_of(value)
+}
+
+/// The value after `Bearer `.
+pub(super) fn bearer_of(value: &str) -> Option<&str> {
     let (scheme, credentials) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(credentials)
 }
@@ -40,19 +45,28 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     pairs.flat_map(|value| value.split("; ")).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// The session a GraphQL call comes by: a bearer token, or the cookie. One that does not count is nobody.
-pub async fn caller(edge: &Edge, headers: &HeaderMap) -> ApiResult<Caller> {
+/// The token of a session that a GraphQL call comes by: a bearer token, or the cookie.
+pub(super) fn session_token(edge: &Edge, headers: &HeaderMap) -> Option<SessionToken> {
     let text =
         if headers.contains_key(header::AUTHORIZATION) { bearer(headers) } else { cookie(headers, edge.cookie.name()) };
-    let Some(token) = text.and_then(|text| SessionToken::parse(text).ok()) else { return Ok(Caller::Anonymous) };
+    text.and_then(|text| SessionToken::parse(text).ok())
+}
+
+/// The session a GraphQL call comes by. One that does not count is nobody.
+pub async fn caller(edge: &Edge, headers: &HeaderMap) -> ApiResult<Caller> {
+    let Some(token) = session_token(edge, headers) else { return Ok(Caller::Anonymous) };
     let digest = edge.write.secrets.session(&token);
     let now = edge.write.now();
     let Some(found) = sessions::authenticate(&edge.write.pool, token.session_id(), &digest, now).await? else {
         return Ok(Caller::Anonymous);
     };
     edge.activity.note(&found, now);
-    let AuthenticatedSession { session, account, proved_at, .. } = found;
-    Ok(Caller::Session { account, session, proved_at })
+    Ok(caller_of(&found))
+}
+
+/// Who a session that counts is to the schema.
+pub(super) const fn caller_of(found: &AuthenticatedSession) -> Caller {
+    Caller::Session { account: found.account, session: found.session, proved_at: found.proved_at }
 }
 
 #[cfg(test)]

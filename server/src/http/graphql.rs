@@ -36,5 +36,5 @@ pub async fn schema(State(edge): State<Arc<Edge>>) -> ApiResult<Response> {
 
 /// GraphiQL, in development.
 pub async fn graphiql() -> Html<String> {
-    Html(GraphiQLSource::build().endpoint("/graphql").title("atelier").finish())
+    Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql/ws").title("atelier").finish())
 }

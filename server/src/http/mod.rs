@@ -4,6 +4,7 @@ mod answer;
 mod auth;
 mod avatars;
 mod client;
+mod exports;
 mod google;
 mod graphql;
 mod health;
@@ -16,6 +17,7 @@ mod page;
 mod rate;
 mod reset_password;
 mod rest;
+mod socket;
 mod unsubscribe;
 mod verify_email;
 mod windows;
@@ -37,8 +39,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::graphql_transport::Transport;
+use crate::open_sockets::{OpenSockets, SocketLimits};
 
 pub use key_gate::Gate;
+pub use socket::Origins;
 
 /// What the handlers share.
 pub struct Edge {
@@ -58,6 +62,12 @@ pub struct Edge {
     pub cookie: SessionCookie,
     /// Whose `X-Forwarded-For` is believed (sec.R5).
     pub proxies: Vec<IpNet>,
+    /// Whose pages may open sockets (sec.R2).
+    pub origins: Origins,
+    /// The sockets that are open.
+    pub sockets: Arc<OpenSockets>,
+    /// Their bounds.
+    pub socket_limits: SocketLimits,
     /// When sessions were last used.
     pub activity: Arc<SessionActivity>,
     /// What `/metrics` shows.
@@ -87,6 +97,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
     let keyed = |routes: MethodRouter<Arc<Edge>>| routes.route_layer(from_fn_with_state(edge.clone(), key_gate::gate));
     let mut router = Router::new()
         .route("/graphql", any(graphql::graphql))
+        .route("/graphql/ws", get(socket::upgrade))
         .route("/schema.graphql", get(graphql::schema))
         .route("/v1/generate", keyed(post(rest::generate::generate)))
         .route("/v1/generations", keyed(post(rest::generate::submit).get(rest::generations::list)))
@@ -103,6 +114,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/uploads/avatar/{ticket}", put(avatars::upload))
         .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show))
         .route("/keep-two-factor", get(keep_two_factor::page_of_link).post(keep_two_factor::submit))
+        .route("/exports/{id}", get(exports::download))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
         .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
         .route("/unsubscribe", get(unsubscribe::page_of_link).post(unsubscribe::submit))

@@ -24,7 +24,7 @@ const COMPLETE: &str = "mutation($challenge: String!, $code: String!) { complete
 pub(super) struct Guarded {
     pub(super) person: Person,
     pub(super) secret: String,
-    recovery_codes: Vec<String>,
+    pub(super) recovery_codes: Vec<String>,
 }
 
 /// What the authenticator shows now, as the other implementation computes it.

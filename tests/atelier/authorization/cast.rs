@@ -40,6 +40,7 @@ pub struct Cast {
     pub session_id: String,
     pub notice_id: String,
     pub identity_id: String,
+    pub export_id: String,
     /// An API key of somebody else.
     pub others_key: String,
 }
@@ -122,7 +123,7 @@ impl Cast {
         let write = &studio.node.studio.write;
         write.usage.flush(&write.pool).await.expect("it is written");
         studio.drain().await;
-        let query = "{ me { id sessions { id current } notices { edges { node { id } } } } }";
+        let query = "{ me { id sessions { id current } notices { edges { node { id } } } dataExports { id } } }";
         let me = studio.graphql(Some(&owner.token), query, json!({})).await["me"].take();
         let text = |value: &Value| value.as_str().expect("an id").to_owned();
         let read = "mutation($id: ID!) { markNoticesRead(input: {ids: [$id]}) { userErrors { code } } }";
@@ -133,6 +134,7 @@ impl Cast {
             account_id: text(&me["id"]),
             session_id: text(&session.expect("another session")["id"]),
             notice_id: text(&me["notices"]["edges"][0]["node"]["id"]),
+            export_id: text(&me["dataExports"][0]["id"]),
             studio,
             owner,
             account,
@@ -148,7 +150,8 @@ impl Cast {
         }
     }
 
-    /// A profile, a face, three keys (one rotated, one revoked), a second session, switches; a key that counts and itself.
+    /// A profile, a face, a copy of everything, three keys (one rotated, one revoked), a second session, switches; a key that counts and
+    /// itself.
     async fn furnish(studio: &TestStudio, owner: &Person, account: AccountId) -> (String, String) {
         let plan = AssignPlan { account, plan: Plan::Pro };
         plan.run(&studio.node.studio.write, &studio.operator()).await.expect("a plan is assigned");
@@ -157,6 +160,7 @@ impl Cast {
         for mutation in [
             "updateProfile(input: {displayName: \"Ada\", bio: \"of the engine\"})",
             "setNotification(input: {kind: NEWSLETTER, channel: MAIL, on: true})",
+            "requestDataExport",
         ] {
             studio.mutate(token, &format!("mutation {{ {mutation} {{ userErrors {{ code }} }} }}"), json!({})).await;
         }

@@ -74,6 +74,7 @@ const ROWS: &[Row] = &[
     ("requestGeneration", "prompt: \"x\", model: \"z-image-turbo\", width: 64, height: 64", Access::Own),
     ("cancelGeneration", "id: \"{waiting}\"", Access::Named),
     ("deleteGeneration", "id: \"{private}\"", Access::Named),
+    ("requestDataExport", "", Access::Own),
     ("requestAccountDeletion", "", Access::Own),
     ("confirmAccountDeletion", "token: \"atm_x\", username: \"ada\"", Access::Own),
     ("changeUsername", "username: \"countess\"", Access::Own),

@@ -11,12 +11,14 @@ use super::cast::Cast;
 enum Opens {
     /// Nothing is needed.
     Public,
-    /// The rows of mutations.rs and queries.rs.
+    /// The rows of mutations.rs, queries.rs and subscriptions.rs.
     Graphql,
     /// The rows of rest.rs.
     Rest,
     /// A token, ticket or signature in the link or the body.
     Link,
+    /// A session of the owner's; to everybody else the thing is unknown.
+    Owner,
     /// Public, on a development node alone.
     Development,
 }
@@ -26,6 +28,7 @@ type Row = (&'static str, Opens, &'static str, &'static [u16]);
 
 const ROWS: &[Row] = &[
     ("/graphql", Opens::Graphql, "", &[]),
+    ("/graphql/ws", Opens::Graphql, "", &[]),
     ("/v1/generate", Opens::Rest, "", &[]),
     ("/v1/generations", Opens::Rest, "", &[]),
     ("/v1/generations/{id}", Opens::Rest, "", &[]),
@@ -44,6 +47,7 @@ const ROWS: &[Row] = &[
     ("/auth/complete", Opens::Link, "POST /auth/complete", &[400]),
     ("/media/{*object}", Opens::Link, "GET /media/{account}/{private}/1.png?expires=9999999999&signature=x", &[403]),
     ("/uploads/avatar/{ticket}", Opens::Link, "PUT /uploads/avatar/x", &[400]),
+    ("/exports/{id}", Opens::Owner, "GET /exports/{export}", &[200, 404]),
     ("/verify-email", Opens::Link, "POST /verify-email token=atm_x", &[400]),
     ("/keep-two-factor", Opens::Link, "POST /keep-two-factor token=atm_x", &[400]),
     ("/reset-password", Opens::Link, "POST /reset-password token=atm_x", &[400]),
@@ -80,7 +84,8 @@ async fn a1_every_route_has_a_row_and_no_session_opens_what_a_link_must_open() {
             let (method, path, body) = (parts.next().expect("a method"), parts.next().expect("a path"), parts.next());
             let account = cast.account.to_string();
             let private = cast.private.trim_start_matches("gen_");
-            let path = path.replace("{account}", &account).replace("{private}", private);
+            let path =
+                path.replace("{account}", &account).replace("{private}", private).replace("{export}", &cast.export_id);
             let method = method.parse().expect("a method");
             let mut call = cast.studio.client().request(method, format!("{}{path}", cast.studio.url));
             if let Some(token) = cast.token(caller) {
@@ -89,7 +94,11 @@ async fn a1_every_route_has_a_row_and_no_session_opens_what_a_link_must_open() {
             if let Some(body) = body {
                 call = call.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned());
             }
-            told.insert(call.send().await.expect("an answer").status().as_u16());
+            let status = call.send().await.expect("an answer").status().as_u16();
+            if *opens == Opens::Owner {
+                assert_eq!(status == 200, caller == Caller::Owner, "{route} by {caller:?}");
+            }
+            told.insert(status);
         }
         if told != expected.iter().copied().collect() {
             wrong.push(format!("{route}, {opens:?}: {told:?}, not {expected:?}"));

@@ -34,7 +34,7 @@ pub const FIELDS: &[Fields] = &[
     seen(
         "Me",
         "id position profile rank progress credits transactions creations preferences notices unreadNoticeCount sessions \
-         apiAccess twoFactor authMethods apiKeys history",
+         apiAccess twoFactor authMethods apiKeys history dataExports",
     ),
     seen("Profile", "username displayName bio avatar public email emailVerified plan createdAt"),
     seen("Rank", "current count next nextAt remaining ratio"),
@@ -78,9 +78,13 @@ pub const FIELDS: &[Fields] = &[
     ),
     seen("StaffSessionView", "id device place lastActiveAt startedAt"),
     seen("StaffApiKeyView", "id label prefix createdAt expiresAt revokedAt"),
+    seen("DataExport", "id state requestedAt readyAt expiresAt bytes url"),
     seen("TwoFactor", "enabled recoveryCodesLeft"),
     seen("AuthMethods", "password identities"),
     seen("ExternalIdentity", "id provider label linkedAt"),
+    // What subscriptions tell.
+    seen("GenerationUpdate", "generation position"),
+    seen("NewNotices", "notices position"),
     // What payloads are made of.
     seen("UserError", "code field message required available retryAfter"),
     seen("NewSession", "id expiresAt"),
@@ -93,6 +97,10 @@ pub const SHOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("Session.place", "loopback has no place; u38_ asks for it"),
     ("ApiAccess.reason", "the deployment of the cast lets everybody; v27_ asks for it"),
     ("Transaction.settledAt", "see TransactionConnection"),
+    ("GenerationUpdate.generation", "subscriptions.rs asks for it"),
+    ("GenerationUpdate.position", "subscriptions.rs asks for it"),
+    ("NewNotices.notices", "subscriptions.rs asks for it"),
+    ("NewNotices.position", "subscriptions.rs asks for it"),
 ];
 
 /// A root field of `Query` on one thing: how it is asked for, and who sees it.
@@ -142,6 +150,7 @@ pub const ROOTS: &[Root] = &[
     root("node", "a session", |cast| id(&cast.session_id), NOBODY),
     root("node", "a notice", |cast| id(&cast.notice_id), NOBODY),
     root("node", "an identity", |cast| id(&cast.identity_id), NOBODY),
+    root("node", "a copy of everything", |cast| id(&cast.export_id), NOBODY),
     root("node", "an unknown account", |cast| id(&cast.unknown("acc")), NOBODY),
     root("models", "the catalogue", |_| String::new(), EVERYBODY),
 ];

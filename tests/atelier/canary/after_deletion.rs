@@ -44,8 +44,8 @@ async fn caught_up(admin: &mut PgConnection) -> bool {
     sqlx::query_scalar(reached).fetch_one(admin).await.expect("the checkpoints answer")
 }
 
-/// A face, a second factor's seed, a device: what the journey itself leaves out.
-async fn furnishes(visitor: &Visitor, session: &str) {
+/// A face, a second factor's seed, a device, a copy of everything: what the journey itself leaves out.
+async fn furnishes(visitor: &Visitor, session: &str, mailbox: &Path) {
     let upload = "mutation { requestAvatarUpload { upload { url } userErrors { code } } }";
     let place = visitor.graphql(Some(session), upload, json!({})).await["upload"]["url"].take();
     let place = place.as_str().expect("a place").to_owned();
@@ -54,6 +54,15 @@ async fn furnishes(visitor: &Visitor, session: &str) {
     assert!(put.expect("the process answers").status().is_success());
     let enrol = "mutation { enrolTwoFactor { secret userErrors { code } } }";
     visitor.graphql(Some(session), enrol, json!({})).await;
+    let export = "mutation { requestDataExport { exportId userErrors { code } } }";
+    visitor.graphql(Some(session), export, json!({})).await;
+    until("a copy of everything, and both mails about it", async || {
+        let entries = std::fs::read_dir(mailbox).ok()?;
+        let mails: Vec<String> = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok()).collect();
+        let said = |subject: &str| mails.iter().any(|mail| mail.contains(subject));
+        (said("A copy of your data was asked for") && said("The copy of your data is ready")).then_some(())
+    })
+    .await;
 }
 
 /// Deletes the account and waits for its last mail; its id.
@@ -97,7 +106,7 @@ async fn e1_e3_of_a_deleted_account_nothing_is_found_anywhere_and_no_rebuild_bri
     let (served, visitor) = start(&home).await;
     let (mailbox, media, keys) = (home.data().join("mailbox"), home.data().join("media"), home.data().join("keys"));
     let (secrets, _) = journey::run(&visitor, &mailbox).await;
-    furnishes(&visitor, secrets.session()).await;
+    furnishes(&visitor, secrets.session(), &mailbox).await;
     let somebody = bystander::somebody_else(&visitor, &mailbox).await;
     let search = Search::of(secrets.all().chain([("a planted text", MARK)]));
     assert!(!search.finds_under(&mailbox).1.is_empty(), "the search would find the mails");

@@ -7,6 +7,7 @@ use atelier_gateways::Mailbox;
 use atelier_server::config::AccessConfig;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
+use atelier_server::open_sockets::SocketLimits;
 use futures::future::join_all;
 use sqlx::{Executor, PgConnection};
 use tokio::sync::watch;
@@ -115,6 +116,7 @@ impl Stage {
             access: AccessConfig::default(),
             smtp: None,
             api: ApiPolicy::without_limits(),
+            sockets: SocketLimits::default(),
         };
         Node::start(options).await.expect("the node starts")
     }

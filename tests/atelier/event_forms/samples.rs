@@ -245,6 +245,7 @@ fn accounts() -> Vec<AccountEvent> {
         },
         DataExportRequested => { export_id: ExportId(id(10)) },
         DataExportReady => { export_id: ExportId(id(10)), expires_at: instant() },
+        DataExportFailed => { export_id: ExportId(id(10)) },
         AccountDeletionRequested => { policy_version: 1 },
         AccountErased => { policy_version: 1, keys: vec![KeyClass::Profile] },
     })

@@ -32,6 +32,26 @@ impl TestStudio {
         .await;
     }
 
+    /// From now on no worker makes a copy of somebody's data, until [`Self::release_exports`].
+    pub async fn hold_exports(&self) {
+        self.as_superuser(
+            "create function hold_exports() returns trigger language plpgsql as \
+                 $$ begin new.due_at := now() + interval '1 day'; return new; end $$; \
+             create trigger hold_exports before insert on process_work for each row \
+                 when (new.lane = 'export') execute function hold_exports()",
+        )
+        .await;
+    }
+
+    /// Workers make copies again, those held back first.
+    pub async fn release_exports(&self) {
+        self.as_superuser(
+            "drop trigger hold_exports on process_work; drop function hold_exports(); \
+             update process_work set due_at = now() where lane = 'export'",
+        )
+        .await;
+    }
+
     /// From now on the log refuses every event of this kind of aggregate, as if the process died before appending it.
     pub async fn refuse_events_of(&self, aggregate_type: &str) {
         self.as_superuser(&format!(

@@ -5,6 +5,7 @@ pub mod log;
 pub mod peers;
 pub mod postgres;
 pub mod process;
+pub mod socket;
 pub mod studio;
 pub mod visitor;
 

@@ -52,7 +52,6 @@ impl Peer {
     }
 
     /// The next line it prints.
-    #[expect(dead_code, reason = "for the mail server's tests")]
     pub async fn line(&mut self) -> String {
         let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("a counterpart speaks in time");
         line.expect("its output can be read").expect("it still runs")

@@ -14,6 +14,7 @@ use atelier_domain::text::{Email, StaffReason};
 use atelier_gateways::Smtp;
 use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
+use atelier_server::open_sockets::SocketLimits;
 use atelier_vault::IndexKind;
 use atelier_vault::credential_rows::claims;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -92,11 +93,13 @@ struct Setting {
     smtp: Option<Smtp>,
     public_url: Option<String>,
     api: ApiPolicy,
+    sockets: SocketLimits,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { access: AccessConfig::default(), smtp: None, public_url: None, api: ApiPolicy::without_limits() }
+        let (api, sockets) = (ApiPolicy::without_limits(), SocketLimits::default());
+        Self { access: AccessConfig::default(), smtp: None, public_url: None, api, sockets }
     }
 }
 
@@ -126,8 +129,13 @@ impl TestStudio {
         Self::of(Setting { api, ..Setting::default() }).await
     }
 
+    /// Starts a studio with bounds of its own for sockets.
+    pub async fn with_sockets(sockets: SocketLimits, access: AccessConfig) -> Self {
+        Self::of(Setting { sockets, access, ..Setting::default() }).await
+    }
+
     async fn of(setting: Setting) -> Self {
-        let Setting { access, smtp, public_url, api } = setting;
+        let Setting { access, smtp, public_url, api, sockets } = setting;
         let database = TestDatabase::fresh().await;
         let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
@@ -140,6 +148,7 @@ impl TestStudio {
             access,
             smtp,
             api,
+            sockets,
         })
         .await
         .expect("the node starts");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atelier_commands::process::{AddressDigest, Work, enqueue};
 use atelier_commands::use_cases::DeleteGeneration;
-use atelier_domain::Actor;
+use atelier_domain::{Actor, ExportId};
 use atelier_vault::{IndexDigest, IndexKind};
 use chrono::TimeDelta;
 use sqlx::{Connection, Executor, PgConnection};
@@ -24,16 +24,20 @@ const TWICE: &str = "create table delivered (id text primary key, kind text not 
     create trigger twice after delete on process_work for each row execute function twice()";
 
 /// Every kind of work there is.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 24] = [
     "abandon_if_not_requested",
+    "build_data_export",
     "capture_hold",
     "delete_media",
     "expire_lot",
+    "give_up_data_export",
     "grant_sign_up_bonus",
     "post_notice",
+    "remove_data_export",
     "render_generation",
     "resend_verification",
     "send_already_registered_mail",
+    "send_data_export_mail",
     "send_former_address_notice",
     "send_generation_notice",
     "send_password_reset_mail",
@@ -74,7 +78,7 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
         }
     }
     let (account, at) = (accounts[0], chrono::DateTime::UNIX_EPOCH);
-    let topic = atelier_commands::NoticeTopic::EmailChanged;
+    let (topic, export) = (atelier_commands::NoticeTopic::EmailChanged, ExportId(uuid::Uuid::from_u128(5)));
     // Nobody here has claimed an address, so the look-ups find nobody.
     let address = AddressDigest::of(&IndexDigest { kind: IndexKind::Email, key_version: 1, digest: [7; 32] });
     for (id, work) in [
@@ -86,6 +90,11 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
         ("SecurityNotifier:test:2", Work::SendTwoFactorResetMail { account, due_at: at }),
         ("StaffFollower:test:0", Work::SettleAccount { account, new_address: None }),
         ("StaffFollower:test:1", Work::TurnTwoFactorOff { account, at }),
+        // No copy is under way: the journey of a real one, twice, is `accounts::data_export`'s.
+        ("DataExport:test:0", Work::BuildDataExport { account, export }),
+        ("DataExport:test:1", Work::GiveUpDataExport { account, export, at }),
+        ("DataExport:test:2", Work::RemoveDataExport { account, export, at }),
+        ("DataExport:test:3", Work::SendDataExportMail { account, export, expires_at: None }),
         ("SecurityNotifier:test:1", Work::SendFormerAddressNotice { account, before: 9, at }),
     ] {
         enqueue(&world.database.pool, id, &work).await.expect("work is enqueued");

@@ -184,7 +184,10 @@ async fn the_backlog_is_counted_by_lane() {
     sqlx::query(insert).execute(&database.pool).await.expect("rows are inserted");
     let backlog = Backlog::count(&database.pool).await.expect("the list can be counted");
     let counted: Vec<_> = backlog.lanes.iter().map(|lane| (lane.lane, lane.due, lane.attempts)).collect();
-    assert_eq!(counted, [(Lane::Command, 2, 3), (Lane::Timer, 0, 0), (Lane::Message, 0, 0), (Lane::Render, 0, 0)]);
+    assert_eq!(
+        counted,
+        [(Lane::Command, 2, 3), (Lane::Timer, 0, 0), (Lane::Message, 0, 0), (Lane::Render, 0, 0), (Lane::Export, 0, 0)]
+    );
     let oldest = backlog.lanes[0].oldest_seconds;
     assert!((10.0..60.0).contains(&oldest), "{oldest}");
     assert_eq!((backlog.stuck, backlog.dead), (1, 1));

@@ -166,6 +166,9 @@ fn settings(n: u32) -> Vec<AccountEvent> {
         },
         AccountEvent::DataExportRequested { export_id },
         AccountEvent::DataExportReady { export_id, expires_at: later },
+        AccountEvent::DataExportRequested { export_id: ExportId(id(n, 7, 1)) },
+        AccountEvent::DataExportFailed { export_id: ExportId(id(n, 7, 1)) },
+        AccountEvent::DataExportRequested { export_id: ExportId(id(n, 7, 2)) },
     ]
 }
 

@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::RowError;
 use crate::SecretDigest;
 
+/// Where nodes are told which session is over, with the commit that ended it or took its token (`migrations/0016_sockets.sql`).
+pub const ENDED_CHANNEL: &str = "atelier_sessions";
+
 /// A session about to begin.
 #[derive(Debug, Clone)]
 pub struct NewSession {
@@ -250,6 +253,31 @@ pub async fn counts(
     let statement = "SELECT EXISTS (SELECT FROM credentials.sessions WHERE session_id = $1 AND account_id = $2
          AND state = 'active' AND expires_at > $3 AND last_active_at + make_interval(secs => idle_seconds) > $3)";
     Ok(sqlx::query_scalar(statement).bind(session.0).bind(account.0).bind(now).fetch_one(pool).await?)
+}
+
+/// Which of these sessions count at this moment, each by the digest of its token, by their places in the list: one statement for all
+/// that a node holds open.
+///
+/// # Errors
+/// When the database failed; never taken for a "no" or a "yes".
+pub async fn that_count(
+    pool: &PgPool,
+    presented: &[(SessionId, SecretDigest)],
+    now: DateTime<Utc>,
+) -> Result<Vec<usize>, RowError> {
+    let (ids, digests): (Vec<Uuid>, Vec<Vec<u8>>) =
+        presented.iter().map(|(session, digest)| (session.0, digest.as_bytes().to_vec())).unzip();
+    let counting: Vec<i64> = sqlx::query_scalar(
+        "SELECT presented.place FROM unnest($1::uuid[], $2::bytea[]) WITH ORDINALITY AS presented (id, digest, place)
+         JOIN credentials.sessions s ON s.session_id = presented.id AND s.digest = presented.digest
+         WHERE s.state = 'active' AND s.expires_at > $3 AND s.last_active_at + make_interval(secs => s.idle_seconds) > $3",
+    )
+    .bind(ids)
+    .bind(digests)
+    .bind(now)
+    .fetch_all(pool)
+    .await?;
+    Ok(counting.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
 }
 
 /// One row of the list of an account's sessions.

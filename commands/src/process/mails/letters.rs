@@ -26,6 +26,8 @@ pub(super) enum Letter {
     FormerAddress { at: String, app: String },
     /// Staff were asked to turn the second factor off (U36).
     TwoFactorReset { due: String, link: String },
+    /// The copy of everything can be fetched until then, or could not be made (U25).
+    DataExport { ready: bool, until: String, link: String },
     /// The account is deleted.
     Farewell {},
 }
@@ -41,6 +43,7 @@ impl Letter {
             Self::Security { .. } => "security",
             Self::FormerAddress { .. } => "former_address",
             Self::TwoFactorReset { .. } => "two_factor_reset",
+            Self::DataExport { .. } => "data_export",
             Self::Farewell {} => "farewell",
         }
     }
@@ -69,15 +72,17 @@ const SOURCES: &[(&str, &str)] = sources! {
         "password_reset.subject" "password_reset.txt" "password_reset.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
         "former_address.subject" "former_address.txt" "former_address.html"
-        "farewell.subject" "farewell.txt" "farewell.html"
-        "two_factor_reset.subject" "two_factor_reset.txt" "two_factor_reset.html";
+        "two_factor_reset.subject" "two_factor_reset.txt" "two_factor_reset.html"
+        "data_export.subject" "data_export.txt" "data_export.html"
+        "farewell.subject" "farewell.txt" "farewell.html";
     "de": "layout.txt" "layout.html" "verification.subject" "verification.txt" "verification.html"
         "already_registered.subject" "already_registered.txt" "already_registered.html"
         "password_reset.subject" "password_reset.txt" "password_reset.html"
         "generation.subject" "generation.txt" "generation.html" "security.subject" "security.txt" "security.html"
         "former_address.subject" "former_address.txt" "former_address.html"
-        "farewell.subject" "farewell.txt" "farewell.html"
-        "two_factor_reset.subject" "two_factor_reset.txt" "two_factor_reset.html";
+        "two_factor_reset.subject" "two_factor_reset.txt" "two_factor_reset.html"
+        "data_export.subject" "data_export.txt" "data_export.html"
+        "farewell.subject" "farewell.txt" "farewell.html";
 };
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -3,6 +3,7 @@
 //! A process that dies between handing a mail over and recording so hands it over again, under the same message id.
 
 pub(super) mod access;
+pub(super) mod data_export;
 pub(crate) mod farewell;
 pub(super) mod generation;
 mod letters;

@@ -281,5 +281,11 @@ fn u25_one_export_at_a_time() {
     assert_eq!(account.decide(finish(2)), Ok(vec![]), "not the one that was asked for");
     apply(&mut account, finish(1)).unwrap();
     assert_eq!(account.decide(finish(1)), Ok(vec![]));
-    assert_eq!(account.decide(request(2)).unwrap().len(), 1);
+    apply(&mut account, request(2)).unwrap();
+    let fail = |n| AccountCommand::FailDataExport { export_id: export(n) };
+    assert_eq!(account.decide(fail(1)), Ok(vec![]), "it was ready in time");
+    apply(&mut account, fail(2)).unwrap();
+    assert_eq!(account.decide(fail(2)), Ok(vec![]));
+    assert_eq!(account.decide(finish(2)), Ok(vec![]), "too late");
+    assert_eq!(account.decide(request(3)).unwrap().len(), 1);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_commands::ports::{
-    AvatarKey, Clock, GatewayError, Generator, Mail, Mailer, MediaKey, MediaStore, Ports, RenderError, RenderRequest,
-    Rendered,
+    AvatarKey, Clock, ExportKey, GatewayError, Generator, Mail, Mailer, MediaKey, MediaStore, Pieces, Ports,
+    RenderError, RenderRequest, Rendered,
 };
 use atelier_domain::{AccountId, AvatarId, GenerationId};
 use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, Nowhere, StudioDemo};
@@ -256,6 +256,22 @@ impl MediaStore for Files {
 
     async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError> {
         self.media.delete_avatar(account, avatar).await
+    }
+
+    async fn put_export(&self, key: ExportKey, pieces: Pieces) -> Result<u64, GatewayError> {
+        self.media.put_export(key, pieces).await
+    }
+
+    async fn export_bytes(&self, key: ExportKey) -> Result<Option<u64>, GatewayError> {
+        self.media.export_bytes(key).await
+    }
+
+    async fn get_export(&self, key: ExportKey) -> Result<Option<(u64, Pieces)>, GatewayError> {
+        self.media.get_export(key).await
+    }
+
+    async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError> {
+        self.media.delete_export(key).await
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {

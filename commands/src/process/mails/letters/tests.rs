@@ -21,6 +21,7 @@ fn every(link: &str, word: &str) -> Vec<Letter> {
     ];
     all.extend([true, false].map(|has_password| Letter::PasswordReset { has_password, link: link() }));
     all.extend([true, false].map(|succeeded| Letter::Generation { succeeded, generation: word(), app: link() }));
+    all.extend([true, false].map(|ready| Letter::DataExport { ready, until: word(), link: link() }));
     let topics = NoticeTopic::ALL.into_iter().filter(|topic| topic.is_security());
     all.extend(topics.map(|topic| Letter::Security { topic: topic.as_str(), at: word(), app: link() }));
     all
