@@ -333,10 +333,12 @@ impl Runner {
     }
 
     fn report(&self, projection: &dyn Projection, position: i64) {
-        if let Some(progress) = self.progress.get(projection.name()) {
-            if progress.send_if_modified(|known| std::mem::replace(known, position) != position) {
-                self.advanced.send_replace(());
-            }
+        let progress = self.progress.get(projection.name());
+        let moved = |progress: &watch::Sender<i64>| {
+            progress.send_if_modified(|known| std::mem::replace(known, position) != position)
+        };
+        if progress.is_some_and(moved) {
+            self.advanced.send_replace(());
         }
         let lag = (*self.feed.head().borrow() - position).max(0);
         metrics::gauge!("atelier_projection_lag_events", "projection" => projection.name()).set(position_as_f64(lag));
