@@ -236,7 +236,7 @@ impl Conversation {
 
     async fn tell(&mut self, socket: &mut WebSocket, id: &str, given: Given) -> Result<(), Over> {
         match given {
-            Given::Event(response) => self.event(socket, id, response).await,
+            Given::Event(response) => self.event(socket, id, *response).await,
             Given::End => self.say(socket, &Answer::to(id, "complete", None)).await,
             Given::Panic => {
                 tracing::error!(trace_id = self.arrival.trace_id, "a subscription panicked");

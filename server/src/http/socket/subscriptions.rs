@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 /// What a subscription gave.
 pub enum Given {
     /// An event.
-    Event(Response),
+    Event(Box<Response>),
     /// Its end.
     End,
     /// It panicked, and is over.
@@ -78,7 +78,7 @@ async fn ask(mut events: BoxStream<'static, Response>, tell: mpsc::Sender<Given>
             () = tell.closed() => return,
         };
         match event {
-            Some(event) => room.send(Given::Event(event)),
+            Some(event) => room.send(Given::Event(Box::new(event))),
             None => return room.send(Given::End),
         }
     }
