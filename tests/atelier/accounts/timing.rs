@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::sign_in;
+use crate::crash::tell;
 use crate::harness::TestStudio;
 
 /// How far apart the medians may be (sec.S4).
@@ -39,7 +40,7 @@ async fn s4_a_known_and_an_unknown_address_take_the_same_answer_and_the_same_tim
     }
     assert_eq!((known.len(), unknown.len()), (soak.unwrap_or(10), soak.unwrap_or(10)));
     let (known, unknown) = (median(&mut known), median(&mut unknown));
-    println!("soak:   sign-in, median: {known:?} with a known address, {unknown:?} with an unknown one");
+    tell(&format!("sign-in, median: {known:?} with a known address, {unknown:?} with an unknown one"));
     if soak.is_some() {
         assert!(known.abs_diff(unknown) < APART, "{known:?} and {unknown:?}");
     }

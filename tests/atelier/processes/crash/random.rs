@@ -149,7 +149,7 @@ async fn l10_l22_a33_random_deaths_in_a_row_lose_and_double_nothing() {
             *ends.entry(ended.how).or_default() += 1;
         }
     }
-    tell(&format!("soak: paid generations: {runs} runs, {deaths} deaths, ends: {ends:?}"));
+    tell(&format!("paid generations: {runs} runs, {deaths} deaths, ends: {ends:?}"));
     assert!(deaths as usize > runs / 2, "processes died");
     assert!(ends.contains_key("GenerationSucceeded") && ends.len() >= 3, "of many kinds: {ends:?}");
     life.end().await;
