@@ -19,6 +19,7 @@ pub mod mail_tokens;
 pub mod passwords;
 pub mod recovery_codes;
 pub mod second_factor;
+mod session_upkeep;
 pub mod sessions;
 pub mod sign_ins_elsewhere;
 pub mod staff_roles;
