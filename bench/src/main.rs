@@ -13,6 +13,7 @@ mod preload;
 mod replay;
 mod report;
 mod rounds;
+mod sealing;
 mod stock;
 mod workload;
 

@@ -14,12 +14,15 @@ use crate::preload::{Past, Written};
 use crate::report::{Compared, Figures};
 use crate::stock::{AppliedOnce, EVERY, Snapshotted, Stock};
 use crate::workload::{System, Tally, Window};
-use crate::{Arguments, Fallible, check, flush, preload, replay, report, stock, workload};
+use crate::{Arguments, Fallible, check, flush, preload, replay, report, sealing, stock, workload};
 
 /// Ledgers of the cases that are not about one.
 const LEDGERS: usize = 1000;
 /// The past of `long`, in events.
 const LONG: usize = 10_000;
+
+/// The case that is no contest: what sealing costs.
+const SEALING: &str = "sealing";
 
 /// Everything a round needs.
 struct Bench {
@@ -58,9 +61,18 @@ impl Contender {
 /// Runs what was asked for, prints it, writes the results. False when something was wrong, or below with `--strict`.
 pub async fn all(arguments: Arguments) -> Fallible<bool> {
     let wanted: Vec<Case> = CASES.into_iter().filter(|case| case.wanted(&arguments.cases)).collect();
-    if wanted.is_empty() {
-        let names: Vec<String> = CASES.iter().map(|case| format!("{}:{}", case.name, case.clients)).collect();
+    let seals = arguments.cases.is_empty() || arguments.cases.iter().any(|case| case == SEALING);
+    if wanted.is_empty() && !seals {
+        let mut names: Vec<String> = CASES.iter().map(|case| format!("{}:{}", case.name, case.clients)).collect();
+        names.push(SEALING.to_owned());
         return Err(format!("no such case; there are {}", names.join(" ")).into());
+    }
+    if seals {
+        let keys = tempfile::tempdir_in(&arguments.folder)?;
+        sealing::measure(&keys.path().join("keys"), if arguments.quick { 5_000 } else { 200_000 }).await?;
+        if wanted.is_empty() {
+            return Ok(true);
+        }
     }
     let mut results = Vec::new();
     let mut failures = Vec::new();
