@@ -169,6 +169,7 @@ impl From<AccountError> for Refusal {
     fn from(error: AccountError) -> Self {
         let code = match error {
             AccountError::NotOpen => RefusalCode::NotFound,
+            AccountError::AnotherAddress => RefusalCode::InvalidToken,
             AccountError::AlreadyUsed => RefusalCode::InvalidField,
             AccountError::EmailNotVerified => RefusalCode::EmailNotVerified,
             AccountError::PlanRequired => RefusalCode::PlanRequired,

@@ -3,9 +3,11 @@
 use atelier_domain::account::{Account, AccountCommand, Channel, Status as AccountStatus};
 use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantReason};
 use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, GenerationEvent, Output, Status};
+use atelier_domain::policy::account::UNVERIFIED_LIFE;
 use atelier_domain::policy::sign_up_bonus;
 use atelier_domain::{AccountId, Credits, GenerationId, LedgerId, LotId};
 use atelier_vault::Opened;
+use atelier_vault::credential_rows::{RowError, staff_roles};
 use chrono::{DateTime, Utc};
 
 use super::work::WorkError;
@@ -16,7 +18,7 @@ use crate::erasure;
 use crate::notices::{self, NewNotice};
 use crate::ports::{ExportKey, GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
-use crate::use_cases::GrantCredits;
+use crate::use_cases::{GrantCredits, address_history};
 use crate::write_side::WriteSide;
 
 fn try_again<E: std::fmt::Display>(error: &CommandError<E>) -> WorkError {
@@ -213,7 +215,9 @@ async fn delete_media(write: &WriteSide, generation: GenerationId) -> Result<(),
 async fn remove_again(write: &WriteSide, account: AccountId) -> Result<(), WorkError> {
     write.ports.media.delete_account(account).await?;
     write.ports.mailer.forget(account, None).await?;
-    notices::delete_account(&write.pool, account).await.map_err(|error| WorkError::Command(error.to_string()))
+    let failed = |error: RowError| WorkError::Command(error.to_string());
+    staff_roles::delete_account(&write.pool, account).await.map_err(failed)?;
+    notices::delete_account(&write.pool, account).await.map_err(failed)
 }
 
 /// An account whose address was not proven in time goes as any other does; one that was proven once stays.
@@ -221,6 +225,11 @@ async fn close_unverified(write: &WriteSide, context: &CommandContext, account: 
     let owner: Account = load(write, &account.to_string()).await?;
     if owner.status() != AccountStatus::Open || owner.was_verified() {
         return Ok(());
+    }
+    // Support has given it another address, whose owner has as long to prove it.
+    let changed = address_history::last_change(write, account).await.map_err(|error| try_again(&error))?;
+    if let Some(until) = changed.map(|changed| changed + UNVERIFIED_LIFE).filter(|until| write.now() < *until) {
+        return Err(WorkError::NotBefore(until));
     }
     let target = Target { id: account.to_string(), subject: account };
     answered(write.path.execute::<Account>(&target, context, None, |_| AccountCommand::RequestDeletion).await.map(drop))

@@ -36,10 +36,12 @@ impl CompletePasswordReset {
         let digest = write.secrets.mail(&token);
         let purpose = MailPurpose::ResetPassword;
         let found = mail_tokens::peek(&write.pool, &digest, purpose, write.now()).await?;
-        let account = found.ok_or_else(refused)?;
+        let held = found.ok_or_else(refused)?;
+        let account = held.account;
         let loaded =
             write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
-        if loaded.state.status() != Status::Open {
+        // A link that went to a former address is in somebody else's hands, perhaps.
+        if loaded.state.status() != Status::Open || !held.was_mailed_to(loaded.state.email()) {
             return Err(refused().into());
         }
         let names = own_names(write, account, &loaded.state).await?;
@@ -54,7 +56,8 @@ impl CompletePasswordReset {
             return Ok(position);
         }
         // The token came by mail: whoever has it has the mailbox.
-        let verify = |_| AccountCommand::VerifyEmail;
+        let address = loaded.state.email().cloned();
+        let verify = |_| AccountCommand::VerifyEmail { address: address.clone() };
         let executed = write.path.execute::<Account>(&account_target(account), context, None, verify).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }

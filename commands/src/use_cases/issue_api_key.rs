@@ -80,6 +80,13 @@ impl Issue {
         if !api_keys::activate(&write.pool, key).await? {
             return Err(Refusal::new(RefusalCode::NotFound, "The key was withdrawn before it was ready.").into());
         }
+        // Revoked in the log while its row was not counted yet: looked at after the row, whatever revokes it later finds it.
+        let owner =
+            write.path.load::<Account>(&self.account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        if !owner.state.has_api_key(&key) {
+            api_keys::revoke(&write.pool, self.account, key).await?;
+            return Err(Refusal::new(RefusalCode::NotFound, "The key was withdrawn before it was ready.").into());
+        }
         Ok(CreatedApiKey { key, secret: Some(secret), position: executed.position() })
     }
 

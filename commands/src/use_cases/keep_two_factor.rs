@@ -39,7 +39,7 @@ impl KeepTwoFactor {
             Self::ByOwner { account } => return stop(write, context, account).await,
             Self::ByLink { token } => write.secrets.mail(&MailToken::parse(&token).map_err(|_| refused())?),
         };
-        let account = mail_tokens::peek(&write.pool, &digest, purpose, now).await?.ok_or_else(refused)?;
+        let account = mail_tokens::peek(&write.pool, &digest, purpose, now).await?.ok_or_else(refused)?.account;
         let position = stop(write, context, account).await?;
         mail_tokens::consume(&write.pool, &digest, purpose, now).await?;
         Ok(position)

@@ -2,6 +2,7 @@
 
 mod account_claims;
 pub(crate) mod address_claims;
+pub(crate) mod address_history;
 pub mod assign_plan;
 pub mod cancel_generation;
 pub mod change_password;

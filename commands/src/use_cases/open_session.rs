@@ -113,6 +113,15 @@ impl OpenSession {
             // Withdrawn in the meantime, by a deletion of the account or a change of its password.
             return Err(wrong());
         }
+        // Staff may have ended it, or unproven the address, between the first look and the row that counts now: looked at again after it,
+        // whatever ends it later finds the row.
+        let loaded =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        let unproven = matches!(proof, Proof::Password(_)) && !loaded.state.email_verified();
+        if unproven || !loaded.state.has_session(&session) {
+            sessions::revoke(&write.pool, account, session).await?;
+            return Err(wrong());
+        }
         let device = write.secrets.device(account, write.ports.random.as_ref(), now);
         Ok(SignedIn { account, session, token, device, expires_at, position: executed.position() })
     }

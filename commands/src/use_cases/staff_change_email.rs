@@ -68,13 +68,12 @@ impl StaffChangeEmail {
             return Err(refused(RefusalCode::NotPossibleNow, "This is the account's address already."));
         }
         let claimed_at = self.claim(write, context, &index).await?;
-        // Too late, perhaps after a pause of the whole process, the address may be somebody else's by now.
-        if write.now() > claimed_at + DECIDES_WITHIN {
-            return Err(CommandError::Conflict);
-        }
-        let command = |_| StaffCommand::ChangeEmail { email: email.clone() };
+        // Decided too late, perhaps after a pause of the whole process, the address may be somebody else's by now: nothing is done.
+        let command =
+            |now| StaffCommand::ChangeEmail { email: email.clone(), unchanged: now > claimed_at + DECIDES_WITHIN };
         match append(write, context, account, order, command).await {
-            Ok((position, _)) => {
+            Ok((_, false)) => Err(CommandError::Conflict),
+            Ok((position, true)) => {
                 void_links(write, account).await?;
                 settle_access(write, account).await?;
                 address_claims::end_leftovers(write, account).await?;

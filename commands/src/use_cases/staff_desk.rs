@@ -80,6 +80,10 @@ impl Desk {
         if who.status() != Status::Open || !right.roles().iter().any(|role| who.has_role(*role)) {
             return Err(forbidden("This takes a role that your account does not have."));
         }
+        if !who.email_verified() {
+            let message = "Prove your address first: a role counts only with it.";
+            return Err(Refusal::new(RefusalCode::EmailNotVerified, message).into());
+        }
         if !who.two_factor() {
             let message = "Turn two-factor authentication on first: a role counts only with it.";
             return Err(Refusal::new(RefusalCode::TwoFactorRequired, message).into());
@@ -123,8 +127,24 @@ impl Desk {
         account: AccountId,
         reason: &str,
     ) -> Result<(Account, StaffOrder), UseCaseError> {
+        let reason = self.reasoned(write, reason).await?;
+        self.opens_for(write, account, reason).await
+    }
+
+    /// A reason that was read, and the request counted: before anything is looked for (sec.R5).
+    pub(super) async fn reasoned(&self, write: &WriteSide, reason: &str) -> Result<StaffReason, UseCaseError> {
         let reason = in_field("reason", StaffReason::parse(reason))?;
         self.count(write).await?;
+        Ok(reason)
+    }
+
+    /// As [`Self::opens`], for a reason that was read.
+    pub(super) async fn opens_for(
+        &self,
+        write: &WriteSide,
+        account: AccountId,
+        reason: StaffReason,
+    ) -> Result<(Account, StaffOrder), UseCaseError> {
         if self.staff == Some(account) {
             return Err(forbidden("Nobody acts on their own account; ask a colleague."));
         }

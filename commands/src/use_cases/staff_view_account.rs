@@ -5,7 +5,7 @@
 use atelier_domain::AccountId;
 use atelier_domain::account::StaffCommand;
 
-use super::staff_desk::Desk;
+use super::staff_desk::{Desk, Whom, find};
 use super::staff_orders::append;
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
@@ -18,18 +18,21 @@ pub struct StaffViewAccount {
     /// Who asks.
     pub desk: Desk,
     /// Whose account.
-    pub account: AccountId,
+    pub whom: Whom,
     /// Why; the account's owner can read it.
     pub reason: String,
 }
 
 impl StaffViewAccount {
-    /// Runs the use case; the answer is the position to read from.
+    /// Runs the use case; the answer is the account and the position to read from. Counted before anything is looked for, so that nobody
+    /// tries addresses by it.
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`.
-    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let (_, order) = self.desk.opens(write, self.account, &self.reason).await?;
-        Ok(append(write, context, self.account, &order, |_| StaffCommand::View).await?.0)
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(AccountId, Position), UseCaseError> {
+        let reason = self.desk.reasoned(write, &self.reason).await?;
+        let account = find(write, &self.whom).await?;
+        let (_, order) = self.desk.opens_for(write, account, reason).await?;
+        Ok((account, append(write, context, account, &order, |_| StaffCommand::View).await?.0))
     }
 }

@@ -63,7 +63,7 @@ async fn another_admin(write: &WriteSide, account: AccountId) -> Result<bool, Us
     for holder in staff_roles::holders(&write.pool, Some(Role::Admin), None, staff_roles::MOST).await? {
         let admin = holder.account != account && {
             let state = state(write, holder.account).await?;
-            state.status() == Status::Open && state.has_role(Role::Admin)
+            state.status() == Status::Open && state.has_role(Role::Admin) && state.two_factor()
         };
         if admin {
             return Ok(true);

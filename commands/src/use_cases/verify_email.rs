@@ -1,5 +1,7 @@
 //! `verifyEmail`: proves an address by the token of its mail (U26).
 //!
+//! A link proves the address that it was mailed to, and no other that the account has by then.
+//!
 //! The event comes before the token is used up: a crash in between leaves a token whose repeat changes nothing.
 
 use atelier_domain::account::{Account, AccountCommand};
@@ -28,12 +30,16 @@ impl VerifyEmail {
         let token = MailToken::parse(&self.token).map_err(|_| refused())?;
         let digest = write.secrets.mail(&token);
         let now = write.now();
-        let account =
-            mail_tokens::peek(&write.pool, &digest, MailPurpose::VerifyEmail, now).await?.ok_or_else(refused)?;
-        let executed = write
-            .path
-            .execute::<Account>(&account_target(account), context, None, |_| AccountCommand::VerifyEmail)
-            .await;
+        let held = mail_tokens::peek(&write.pool, &digest, MailPurpose::VerifyEmail, now).await?.ok_or_else(refused)?;
+        let account = held.account;
+        let owner = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        let address = owner.state.email().cloned();
+        if !held.was_mailed_to(address.as_ref()) {
+            return Err(refused().into());
+        }
+        // Decided on the address that was looked at: it may change in between.
+        let verify = |_| AccountCommand::VerifyEmail { address: address.clone() };
+        let executed = write.path.execute::<Account>(&account_target(account), context, None, verify).await;
         let position = executed.map_err(|error| error.map(Refusal::from))?.position();
         mail_tokens::consume(&write.pool, &digest, MailPurpose::VerifyEmail, now).await?;
         Ok(position)

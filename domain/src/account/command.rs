@@ -8,7 +8,7 @@ use super::{
 };
 use crate::policy::plan::Plan;
 use crate::text::{Bio, DisplayName, Email, IdentityLabel, KeyLabel, Username};
-use crate::{ApiKeyId, Environment, ExportId, IdentityId, KeyClass, SessionId};
+use crate::{ApiKeyId, Environment, ExportId, IdentityId, KeyClass, Sealed, SessionId};
 
 /// A command on an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,10 @@ pub enum AccountCommand {
     /// Close the door on an id whose claim went stale; refused once the account is open.
     Abandon,
     /// The address was proven; a repeat is a no-op.
-    VerifyEmail,
+    VerifyEmail {
+        /// Which one: refused when the account has another by now. Whichever it is, when not given.
+        address: Option<Sealed>,
+    },
     /// Change name, biography or both, atomically (A09).
     UpdateProfile {
         /// The new name, if it changes.

@@ -78,7 +78,10 @@ impl Account {
         match command {
             AccountCommand::Open { .. } | AccountCommand::Abandon => Err(AccountError::AlreadyUsed),
             AccountCommand::Erase { .. } => Err(AccountError::DeletionNotRequested),
-            AccountCommand::VerifyEmail => Ok(unless(self.email_verified, AccountEvent::EmailVerified {})),
+            AccountCommand::VerifyEmail { address } if address.is_some() && address != self.email => {
+                Err(AccountError::AnotherAddress)
+            }
+            AccountCommand::VerifyEmail { .. } => Ok(unless(self.email_verified, AccountEvent::EmailVerified {})),
             AccountCommand::UpdateProfile { display_name, bio } => {
                 let name =
                     display_name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
@@ -296,8 +299,16 @@ impl Account {
     fn by_staff(&self, order: StaffOrder, command: StaffCommand) -> Decided {
         let (action, effect) = match command {
             StaffCommand::View => (StaffAction::AccountViewed, None),
-            StaffCommand::ChangeEmail { email } => (StaffAction::EmailChanged, Some(self.change_email(email))),
-            StaffCommand::RequestTwoFactorReset { now } => {
+            StaffCommand::ChangeEmail { unchanged: true, .. } => (StaffAction::EmailChanged, Some(Vec::new())),
+            // The address is the owner's way to say no: nobody takes it away while they may (U36).
+            StaffCommand::ChangeEmail { .. } if self.two_factor_reset.is_some() => {
+                return Err(AccountError::TwoFactorResetPending);
+            }
+            StaffCommand::ChangeEmail { email, .. } => (StaffAction::EmailChanged, Some(self.change_email(email))),
+            StaffCommand::RequestTwoFactorReset { address, .. } if address.is_some() && address != self.email => {
+                return Err(AccountError::AnotherAddress);
+            }
+            StaffCommand::RequestTwoFactorReset { now, .. } => {
                 (StaffAction::TwoFactorResetRequested, Some(self.request_two_factor_reset(now)?))
             }
             StaffCommand::DisableTwoFactor { now } => {

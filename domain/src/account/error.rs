@@ -14,6 +14,9 @@ pub enum AccountError {
     /// The declared age is below the least (U42).
     #[error("you must be at least {0} years old")]
     TooYoung(u8),
+    /// What was proven is not the account's address any more (U26, A13).
+    #[error("the account has another address by now")]
+    AnotherAddress,
     /// The address must be verified first (U26).
     #[error("verify the email address first")]
     EmailNotVerified,

@@ -70,9 +70,13 @@ pub enum StaffCommand {
     ChangeEmail {
         /// The new address.
         email: Email,
+        /// It is too late to change it: nothing is done.
+        unchanged: bool,
     },
     /// Turn the second factor off once its owner has had time to say no (U36).
     RequestTwoFactorReset {
+        /// Refused when the account has another address by now; whichever it is, when not given.
+        address: Option<Sealed>,
         /// The command's clock.
         now: DateTime<Utc>,
     },

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::policy::plan::Plan;
 use crate::text::{Bio, DisplayName, Email, KeyLabel, Username};
-use crate::{ApiKeyId, Decide, Environment, Personal, SessionId};
+use crate::{ApiKeyId, Decide, Environment, Personal, Sealed, SessionId};
 
 type AccountTest = TestFramework<Account>;
 
@@ -92,7 +92,10 @@ fn an_account_opens_once_and_never_after_it_was_abandoned() {
 #[test]
 fn nothing_happens_to_an_account_that_is_not_open() {
     for given in [vec![], vec![AccountEvent::AccountAbandoned {}]] {
-        AccountTest::with(()).given(given).when(AccountCommand::VerifyEmail).then_expect_error(AccountError::NotOpen);
+        AccountTest::with(())
+            .given(given)
+            .when(AccountCommand::VerifyEmail { address: None })
+            .then_expect_error(AccountError::NotOpen);
     }
 }
 
@@ -100,12 +103,21 @@ fn nothing_happens_to_an_account_that_is_not_open() {
 fn u26_the_address_is_verified_once() {
     AccountTest::with(())
         .given(vec![opened()])
-        .when(AccountCommand::VerifyEmail)
+        .when(AccountCommand::VerifyEmail { address: None })
         .then_expect_events(vec![AccountEvent::EmailVerified {}]);
     AccountTest::with(())
         .given(vec![opened(), AccountEvent::EmailVerified {}])
-        .when(AccountCommand::VerifyEmail)
+        .when(AccountCommand::VerifyEmail { address: None })
         .then_expect_events(vec![]);
+}
+
+#[test]
+fn a13_u26_an_address_that_was_given_up_proves_nothing() {
+    let former = Sealed::from_text("of-another-event".to_owned());
+    AccountTest::with(())
+        .given(vec![opened()])
+        .when(AccountCommand::VerifyEmail { address: Some(former) })
+        .then_expect_error(AccountError::AnotherAddress);
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub const UNVERIFIED_LIFE: TimeDelta = TimeDelta::days(7);
 pub const NOTICE_LIFE: TimeDelta = TimeDelta::days(180);
 /// How long a lost second factor stays on after staff were asked to turn it off, for its owner to say no (U36).
 pub const TWO_FACTOR_RESET_DELAY: TimeDelta = TimeDelta::hours(24);
+/// How long after a change of address staff cannot ask for the second factor to be turned off: the mail that lets its owner say no would go
+/// to the new address alone (U36).
+pub const TWO_FACTOR_RESET_AFTER_ADDRESS: TimeDelta = TimeDelta::days(7);
 /// Whether another address, set by staff, ends the account's sessions (A13: "kept or cut by policy"). Cut: who asks support for
 /// another address may have lost the old one to somebody who is signed in.
 pub const EMAIL_CHANGE_ENDS_SESSIONS: bool = true;

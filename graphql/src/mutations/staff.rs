@@ -4,7 +4,7 @@
 use async_graphql::{Context, ID, InputObject, Object, Result};
 use atelier_commands::use_cases::{
     Desk, ResetRequested, Right, StaffChangeEmail, StaffEndSessions, StaffGrantRole, StaffResetTwoFactor,
-    StaffRevokeApiKey, StaffViewAccount, StaffWithdrawRole, Whom, staff_desk,
+    StaffRevokeApiKey, StaffViewAccount, StaffWithdrawRole, Whom,
 };
 use atelier_commands::{CommandContext, Refusal, RefusalCode};
 use atelier_domain::AccountId;
@@ -187,12 +187,8 @@ impl StaffMutation {
             Err(error) => return Ok(StaffViewAccountPayload::refused(error)),
         };
         let command_context = command_context(context)?;
-        let looked = async {
-            let account = staff_desk::find(&sides.write, &whom).await?;
-            let use_case = StaffViewAccount { desk, account, reason: input.reason };
-            Ok((account, use_case.run(&sides.write, &command_context).await?))
-        };
-        match outcome(looked.await)? {
+        let use_case = StaffViewAccount { desk, whom, reason: input.reason };
+        match outcome(use_case.run(&sides.write, &command_context).await)? {
             Ok((account, position)) => {
                 let position = sides.read.token(position.0);
                 let account = StaffAccountView::read(context, account, &position).await?;

@@ -115,7 +115,9 @@ async fn a13_a_changed_address_is_told_to_the_former_one_and_to_the_new_one() {
     let ada = studio.newcomer("ada").await;
     let account = studio.account(&ada).await;
     let before = subjects(&studio, &ada.email).await.len();
-    let change = |to: &str| by_staff(StaffCommand::ChangeEmail { email: Email::parse(to).expect("an address") });
+    let change = |to: &str| {
+        by_staff(StaffCommand::ChangeEmail { unchanged: false, email: Email::parse(to).expect("an address") })
+    };
     command(&studio, account, change("ada@new.example")).await;
     command(&studio, account, change("ada@newest.example")).await;
     let (changed, former) =
@@ -173,7 +175,7 @@ async fn s4_s7_whose_address_an_account_only_pretends_to_have_is_told_nothing() 
     assert_eq!(after_opening.len(), before.len() + 1, "sec.S4: that somebody tried, which is all she learns");
     command(&studio, account, AccountCommand::ChangePassword { via: PasswordVia::Change, except: None }).await;
     let email = Email::parse("eve@example.com").expect("an address");
-    command(&studio, account, by_staff(StaffCommand::ChangeEmail { email })).await;
+    command(&studio, account, by_staff(StaffCommand::ChangeEmail { unchanged: false, email })).await;
     assert_eq!(subjects(&studio, &ada.email).await, after_opening);
     let mut told = subjects(&studio, "eve@example.com").await;
     told.sort();

@@ -225,7 +225,7 @@ impl TestStudio {
         let claim = claims::find(&write.pool, &write.blind_index.digest(IndexKind::Email, &index)).await;
         let account = claim.expect("the rows answer").expect("it is claimed").account;
         let target = Target { id: account.to_string(), subject: account };
-        let verify = |_| AccountCommand::VerifyEmail;
+        let verify = |_| AccountCommand::VerifyEmail { address: None };
         write.path.execute::<Account>(&target, &self.operator(), None, verify).await.expect("it is done");
         let token = self.sign_in(&email, PASSWORD).await;
         Person { email, token }
@@ -254,7 +254,10 @@ impl TestStudio {
         let account = self.account(&person).await;
         let command = AccountCommand::ByStaff {
             order: StaffOrder { staff: None, reason: StaffReason::parse("a new address").expect("a reason") },
-            command: StaffCommand::ChangeEmail { email: Email::parse(&person.email).expect("an address") },
+            command: StaffCommand::ChangeEmail {
+                unchanged: false,
+                email: Email::parse(&person.email).expect("an address"),
+            },
         };
         let target = Target { id: account.to_string(), subject: account };
         let path = &self.node.studio.write.path;

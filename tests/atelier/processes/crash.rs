@@ -69,7 +69,7 @@ async fn open_account(studio: &Studio, name: String) -> AccountId {
         address_claimed: true,
         vouched_by: None,
     };
-    for command in [open, AccountCommand::VerifyEmail] {
+    for command in [open, AccountCommand::VerifyEmail { address: None }] {
         let target = Target { id: account.to_string(), subject: account };
         let context = write.request_context(Actor::Operator);
         write.path.execute::<Account>(&target, &context, None, |_| command.clone()).await.expect("it is done");

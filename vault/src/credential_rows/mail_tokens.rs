@@ -1,7 +1,8 @@
 //! Tokens sent by mail: kept as digests, single use however many try at once (sec.S5).
 
-use atelier_domain::AccountId;
+use atelier_domain::{AccountId, Sealed};
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -31,6 +32,35 @@ impl MailPurpose {
     }
 }
 
+/// Which address a mail went to, without saying which: the SHA-256 of its sealed form, which is another one for every address an account
+/// was ever given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailedTo([u8; 32]);
+
+impl MailedTo {
+    /// The mark of a sealed address.
+    #[must_use]
+    pub fn of(address: &Sealed) -> Self {
+        Self(Sha256::digest(address.as_text()).into())
+    }
+}
+
+/// A token that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldToken {
+    /// Whose it is.
+    pub account: AccountId,
+    address: Option<[u8; 32]>,
+}
+
+impl HeldToken {
+    /// Whether it was mailed to this address. One of an older release does not say, and passes.
+    #[must_use]
+    pub fn was_mailed_to(&self, address: Option<&Sealed>) -> bool {
+        self.address.is_none_or(|mark| address.is_some_and(|address| MailedTo::of(address) == MailedTo(mark)))
+    }
+}
+
 /// Inserts a token that counts from now until `expires_at`.
 ///
 /// # Errors
@@ -40,18 +70,20 @@ pub async fn insert(
     digest: &SecretDigest,
     account: AccountId,
     purpose: MailPurpose,
+    address: MailedTo,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<(), RowError> {
     sqlx::query(
-        "INSERT INTO credentials.mail_tokens (token_digest, account_id, purpose, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO credentials.mail_tokens (token_digest, account_id, purpose, created_at, expires_at, address)
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(&digest.as_bytes()[..])
     .bind(account.0)
     .bind(purpose.as_str())
     .bind(now)
     .bind(expires_at)
+    .bind(&address.0[..])
     .execute(pool)
     .await?;
     Ok(())
@@ -125,9 +157,9 @@ pub async fn peek(
     digest: &SecretDigest,
     purpose: MailPurpose,
     now: DateTime<Utc>,
-) -> Result<Option<AccountId>, RowError> {
-    let account: Option<Uuid> = sqlx::query_scalar(
-        "SELECT account_id FROM credentials.mail_tokens
+) -> Result<Option<HeldToken>, RowError> {
+    let held: Option<(Uuid, Option<[u8; 32]>)> = sqlx::query_as(
+        "SELECT account_id, address FROM credentials.mail_tokens
          WHERE token_digest = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3",
     )
     .bind(&digest.as_bytes()[..])
@@ -135,7 +167,7 @@ pub async fn peek(
     .bind(now)
     .fetch_optional(pool)
     .await?;
-    Ok(account.map(AccountId))
+    Ok(held.map(|(account, address)| HeldToken { account: AccountId(account), address }))
 }
 
 /// Uses a reset token of this account up inside a change of its password, and voids the account's other ones; says whether it

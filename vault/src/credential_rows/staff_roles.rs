@@ -42,6 +42,16 @@ pub async fn put(pool: &PgPool, account: AccountId, roles: &BTreeSet<Role>, sequ
     Ok(())
 }
 
+/// Removes an account's row, whatever it says.
+///
+/// # Errors
+/// When the database failed.
+pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), RowError> {
+    let statement = "DELETE FROM credentials.staff_roles WHERE account_id = $1";
+    sqlx::query(statement).bind(account.0).execute(pool).await?;
+    Ok(())
+}
+
 /// Up to `limit` accounts with a role, of any kind or of one, by their ids; those after an id, if one is given.
 ///
 /// # Errors

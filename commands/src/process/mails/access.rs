@@ -23,7 +23,7 @@ pub(in crate::process) async fn verification(write: &WriteSide, account: Account
     let token = MailToken::generate(write.ports.random.as_ref());
     let now = write.now();
     let digest = write.secrets.mail(&token);
-    mail_tokens::insert(&write.pool, &digest, account, MailPurpose::VerifyEmail, now, now + LINK_LIFE)
+    mail_tokens::insert(&write.pool, &digest, account, MailPurpose::VerifyEmail, owner.mailed_to, now, now + LINK_LIFE)
         .await
         .map_err(|error| WorkError::Command(error.to_string()))?;
     still_theirs(write, &owner).await?;
@@ -53,9 +53,17 @@ pub(in crate::process) async fn password_reset(
     }
     let (token, now) = (MailToken::generate(write.ports.random.as_ref()), write.now());
     let digest = write.secrets.mail(&token);
-    mail_tokens::insert(&write.pool, &digest, account, MailPurpose::ResetPassword, now, now + RESET_LIFE)
-        .await
-        .map_err(|error| WorkError::Command(error.to_string()))?;
+    mail_tokens::insert(
+        &write.pool,
+        &digest,
+        account,
+        MailPurpose::ResetPassword,
+        owner.mailed_to,
+        now,
+        now + RESET_LIFE,
+    )
+    .await
+    .map_err(|error| WorkError::Command(error.to_string()))?;
     still_theirs(write, &owner).await?;
     let link = write.page(&format!("/reset-password?token={}", token.expose()));
     let has_password = owner.state.has_password();

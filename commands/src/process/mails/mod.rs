@@ -12,6 +12,7 @@ pub(super) mod security;
 use atelier_domain::account::{Account, Channel, Language, NoticeKind};
 use atelier_domain::{AccountId, Sealed};
 use atelier_vault::Opened;
+use atelier_vault::credential_rows::mail_tokens::MailedTo;
 
 use self::letters::Letter;
 use super::work::WorkError;
@@ -23,6 +24,7 @@ struct Owner {
     account: AccountId,
     state: Account,
     address: String,
+    mailed_to: MailedTo,
 }
 
 impl Owner {
@@ -31,8 +33,8 @@ impl Owner {
         let loaded = write.path.load::<Account>(&account.to_string()).await;
         let state = loaded.map_err(|error| WorkError::Command(error.to_string()))?.state;
         let Some(sealed) = state.email() else { return Ok(None) };
-        let address = opened(write, account, sealed).await?;
-        Ok(address.map(|address| Self { account, state, address }))
+        let (address, mailed_to) = (opened(write, account, sealed).await?, MailedTo::of(sealed));
+        Ok(address.map(|address| Self { account, state, address, mailed_to }))
     }
 
     /// Whether mails of this kind are wanted.

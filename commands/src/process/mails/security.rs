@@ -48,9 +48,17 @@ pub(in crate::process) async fn two_factor_reset(
     }
     let token = MailToken::generate(write.ports.random.as_ref());
     let digest = write.secrets.mail(&token);
-    mail_tokens::insert(&write.pool, &digest, account, MailPurpose::KeepTwoFactor, write.now(), due_at)
-        .await
-        .map_err(|error| WorkError::Command(error.to_string()))?;
+    mail_tokens::insert(
+        &write.pool,
+        &digest,
+        account,
+        MailPurpose::KeepTwoFactor,
+        owner.mailed_to,
+        write.now(),
+        due_at,
+    )
+    .await
+    .map_err(|error| WorkError::Command(error.to_string()))?;
     let link = format!("{}/keep-two-factor?token={}", write.public_url, token.expose());
     let letter = Letter::TwoFactorReset { due: due_at.format(INSTANT).to_string(), link };
     send(write, &owner, id, &letter, None).await

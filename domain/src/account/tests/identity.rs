@@ -155,7 +155,7 @@ fn a13_what_staff_does_is_recorded_with_its_effect_or_not_at_all() {
     let by_staff = |command| AccountCommand::ByStaff { order: order(), command };
     let mut account = account([opened(), AccountEvent::EmailVerified {}]);
     let new = Email::parse("ada@new.example").unwrap();
-    let events = apply(&mut account, by_staff(StaffCommand::ChangeEmail { email: new })).unwrap();
+    let events = apply(&mut account, by_staff(StaffCommand::ChangeEmail { unchanged: false, email: new })).unwrap();
     assert!(matches!(
         events.as_slice(),
         [
@@ -177,7 +177,7 @@ fn u36_a_lost_factor_goes_off_when_it_is_due_and_nobody_said_no() {
         order: StaffOrder { staff: None, reason: crate::text::StaffReason::parse("lost the phone").unwrap() },
         command,
     };
-    let request = |now| by_staff(StaffCommand::RequestTwoFactorReset { now });
+    let request = |now| by_staff(StaffCommand::RequestTwoFactorReset { address: None, now });
     let disable = |now| by_staff(StaffCommand::DisableTwoFactor { now });
     let day = TimeDelta::hours(24);
     let mut account = account([opened(), AccountEvent::EmailVerified {}]);
@@ -215,7 +215,7 @@ fn s6_u37_a_role_and_another_address_end_every_session_in_the_same_append() {
     for command in [
         StaffCommand::GrantRole { role: Role::Support },
         StaffCommand::WithdrawRole { role: Role::Support },
-        StaffCommand::ChangeEmail { email: Email::parse("ada@new.example").unwrap() },
+        StaffCommand::ChangeEmail { unchanged: false, email: Email::parse("ada@new.example").unwrap() },
         StaffCommand::EndSessions,
     ] {
         for n in [1, 2] {

@@ -43,6 +43,8 @@ pub use origin::Origins;
 const SUBPROTOCOL: &str = "graphql-transport-ws";
 /// How many times the limit of a message is read at most, so that one a little over it is told so; one far over it is cut off.
 const READ_OVER: usize = 4;
+/// Bytes that a socket reads at once; they are set aside for each, idle or not.
+const READ_BUFFER: usize = 8 * 1024;
 /// Bytes of one message that wait for the client at most, and a message more.
 const WRITE_BUFFER: usize = 128 * 1024;
 
@@ -69,7 +71,7 @@ pub async fn upgrade(State(edge): State<Arc<Edge>>, request: Request) -> ApiResu
     })?;
     let most = edge.graphql.body_bytes() * READ_OVER;
     let asked = asked.protocols([SUBPROTOCOL]).max_message_size(most).max_frame_size(most);
-    let asked = asked.write_buffer_size(WRITE_BUFFER);
+    let asked = asked.read_buffer_size(READ_BUFFER).write_buffer_size(WRITE_BUFFER);
     let spoken = asked.selected_protocol().is_some();
     // The node waits for its end when it stops.
     let begun = edge.begun.token();

@@ -89,7 +89,7 @@ async fn u36_staff_turn_a_lost_factor_off_and_the_history_says_so() {
     let order = StaffOrder { staff: None, reason: StaffReason::parse("lost the phone").expect("a reason") };
     let ask = |now| AccountCommand::ByStaff {
         order: order.clone(),
-        command: StaffCommand::RequestTwoFactorReset { now: now - TimeDelta::hours(24) },
+        command: StaffCommand::RequestTwoFactorReset { address: None, now: now - TimeDelta::hours(24) },
     };
     let write = &studio.node.studio.write;
     let target = Target { id: account.to_string(), subject: account };

@@ -1,7 +1,8 @@
 //! Another address by support: claimed before, given up after, proven anew; whoever dies or races (A13, U26).
 
+use atelier_commands::process::{Work, enqueue};
 use atelier_commands::reconciler::reconcile;
-use atelier_domain::account::{AccountCommand, Role, StaffCommand, StaffOrder};
+use atelier_domain::account::{AccountCommand, Role, StaffCommand, StaffOrder, Status};
 use atelier_domain::text::{Email, StaffReason};
 use atelier_vault::credential_rows::claims::{self, Claim, ClaimState};
 use atelier_vault::{IndexDigest, IndexKind};
@@ -85,7 +86,12 @@ async fn a13_a_change_that_died_after_its_claim_is_given_up_and_one_after_its_ev
     pending(of_ben, "ben@new.example").await;
     let order = StaffOrder { staff: None, reason: StaffReason::parse("ticket 7").expect("a reason") };
     let email = Email::parse("ben@new.example").expect("an address");
-    command(&studio, of_ben, AccountCommand::ByStaff { order, command: StaffCommand::ChangeEmail { email } }).await;
+    command(
+        &studio,
+        of_ben,
+        AccountCommand::ByStaff { order, command: StaffCommand::ChangeEmail { unchanged: false, email } },
+    )
+    .await;
     studio.drain().await;
     let held = claim(&studio, "ben@new.example").await.expect("claimed");
     assert_eq!((held.account, held.state), (of_ben, ClaimState::Held));
@@ -145,5 +151,56 @@ async fn a13_a_change_of_address_and_one_of_the_password_at_the_same_moment_both
     studio.sign_in(NEW, if done { "another-horse-2" } else { PASSWORD }).await;
     let state = state(&studio, of_ada).await;
     assert!(state.email_verified() && state.address_claimed());
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a13_u26_a_link_proves_the_address_it_was_mailed_to_whoever_died_before_it_was_voided() {
+    let studio = TestStudio::start().await;
+    let support = staff(&studio, "sam", Role::Support).await;
+    let old = studio.signed_up("ada").await;
+    let verify_old = studio.mailed_token(&old).await;
+    let held = claim(&studio, &old).await.expect("claimed");
+    let reset = "mutation($email: String!) { requestPasswordReset(input: {email: $email}) { userErrors { code } } }";
+    studio.mutate(None, reset, json!({ "email": old })).await;
+    let reset_old = studio.mailed_token(&old).await;
+    assert_ne!(verify_old, reset_old);
+    done(&studio, &support, "staffChangeEmail", &id(held.account), to(NEW)).await;
+    let verify_new = studio.mailed_token(NEW).await;
+    // As whoever dies between the event and the rows leaves them.
+    let counting = "update credentials.mail_tokens set used_at = null where account_id = $1";
+    sqlx::query(counting).bind(held.account.0).execute(&studio.database.pool).await.expect("set");
+    let complete = "mutation($token: String!) { completePasswordReset(input: {token: $token, newPassword: \"another-horse-2\"}) { userErrors { code } } }";
+    let refused = studio.graphql(None, complete, json!({ "token": reset_old })).await["completePasswordReset"].take();
+    assert_eq!(code(&refused), "INVALID_TOKEN");
+    let refused = studio.graphql(None, VERIFY, json!({ "token": verify_old })).await["verifyEmail"].take();
+    assert_eq!(code(&refused), "INVALID_TOKEN");
+    assert!(
+        !state(&studio, held.account).await.email_verified(),
+        "the new address was not proven by the old one's link"
+    );
+    studio.mutate(None, VERIFY, json!({ "token": verify_new })).await;
+    assert!(state(&studio, held.account).await.email_verified());
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u26_an_account_that_support_has_given_its_right_address_has_as_long_again_to_prove_it() {
+    let studio = TestStudio::start().await;
+    let mistyped = studio.signed_up("ada").await;
+    let account = claim(&studio, &mistyped).await.expect("claimed").account;
+    let order = StaffOrder { staff: None, reason: StaffReason::parse("ticket 7").expect("a reason") };
+    let change = StaffCommand::ChangeEmail { unchanged: false, email: Email::parse(NEW).expect("an address") };
+    command(&studio, account, AccountCommand::ByStaff { order, command: change }).await;
+    let work = Work::CloseUnverified { account, at: studio.node.studio.write.now() - TimeDelta::seconds(1) };
+    enqueue(&studio.database.pool, "test:close:0", &work).await.expect("work is enqueued");
+    studio.drain().await;
+    assert_eq!(state(&studio, account).await.status(), Status::Open);
+    let waits: bool =
+        sqlx::query_scalar("select due_at > now() + interval '6 days' from process_work where id = 'test:close:0'")
+            .fetch_one(&studio.database.pool)
+            .await
+            .expect("it waits");
+    assert!(waits);
     studio.stop().await;
 }

@@ -1,6 +1,8 @@
 //! A lost second factor: off after a day, with a mail at once, unless its owner says no in any of three ways (U36).
 
 use atelier_commands::process::Work;
+use atelier_commands::use_cases::StaffResetTwoFactor;
+use atelier_commands::use_cases::staff_desk::Desk;
 use atelier_domain::account::{AccountCommand, Role, StaffCommand, StaffOrder};
 use atelier_domain::text::StaffReason;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -115,7 +117,7 @@ async fn u36_when_it_is_due_it_goes_off_in_the_name_and_for_the_reason_it_was_as
     let (of_ada, of_support) = (studio.account(&ada.person).await, studio.account(&support).await);
     let reason = StaffReason::parse("she called from the registered number").expect("a reason");
     let now = studio.node.studio.write.now() - TimeDelta::hours(24);
-    let asked = StaffCommand::RequestTwoFactorReset { now };
+    let asked = StaffCommand::RequestTwoFactorReset { address: None, now };
     let order = StaffOrder { staff: Some(of_support), reason };
     command(&studio, of_ada, AccountCommand::ByStaff { order, command: asked }).await;
     studio.drain().await;
@@ -130,5 +132,50 @@ async fn u36_when_it_is_due_it_goes_off_in_the_name_and_for_the_reason_it_was_as
     assert_eq!(lines[1], acted("two_factor_disabled"));
     assert_eq!((&lines[2]["kind"], &lines[2]["detail"]), (&json!("TWO_FACTOR_DISABLED"), &json!("staff")));
     assert_eq!(lines[3], acted("two_factor_reset_requested"));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u36_an_address_and_a_second_factor_are_not_taken_away_within_one_week() {
+    let studio = TestStudio::start().await;
+    let (ada, support) = (guarded(&studio, "ada").await, staff(&studio, "sam", Role::Support).await);
+    let of_ada = studio.account(&ada.person).await;
+    let account = id(of_ada);
+    let (new, later) = (json!({ "email": "ada@new.example" }), TimeDelta::days(7));
+    done(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
+    let change = ask(&studio, &support, "staffChangeEmail", &account, new.clone()).await;
+    assert_eq!(code(&change), "NOT_POSSIBLE_NOW", "its owner is being asked at the old one");
+    studio.mutate(None, KEEP, json!({ "token": link(&studio, &ada.person.email).await })).await;
+    done(&studio, &support, "staffChangeEmail", &account, new).await;
+    let unproven = ask(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
+    assert_eq!(code(&unproven), "NOT_POSSIBLE_NOW");
+    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } position } }";
+    studio.mutate(None, verify, json!({ "token": studio.mailed_token("ada@new.example").await })).await;
+    let at_once = ask(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
+    assert_eq!(code(&at_once), "NOT_POSSIBLE_NOW", "who has the new address would be the only one asked");
+    let reset =
+        |reason: &str| StaffResetTwoFactor { desk: Desk::console(), account: of_ada, reason: reason.to_owned() };
+    let early = reset("early").run(&studio.at(later - TimeDelta::hours(1)), &studio.operator()).await;
+    assert!(early.is_err());
+    reset("a week later").run(&studio.at(later), &studio.operator()).await.expect("asked");
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u36_what_a_withdrawn_role_has_begun_goes_no_further() {
+    let studio = TestStudio::start().await;
+    let (ada, support) = (guarded(&studio, "ada").await, staff(&studio, "sam", Role::Support).await);
+    let (of_ada, of_support) = (studio.account(&ada.person).await, studio.account(&support).await);
+    let reason = StaffReason::parse("ticket 7").expect("a reason");
+    let console = StaffOrder { staff: None, reason: reason.clone() };
+    let withdraw = StaffCommand::WithdrawRole { role: Role::Support };
+    command(&studio, of_support, AccountCommand::ByStaff { order: console, command: withdraw }).await;
+    let now = studio.node.studio.write.now() - TimeDelta::hours(24);
+    let asked = StaffCommand::RequestTwoFactorReset { address: None, now };
+    let order = StaffOrder { staff: Some(of_support), reason };
+    command(&studio, of_ada, AccountCommand::ByStaff { order, command: asked }).await;
+    studio.drain().await;
+    assert!(state(&studio, of_ada).await.two_factor());
+    assert_eq!(studio.events_named("TwoFactorResetStopped").await, 1);
     studio.stop().await;
 }

@@ -30,9 +30,22 @@ async fn a13_support_sees_an_account_by_any_of_its_names_and_the_look_is_on_reco
         assert_eq!(seen["apiKeys"][0]["id"], json!(key));
     }
     assert_eq!(studio.events_named("StaffActionRecorded").await, 1 + 3, "sam's hiring, and three looks");
+    // Nobody tries addresses by it: each try counts, and without a reason every one is answered alike (sec.R5).
+    let tries = async || -> i64 {
+        let tries = "select coalesce(sum(tries), 0)::bigint from credentials.tries where account_id = $1";
+        let support = studio.account(&support).await;
+        sqlx::query_scalar(tries).bind(support.0).fetch_one(&studio.database.pool).await.expect("the rows answer")
+    };
+    let before = tries().await;
     let none = json!({ "input": { "reason": "x", "email": "nobody@example.com" } });
     let refused = studio.graphql(Some(&support.token), VIEW, none).await["staffViewAccount"].take();
     assert_eq!(code(&refused), "NOT_FOUND");
+    assert_eq!(tries().await, before + 1);
+    for address in [ada.email.as_str(), "nobody@example.com"] {
+        let empty = json!({ "input": { "reason": "", "email": address } });
+        let refused = studio.graphql(Some(&support.token), VIEW, empty).await["staffViewAccount"].take();
+        assert_eq!((code(&refused), &refused["userErrors"][0]["field"]), ("INVALID_FIELD", &json!("reason")));
+    }
     let two = json!({ "input": { "reason": "x", "email": ada.email, "username": "ada" } });
     let refused = studio.graphql(Some(&support.token), VIEW, two).await["staffViewAccount"].take();
     assert_eq!(code(&refused), "INVALID_FIELD");
