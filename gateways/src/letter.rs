@@ -152,6 +152,15 @@ mod tests {
         assert!(check(&text(MAX_BODY_BYTES)).is_ok());
         assert!(check(&text(MAX_BODY_BYTES + 1)).is_err());
         assert!(check(&Mail { html: "x".repeat(MAX_BODY_BYTES + 1), ..mail() }).is_err());
-        assert!(check(&Mail { subject: "x".repeat(MAX_HEADER_BYTES + 1), ..mail() }).is_err());
+        let (most, over) = ("x".repeat(MAX_HEADER_BYTES), "x".repeat(MAX_HEADER_BYTES + 1));
+        assert!(check(&Mail { subject: most, ..mail() }).is_ok());
+        for mail in [
+            Mail { subject: over.clone(), ..mail() },
+            Mail { message_id: over.clone(), ..mail() },
+            Mail { to: format!("{over}@example.com"), ..mail() },
+            Mail { unsubscribe: Some(over), ..mail() },
+        ] {
+            assert!(check(&mail).is_err(), "a header too long");
+        }
     }
 }

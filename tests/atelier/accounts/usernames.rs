@@ -229,8 +229,11 @@ async fn u29_a_rename_that_died_after_its_event_is_settled_and_never_undone() {
     for name in ["ada", "countess"] {
         assert_eq!(found(&studio, name).await.as_deref(), Some("countess"), "both names find her meanwhile: {name}");
     }
-    let done = reconcile(&studio.node.studio.write).await.expect("a round").profiles;
+    let now = studio.at(TimeDelta::zero());
+    let done = reconcile(&now).await.expect("a round").profiles;
     assert_eq!(done, ProfilesTidied { settled: 1, ..Default::default() });
+    let until = claim_of(&studio, "ada").await.and_then(|claim| claim.redirects_until);
+    assert_eq!(until, Some(now.now() + TimeDelta::days(90)), "as long as after any other rename");
     assert_eq!(state_of(&studio, "ada").await, Some((ClaimState::Released, account)));
     assert_eq!(state_of(&studio, "countess").await, Some((ClaimState::Held, account)));
     // The dead process was only slow: what it still does changes nothing, not even after the next rename.

@@ -107,3 +107,32 @@ async fn work_for_what_is_not_there_ends_quietly() {
     assert_eq!((left, scene.studio.head().await), (0, head), "a refusal is an answer");
     scene.studio.stop().await;
 }
+
+/// Due by the database's clock is too early by the clock of a node that is behind: done then, it would be refused and never come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn l13_u25_u36_what_is_called_for_before_its_time_waits_for_it() {
+    let scene = Scene::set().await;
+    let (write, pool, account) = (&scene.studio.node.studio.write, &scene.studio.database.pool, scene.account);
+    let at = write.now() + chrono::TimeDelta::hours(1);
+    let (ledger, lot) = (atelier_domain::LedgerId::live(account), atelier_domain::LotId(write.fresh_id()));
+    let export = atelier_domain::ExportId(write.fresh_id());
+    let early = [
+        Work::ExpireLot { ledger, lot, at },
+        Work::CloseUnverified { account, at },
+        Work::TurnTwoFactorOff { account, at },
+        Work::GiveUpDataExport { account, export, at },
+        Work::RemoveDataExport { account, export, at },
+    ];
+    let head = scene.studio.head().await;
+    for (number, work) in early.iter().enumerate() {
+        enqueue(pool, &format!("test:early:{number}"), work).await.expect("work is enqueued");
+    }
+    sqlx::query("update process_work set due_at = now() where id like 'test:%'").execute(pool).await.expect("due");
+    scene.studio.drain().await;
+    let waiting = "select payload->>'kind' from process_work where id like 'test:%' and due_at = $1 order by id";
+    let waiting: Vec<String> =
+        sqlx::query_scalar(waiting).bind(at).fetch_all(pool).await.expect("the work list answers");
+    let all = ["expire_lot", "close_unverified", "turn_two_factor_off", "give_up_data_export", "remove_data_export"];
+    assert_eq!((waiting, scene.studio.head().await), (all.map(str::to_owned).to_vec(), head));
+    scene.studio.stop().await;
+}

@@ -33,6 +33,11 @@ fn instant(value: &Value) -> DateTime<Utc> {
     value.as_str().expect("an instant").parse().expect("an instant")
 }
 
+async fn end_of_row(studio: &TestStudio, id: &str) -> DateTime<Utc> {
+    let row = "select expires_at from credentials.api_keys where key_id = $1";
+    sqlx::query_scalar(row).bind(id_of(id).0).fetch_one(&studio.database.pool).await.expect("a row")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn b18_the_new_key_is_like_the_old_one_which_ends_after_the_overlap() {
     let studio = TestStudio::start().await;
@@ -53,10 +58,7 @@ async fn b18_the_new_key_is_like_the_old_one_which_ends_after_the_overlap() {
     let end = instant(&was["expiresAt"]);
     let overlap = TimeDelta::hours(48);
     assert!(end >= before + overlap && end <= studio.node.studio.write.now() + overlap, "{end}");
-    let row = "select expires_at from credentials.api_keys where key_id = $1";
-    let of_row: DateTime<Utc> =
-        sqlx::query_scalar(row).bind(id_of(&old_id).0).fetch_one(&studio.database.pool).await.expect("a row");
-    assert_eq!(of_row, end, "the row that decides says what the log says");
+    assert_eq!(end_of_row(&studio, &old_id).await, end, "the row that decides says what the log says");
     // B19: each is revoked by itself.
     studio.mutate(Some(&ada.token), REVOKE, json!({ "id": old_id })).await;
     assert!(!works(&studio, &old).await && works(&studio, &new).await);
@@ -78,6 +80,7 @@ async fn b18_without_an_overlap_the_old_key_stops_at_once_and_a_sooner_end_stays
     let made = studio.mutate(Some(&ada.token), ROTATE, json!({ "input": { "id": ending_id } })).await;
     let (was, is) = (listed(&studio, &ada, &ending_id).await, listed(&studio, &ada, &shown(&made).0).await);
     assert_eq!(instant(&was["expiresAt"]), soon, "24 hours later is too late for it");
+    assert_eq!(end_of_row(&studio, &ending_id).await, soon, "and for the row that decides");
     assert_eq!(instant(&is["expiresAt"]), soon, "and its successor does not outlive it unasked");
     for (hours, field) in [(-1, "overlapHours"), (169, "overlapHours")] {
         let refused = refusal(&studio, &ada, ROTATE, json!({ "id": old_id, "overlapHours": hours })).await;

@@ -2,7 +2,9 @@
 
 use atelier_commands::key_usage::KeyUsage;
 use atelier_commands::reconciler::reconcile;
+use atelier_domain::Credits;
 use atelier_vault::credential_rows::delete_account;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -50,7 +52,7 @@ async fn v31_requests_by_day_and_status_credits_and_the_last_use_of_each_key() {
     assert_eq!(seen["total"], json!({ "requests": 42, "credits": 100, "byStatus": by_status }));
     let sum: i64 = seen["byDay"].as_array().expect("days").iter().filter_map(|day| day["requests"].as_i64()).sum();
     assert_eq!(sum, 42);
-    let last: chrono::DateTime<chrono::Utc> = seen["lastUsedAt"].as_str().expect("used").parse().expect("an instant");
+    let last: DateTime<Utc> = seen["lastUsedAt"].as_str().expect("used").parse().expect("an instant");
     assert!(last >= before && last <= studio.node.studio.write.now());
     let nothing = json!({ "total": { "requests": 0, "credits": 0, "byStatus": [] }, "byDay": [], "lastUsedAt": null });
     assert_eq!(usage(&studio, &ada, &idle, 400).await, nothing);
@@ -92,6 +94,27 @@ async fn k4_v31_what_cannot_be_written_fails_no_request_and_is_written_later() {
         .await
         .expect("rows");
     assert_eq!(written, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v31_every_batch_is_added_and_one_that_comes_late_does_not_move_the_last_use_back() {
+    let studio = TestStudio::start().await;
+    let ada = studio.newcomer("ada").await;
+    let (id, _) = studio.api_key(&ada).await;
+    let (key, account, pool) = (id_of(&id), studio.account(&ada).await, &studio.database.pool);
+    let noon = DateTime::from_timestamp(1_699_963_200, 0).expect("an instant");
+    // Each batch is another node's; the third node was held up.
+    for seconds in [0, 5, 3] {
+        let (node, at) = (KeyUsage::default(), noon + TimeDelta::seconds(seconds));
+        node.request(key, account, 200, at);
+        node.paid(key, account, Credits::new(100), at);
+        node.flush(pool).await.expect("it is written");
+    }
+    let read = KeyUsage::read(pool, &[key], noon.date_naive()).await.expect("rows");
+    let (last, days) = (read[&key].last_used_at, &read[&key].days);
+    assert_eq!(last, Some(noon + TimeDelta::seconds(5)));
+    assert_eq!((days.len(), days[0].credits, &days[0].by_status[..]), (1, 300, &[(200, 3)][..]));
+    studio.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,13 @@
 //! Roles: by the account's own state, with a second factor, never by input; and the last admin (sec.A1, sec.A2, U37).
 
-use atelier_commands::use_cases::{Desk, Right, StaffGrantRole, StaffWithdrawRole};
-use atelier_domain::account::{AccountCommand, Role};
+use std::sync::{Arc, Mutex};
+
+use atelier_commands::Origin;
+use atelier_commands::command_path::Target;
+use atelier_commands::ports::Clock;
+use atelier_commands::use_cases::{Desk, OpenSession, Proof, Right, StaffGrantRole, StaffWithdrawRole};
+use atelier_domain::account::{Account, AccountCommand, Role};
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -25,6 +31,22 @@ fn more(name: &str) -> Value {
         "staffRevokeApiKey" => json!({ "apiKeyId": "key_00000000000000000000000000000001" }),
         "staffGrantRole" | "staffWithdrawRole" => json!({ "role": "SUPPORT" }),
         _ => json!({}),
+    }
+}
+
+/// A clock during whose first look something happens.
+struct Meanwhile {
+    clock: Arc<dyn Clock>,
+    happens: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Clock for Meanwhile {
+    fn now(&self) -> DateTime<Utc> {
+        let happens = self.happens.lock().expect("nobody panics with it").take();
+        if let Some(happens) = happens {
+            happens();
+        }
+        self.clock.now()
     }
 }
 
@@ -172,5 +194,34 @@ async fn sec_a2_the_last_admin_stays_one_and_two_who_remove_each_other_leave_one
     done(&studio, &last, "staffGrantRole", &id(other), admin.clone()).await;
     done(&studio, &last, "staffWithdrawRole", &id(admins[0]), admin).await;
     assert!(!state(&studio, admins[0]).await.has_role(Role::Admin), "with another one, one may give one's own up");
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u37_a_session_that_begins_while_a_role_comes_has_twelve_hours_too() {
+    let studio = TestStudio::start().await;
+    let ben = studio.newcomer("ben").await;
+    let (account, mut write) = (studio.account(&ben).await, studio.node.studio.write.clone());
+    let (path, context) = (write.path.clone(), studio.operator());
+    // A sign-in asks for the time after its first look at the roles, and before its append.
+    let granted = move || {
+        let target = Target { id: account.to_string(), subject: account };
+        let grant =
+            path.execute::<Account>(&target, &context, None, |_| AccountCommand::GrantRole { role: Role::Support });
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(grant)).expect("granted");
+    };
+    let clock = write.ports.clock.clone();
+    write.ports.clock = Arc::new(Meanwhile { clock, happens: Mutex::new(Some(Box::new(granted))) });
+    let open = OpenSession { account, proof: Proof::Identity, origin: Origin::default() };
+    let opened = open.run(&write, &studio.operator()).await.expect("a session");
+    studio.drain().await;
+    assert!(!counts(&studio, &ben.token).await, "the role came, and ended what was there");
+    for (hours, left) in [(11, true), (12, false)] {
+        let idle =
+            "update credentials.sessions set last_active_at = now() - make_interval(hours => $1) where session_id = $2";
+        let idle = sqlx::query(idle).bind(hours).bind(opened.session.0);
+        idle.execute(&studio.database.pool).await.expect("set");
+        assert_eq!(counts(&studio, opened.token.expose()).await, left, "{hours} hours");
+    }
     studio.stop().await;
 }
