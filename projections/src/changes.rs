@@ -1,7 +1,7 @@
 //! Who waits for which rows to change, and is woken once this node knows that a read model has folded what changed them (DESIGN 6).
 //!
 //! What it costs: for each advance of a followed read model a walk over the new events, which the feed holds in memory, with a look-up in
-//! a map for each, and nothing while nobody waits. Only whoever waits for one of those rows then reads, [`READS`] at once on a node.
+//! a map for each, and nothing while nobody waits. Only whoever waits for one of those rows then reads, `READS` at once on a node.
 //! Nothing is asked of the database for the sake of those whose rows stay as they are.
 
 use std::collections::{HashMap, HashSet};
