@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use uuid::Uuid;
 
-pub use sign_in_elsewhere::{Departure, ElsewhereError, ProvenIdentity, SignInElsewhere};
+pub use sign_in_elsewhere::{Departure, ElsewhereError, Interaction, ProvenIdentity, SignInElsewhere};
 
 /// Where time comes from. Rules and ids use only this, so any test can replay.
 pub trait Clock: Send + Sync + 'static {

@@ -21,6 +21,10 @@ pub enum RefusalCode {
     UsernameTaken,
     /// Email or password is wrong; which of them is not said (sec.S4).
     InvalidCredentials,
+    /// The account has no password; it proves itself otherwise (A16).
+    NoPassword,
+    /// The address belongs to an account: its owner signs in to it and links the identity (U30).
+    LinkRequired,
     /// A mail's link is wrong, used or expired.
     InvalidToken,
     /// The address must be verified first (U26).
@@ -69,6 +73,8 @@ impl RefusalCode {
             Self::InvalidField => "invalid_field",
             Self::UsernameTaken => "username_taken",
             Self::InvalidCredentials => "invalid_credentials",
+            Self::NoPassword => "no_password",
+            Self::LinkRequired => "link_required",
             Self::InvalidToken => "invalid_token",
             Self::EmailNotVerified => "email_not_verified",
             Self::PlanRequired => "plan_required",

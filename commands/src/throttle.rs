@@ -38,6 +38,8 @@ pub enum Rule {
     MailFromClient,
     /// Browsers sent to Google from one client's address: a stranger must not take all the places of those who are away (sec.R5).
     LeaveFromClient,
+    /// Questions whether a username is free, from one client's address: sixty at once, then one every three seconds.
+    UsernameFromClient,
     /// Verification mails to one address: one a minute.
     VerificationToAddress,
     /// Reset mails to one address: one a minute.
@@ -59,6 +61,7 @@ impl Rule {
             Self::SignUpWithAddress => "sign up with address",
             Self::MailFromClient => "mail from client",
             Self::LeaveFromClient => "leave from client",
+            Self::UsernameFromClient => "username from client",
             Self::VerificationToAddress => "verification to address",
             Self::ResetToAddress => "reset to address",
             Self::StaffRequest => "staff request",
@@ -76,6 +79,7 @@ impl Rule {
             Self::StaffRequest => pace(60, 60, 10, 300),
             Self::MailFromClient => pace(10, 300, 10, 900),
             Self::LeaveFromClient => pace(30, 20, 10, 900),
+            Self::UsernameFromClient => pace(60, 3, 3, 60),
             Self::VerificationToAddress | Self::ResetToAddress => pace(0, 60, 60, 60),
             Self::ExportOfAccount => pace(2, 43_200, 43_200, 43_200),
         }

@@ -12,6 +12,7 @@ use crate::api_policy::ApiPolicy;
 use crate::command_path::{CommandContext, CommandPath, Target};
 use crate::key_usage::KeyUsage;
 use crate::ports::{Ports, fresh_id};
+use crate::return_address::ReturnAddresses;
 
 /// Everything a use case needs. Cheap to clone.
 #[derive(Clone)]
@@ -51,11 +52,18 @@ pub struct AccessSettings {
     pub password_composition: bool,
     /// The frontend that has pages for the links of mails, without a trailing slash; the server's own pages when there is none.
     pub frontend_url: Option<String>,
+    /// Where a browser may be sent back to after a sign-in elsewhere (sec.O1).
+    pub return_addresses: ReturnAddresses,
 }
 
 impl Default for AccessSettings {
     fn default() -> Self {
-        Self { session_life: TimeDelta::days(90), password_composition: true, frontend_url: None }
+        Self {
+            session_life: TimeDelta::days(90),
+            password_composition: true,
+            frontend_url: None,
+            return_addresses: ReturnAddresses::default(),
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::policy::account::{PASSWORD_BYTES, PASSWORD_CHARACTERS, USERNAME_LENGTH};
+
 /// Why a text was refused; the edge adds the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -144,7 +146,7 @@ impl Username {
     /// When a character, the length or a separator is not allowed, or the name is reserved.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         let folded = text.to_ascii_lowercase();
-        if !(3..=30).contains(&folded.len()) {
+        if !USERNAME_LENGTH.contains(&folded.len()) {
             return invalid("must have 3 to 30 characters");
         }
         if !folded.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-') {
@@ -248,10 +250,10 @@ impl Prompt {
 /// # Errors
 /// When it is too short, too long, or lacks a number or a symbol.
 pub fn check_password(password: &str, composition: bool) -> Result<(), InvalidText> {
-    if password.chars().count() < 8 {
+    if password.chars().count() < PASSWORD_CHARACTERS {
         return invalid("must have at least 8 characters");
     }
-    if password.len() > 1_024 {
+    if password.len() > PASSWORD_BYTES {
         return invalid("must have at most 1024 bytes");
     }
     if composition && !(password.chars().any(char::is_numeric) && password.chars().any(|c| !c.is_alphanumeric())) {

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use atelier_commands::ports::{Clock, Departure, ElsewhereError, GatewayError, ProvenIdentity, SignInElsewhere};
+use atelier_commands::ports::{
+    Clock, Departure, ElsewhereError, GatewayError, Interaction, ProvenIdentity, SignInElsewhere,
+};
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreProviderMetadata,
+    CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreIdTokenVerifier, CoreJwsSigningAlgorithm,
+    CoreProviderMetadata,
 };
 use openidconnect::{
     AsyncHttpClient, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, HttpRequest,
@@ -176,6 +179,11 @@ impl OidcProvider {
         answer.id_token().cloned().ok_or(ElsewhereError::Refused("no ID token came"))
     }
 
+    /// The prompt that makes the provider show a page. Google documents no `login`, and answers an unknown value with an error.
+    fn prompt(&self) -> CoreAuthPrompt {
+        if self.issuer.as_str() == GOOGLE_ISSUER { CoreAuthPrompt::SelectAccount } else { CoreAuthPrompt::Login }
+    }
+
     fn verifier(&self, metadata: &CoreProviderMetadata) -> CoreIdTokenVerifier<'static> {
         let clock = self.clock.clone();
         // A verifier without our secret: a token signed with it proves nothing, whatever its header says.
@@ -204,7 +212,11 @@ impl SignInElsewhere for OidcProvider {
         self.issuer.as_str()
     }
 
-    async fn authorization_url(&self, departure: Departure<'_>) -> Result<String, ElsewhereError> {
+    async fn authorization_url(
+        &self,
+        departure: Departure<'_>,
+        interaction: Interaction,
+    ) -> Result<String, ElsewhereError> {
         let metadata = self.metadata(BELIEVED).await?;
         let client = CoreClient::from_provider_metadata(
             CoreProviderMetadata::clone(&metadata),
@@ -214,11 +226,18 @@ impl SignInElsewhere for OidcProvider {
         .set_redirect_uri(self.redirect_url.clone());
         let (state, nonce) = (CsrfToken::new(departure.state.to_owned()), Nonce::new(departure.nonce.to_owned()));
         let verifier = PkceCodeVerifier::new(departure.verifier.to_owned());
-        let (url, _, _) = client
+        let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, move || state, move || nonce)
             .add_scope(Scope::new("email".to_owned()))
-            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
-            .url();
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        if interaction != Interaction::AsItLikes {
+            request = request.add_prompt(self.prompt());
+        }
+        if interaction == Interaction::SignInAgain {
+            // A provider that follows it has the person sign in again, and says when in `auth_time` (OpenID Connect Core 3.1.2.1).
+            request = request.set_max_age(Duration::ZERO);
+        }
+        let (url, _, _) = request.url();
         Ok(url.into())
     }
 
@@ -237,6 +256,7 @@ impl SignInElsewhere for OidcProvider {
             subject: claims.subject().as_str().to_owned(),
             email: claims.email().map(|email| email.as_str().to_owned()),
             email_verified: claims.email_verified() == Some(true),
+            authenticated_at: claims.auth_time(),
         })
     }
 }

@@ -15,7 +15,11 @@ pub enum UserErrorCode {
     UsernameTaken,
     /// Email or password is wrong.
     InvalidCredentials,
-    /// The link is wrong, used or expired.
+    /// The account has no password: it proves itself by Google or the second factor, and gets one by `requestPasswordReset`.
+    NoPassword,
+    /// There is an account with this address: sign in to it, then link Google.
+    LinkRequired,
+    /// The link or code is wrong, used or expired.
     InvalidToken,
     /// The address must be verified first.
     EmailNotVerified,
@@ -70,6 +74,13 @@ pub struct UserError {
     available: Option<i64>,
     /// For `RATE_LIMITED`: after how many seconds another try counts.
     retry_after: Option<i64>,
+}
+
+impl UserError {
+    /// Whether it says to come again later, and nothing else.
+    pub(crate) fn is_rate_limited(&self) -> bool {
+        self.code == UserErrorCode::RateLimited
+    }
 }
 
 fn camel_case(field: &str) -> String {

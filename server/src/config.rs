@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use atelier_commands::write_side::AccessSettings;
+use atelier_commands::{AppAddress, ReturnAddresses};
 use atelier_gateways::{InvalidSmtp, Smtp};
 use chrono::TimeDelta;
 use clap::Args;
 use ipnet::IpNet;
 
 use crate::api_config::ApiConfig;
+use crate::http::origin;
 pub use google::{GoogleConfig, Unprinted};
 
 /// What every command needs.
@@ -92,6 +94,11 @@ pub struct AccessConfig {
     #[arg(long, env = "ATELIER_ORIGINS", value_delimiter = ',')]
     pub origins: Vec<String>,
 
+    /// Addresses of apps that a browser may be sent back to after signing in with Google, beside pages of the frontend's and the listed
+    /// origins: `com.example.app:/callback`, as a list.
+    #[arg(long, env = "ATELIER_APP_REDIRECTS", value_delimiter = ',', value_parser = AppAddress::parse)]
+    pub app_redirects: Vec<AppAddress>,
+
     /// The networks of the proxies in front, as a list of CIDRs: only their `X-Forwarded-For` is believed.
     #[arg(long, env = "ATELIER_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
@@ -119,6 +126,7 @@ impl Default for AccessConfig {
         Self {
             frontend_url,
             origins,
+            app_redirects: Vec::new(),
             trusted_proxies,
             geoip,
             session_days: 90,
@@ -136,7 +144,16 @@ impl AccessConfig {
             session_life: TimeDelta::days(self.session_days.into()),
             password_composition: self.password_composition,
             frontend_url: self.frontend_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+            return_addresses: self.return_addresses(),
         }
+    }
+}
+
+impl AccessConfig {
+    /// Where a browser may be sent back to: pages of the frontend's origin and of the listed ones, and the listed apps.
+    fn return_addresses(&self) -> ReturnAddresses {
+        let pages = self.frontend_url.iter().chain(&self.origins).filter_map(|url| origin(url));
+        ReturnAddresses::new(pages.collect(), self.app_redirects.clone())
     }
 }
 

@@ -23,6 +23,8 @@ function idToken(lie, nonce) {
   if (lie === "aud") claims.aud = "another-client";
   if (lie === "more-aud") claims.aud = [clientId, "another-client"];
   if (lie === "expired") Object.assign(claims, { iat: now - 600, exp: now - 1 });
+  if (lie === "auth-time-old") claims.auth_time = now - 120;
+  if (lie === "auth-time-now") claims.auth_time = now;
   if (lie === "kid") header.kid = "unknown";
   if (lie === "none") header.alg = "none";
   if (lie.startsWith("hs256")) header.alg = "HS256";

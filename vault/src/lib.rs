@@ -48,7 +48,7 @@ pub use recovery_code::RecoveryCode;
 pub use sealed_text::Place;
 pub use secret_key::SecretKey;
 pub use secrets::{SecretDigest, Secrets};
-pub use sign_in_secrets::Derived;
+pub use sign_in_secrets::{Derived, Ticket};
 pub use tokens::{MailToken, NotAToken, SessionToken, UploadTicket};
 pub use totp::TotpSeed;
 pub use vault::{Opened, Vault, VaultError};

@@ -1,5 +1,5 @@
 //! Tokens of a sign-in under way, good for minutes: `atc_` waits for the second factor's code, `atb_` binds a sign-in elsewhere to
-//! the browser that began it. 256 bits each, found by their keyed digests.
+//! the browser that began it, `atg_` is the one-time code that a frontend redeems after it. 256 bits each, found by their keyed digests.
 
 use std::fmt;
 
@@ -14,6 +14,8 @@ pub enum Passing {
     Challenge,
     /// The browser that went to another provider, in its cookie.
     Browser,
+    /// The one-time code in the address that a browser is sent back to its frontend with.
+    Code,
 }
 
 impl Passing {
@@ -21,6 +23,7 @@ impl Passing {
         match self {
             Self::Challenge => "atc_",
             Self::Browser => "atb_",
+            Self::Code => "atg_",
         }
     }
 }
@@ -76,6 +79,7 @@ mod tests {
         let token = PassingToken::generate(Passing::Challenge, random.as_ref());
         assert_eq!(PassingToken::parse(Passing::Challenge, token.expose()).unwrap().expose(), token.expose());
         assert!(PassingToken::parse(Passing::Browser, token.expose()).is_err());
+        assert!(PassingToken::parse(Passing::Code, token.expose()).is_err());
         assert!(PassingToken::parse(Passing::Challenge, &token.expose()[..50]).is_err());
         assert_eq!(format!("{token:?}"), "PassingToken(Challenge, ..)");
     }

@@ -30,8 +30,27 @@ impl Derived {
     }
 }
 
-/// What a ticket is bound to beside its key.
-const TICKET: &[u8] = b"sign-up ticket 1";
+/// What a ticket is for; one kind never opens as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ticket {
+    /// To sign up with an identity elsewhere.
+    SignUp,
+    /// To begin a sign-in elsewhere in a browser that has no session of ours.
+    Journey,
+}
+
+impl Ticket {
+    /// What a ticket is bound to beside its key.
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::SignUp => b"sign-up ticket 1",
+            Self::Journey => b"journey ticket 1",
+        }
+    }
+}
+
+/// What is sealed under a passing token is bound to, beside the token.
+const CARRIED: &[u8] = b"carried 1";
 
 impl Secrets {
     /// What is stored of a recovery code; bound to its account, so that no two accounts' rows can be compared.
@@ -46,6 +65,7 @@ impl Secrets {
         let label = match token.passing {
             Passing::Challenge => "sign-in challenge",
             Passing::Browser => "sign-in elsewhere: browser",
+            Passing::Code => "sign-in elsewhere: code",
         };
         SecretDigest::of(keyed_hash(self.key(), label, &[token.expose().as_bytes()]))
     }
@@ -68,17 +88,43 @@ impl Secrets {
 
     /// Seals what a client carries for us and may neither read nor change.
     #[must_use]
-    pub fn seal_ticket(&self, random: &dyn RandomBytes, text: &str) -> String {
-        URL_SAFE_NO_PAD.encode(aead::encrypt(&self.ticket_key(), random, TICKET, text.as_bytes()))
+    pub fn seal_ticket(&self, kind: Ticket, random: &dyn RandomBytes, text: &str) -> String {
+        seal(&self.ticket_key(), kind.label(), random, text)
     }
 
-    /// Opens a ticket; `None` when it is not one of ours.
+    /// Opens a ticket; `None` when it is not one of ours, or of another kind.
     #[must_use]
-    pub fn open_ticket(&self, ticket: &str) -> Option<String> {
-        let sealed = URL_SAFE_NO_PAD.decode(ticket).ok()?;
-        let plain = aead::decrypt(&self.ticket_key(), TICKET, &sealed)?;
-        String::from_utf8(plain.to_vec()).ok()
+    pub fn open_ticket(&self, kind: Ticket, ticket: &str) -> Option<String> {
+        open(&self.ticket_key(), kind.label(), ticket)
     }
+
+    fn carried_key(&self, token: &PassingToken) -> SecretKey {
+        let key = keyed_hash(self.key(), "carried by a passing token", &[token.expose().as_bytes()]);
+        SecretKey::from_slice(&key).expect("a keyed hash has a key's length")
+    }
+
+    /// Seals what a row keeps for the holder of a token. Only the token's digest is stored, so once the token is forgotten, the text can
+    /// never be opened again, not from a backup either.
+    #[must_use]
+    pub fn seal_for(&self, token: &PassingToken, random: &dyn RandomBytes, text: &str) -> String {
+        seal(&self.carried_key(token), CARRIED, random, text)
+    }
+
+    /// Opens what was sealed for this token; `None` for any other.
+    #[must_use]
+    pub fn open_for(&self, token: &PassingToken, sealed: &str) -> Option<String> {
+        open(&self.carried_key(token), CARRIED, sealed)
+    }
+}
+
+fn seal(key: &SecretKey, label: &[u8], random: &dyn RandomBytes, text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(aead::encrypt(key, random, label, text.as_bytes()))
+}
+
+fn open(key: &SecretKey, label: &[u8], sealed: &str) -> Option<String> {
+    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let plain = aead::decrypt(key, label, &sealed)?;
+    String::from_utf8(plain.to_vec()).ok()
 }
 
 #[cfg(test)]
@@ -118,13 +164,27 @@ mod tests {
     fn a_ticket_opens_only_unchanged_and_at_home() {
         let root = tempfile::tempdir().unwrap();
         let secrets = secrets(&root);
-        let ticket = secrets.seal_ticket(Replayable::new(7).as_ref(), "{}");
-        assert_eq!(secrets.open_ticket(&ticket).as_deref(), Some("{}"));
+        let ticket = secrets.seal_ticket(Ticket::SignUp, Replayable::new(7).as_ref(), "{}");
+        assert_eq!(secrets.open_ticket(Ticket::SignUp, &ticket).as_deref(), Some("{}"));
+        assert_eq!(secrets.open_ticket(Ticket::Journey, &ticket), None, "another kind");
         let mut changed = ticket.clone().into_bytes();
         changed[20] = if changed[20] == b'A' { b'B' } else { b'A' };
-        assert_eq!(secrets.open_ticket(&String::from_utf8(changed).unwrap()), None);
+        assert_eq!(secrets.open_ticket(Ticket::SignUp, &String::from_utf8(changed).unwrap()), None);
         let elsewhere = tempfile::tempdir().unwrap();
         let foreign = Secrets::open(elsewhere.path(), Replayable::new(8).as_ref()).unwrap();
-        assert_eq!(foreign.open_ticket(&ticket), None);
+        assert_eq!(foreign.open_ticket(Ticket::SignUp, &ticket), None);
+    }
+    #[test]
+    fn what_is_sealed_for_a_token_opens_with_it_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let (secrets, random) = (secrets(&root), Replayable::new(9));
+        let [one, other] = [(); 2].map(|()| PassingToken::generate(Passing::Code, random.as_ref()));
+        let sealed = secrets.seal_for(&one, random.as_ref(), "who it is");
+        assert_eq!(secrets.open_for(&one, &sealed).as_deref(), Some("who it is"));
+        assert_eq!(secrets.open_for(&other, &sealed), None);
+        assert_eq!(secrets.open_ticket(Ticket::SignUp, &sealed), None);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let foreign = Secrets::open(elsewhere.path(), Replayable::new(8).as_ref()).unwrap();
+        assert_eq!(foreign.open_for(&one, &sealed), None, "the server's key is needed as well");
     }
 }

@@ -1,6 +1,8 @@
 //! The port of a provider that vouches for people: OpenID Connect, with the code flow and PKCE (A16, sec.O1).
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// What a browser leaves with, and comes back by. All three belong to that browser alone.
 #[derive(Clone, Copy)]
@@ -13,8 +15,19 @@ pub struct Departure<'a> {
     pub verifier: &'a str,
 }
 
+/// What the provider is asked to do before it sends the browser back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interaction {
+    /// Nothing: a browser that is signed in there may come straight back.
+    AsItLikes,
+    /// Show a page, so that the person sees that a sign-in goes on and can stop it.
+    Shown,
+    /// Have the person sign in again, whatever session the browser has there.
+    SignInAgain,
+}
+
 /// Who somebody is, by the provider's signed word.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvenIdentity {
     /// The provider's own name for the person; never an address.
     pub subject: String,
@@ -22,6 +35,8 @@ pub struct ProvenIdentity {
     pub email: Option<String>,
     /// Whether the provider has verified it.
     pub email_verified: bool,
+    /// When the person signed in there, if the provider tells.
+    pub authenticated_at: Option<DateTime<Utc>>,
 }
 
 /// Why nobody was vouched for. Nothing personal is in it.
@@ -45,7 +60,11 @@ pub trait SignInElsewhere: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the provider cannot be reached.
-    async fn authorization_url(&self, departure: Departure<'_>) -> Result<String, ElsewhereError>;
+    async fn authorization_url(
+        &self,
+        departure: Departure<'_>,
+        interaction: Interaction,
+    ) -> Result<String, ElsewhereError>;
 
     /// Who came back with a code: exchanged, and the signed word checked in every part.
     ///

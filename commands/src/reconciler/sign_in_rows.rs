@@ -3,7 +3,7 @@
 use atelier_domain::account::{Account, AccountCommand, AccountError};
 use atelier_domain::{AccountId, IdentityId};
 use atelier_vault::credential_rows::second_factor::{self, FactorState};
-use atelier_vault::credential_rows::{challenges, identities, recovery_codes, sign_ins_elsewhere};
+use atelier_vault::credential_rows::{challenges, identities, recovery_codes, sign_in_codes, sign_ins_elsewhere};
 use chrono::{DateTime, Utc};
 
 use super::{End, ROUND, Reconciled, count, state};
@@ -37,6 +37,7 @@ pub(super) async fn reconcile(
     second_factor::remove_unproven(pool, now, ROUND).await?;
     challenges::remove_expired(pool, now, ROUND).await?;
     sign_ins_elsewhere::remove_expired(pool, now, ROUND).await?;
+    sign_in_codes::remove_expired(pool, now, ROUND).await?;
     Ok(())
 }
 

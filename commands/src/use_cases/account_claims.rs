@@ -15,7 +15,7 @@ use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
 /// How old a claim must be before its missing account counts as abandoned.
-const STALE_AFTER: TimeDelta = TimeDelta::minutes(10);
+pub(super) const STALE_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// How often a stale claim is cleared away before the sign-up gives up; two are possible, one for each name.
 const ATTEMPTS: usize = 4;
 

@@ -30,7 +30,8 @@ impl ChangePassword {
     /// Runs the use case; the answer is the position to read from.
     ///
     /// # Errors
-    /// `invalid_credentials` for a wrong current password, which counts as a try (U35); `invalid_field` for the new one;
+    /// `no_password` when the account has none: its owner sets one by the mail of `requestPasswordReset`; `invalid_credentials` for a
+    /// wrong current password, which counts as a try (U35); `invalid_field` for the new one;
     /// `rate_limited`; `Conflict` when somebody else changed it at the same moment.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         let Self { account, session, current_password, new_password } = self;

@@ -8,6 +8,7 @@ use atelier_domain::{AccountId, IdentityId, KeyClass};
 use atelier_vault::IdentityDigest;
 use atelier_vault::credential_rows::identities::{self, NewIdentityRow};
 
+use super::sign_in_elsewhere::google;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
 use crate::ports::ProvenIdentity;
@@ -45,9 +46,9 @@ pub(super) async fn link(
     write: &WriteSide,
     context: &CommandContext,
     account: AccountId,
-    digest: IdentityDigest,
     proven: &ProvenIdentity,
 ) -> Result<Position, UseCaseError> {
+    let digest = write.blind_index.identity(google(write)?.issuer(), &proven.subject);
     let label = label(proven.email.as_deref());
     let identity_id = claim(write, account, digest, &label).await?;
     let provider = IdentityProvider::Google;

@@ -60,6 +60,7 @@ pub mod unlink_identity;
 pub mod unsubscribe;
 pub mod update_profile;
 pub mod upload_avatar;
+pub mod username_availability;
 pub mod verify_email;
 pub mod ways_in;
 
@@ -98,7 +99,10 @@ pub use set_notifications::SetNotifications;
 pub use set_public_profile::SetPublicProfile;
 pub use set_publish_to_explore::SetPublishToExplore;
 pub use sign_in::SignIn;
-pub use sign_in_elsewhere::{Arrival, LeaveForGoogle, Leaving, ReturnFromGoogle};
+pub use sign_in_elsewhere::{
+    Arrival, CompleteGoogleLink, CompleteGoogleSignIn, Frontend, GoogleProof, Identified, LeaveForGoogle, Leaving,
+    Newcomer, ReturnError, ReturnFromGoogle,
+};
 pub use sign_up::SignUp;
 pub use sign_up_with_google::SignUpWithGoogle;
 pub use staff_change_email::StaffChangeEmail;
@@ -113,4 +117,5 @@ pub use unlink_identity::UnlinkIdentity;
 pub use unsubscribe::{Unsubscribe, Unsubscribed};
 pub use update_profile::UpdateProfile;
 pub use upload_avatar::{UploadAvatar, UploadedAvatar};
+pub use username_availability::CheckUsername;
 pub use verify_email::VerifyEmail;

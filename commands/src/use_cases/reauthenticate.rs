@@ -1,7 +1,11 @@
 //! `reauthenticate`: a fresh proof of who is asking, inside a session: what dangerous settings need (sec.S7). The session goes on
 //! under another token, and the old one is dead at once (sec.S6).
 //!
-//! What happens when the process dies: before the row is moved, nothing; after it, nobody has the new token, and its owner signs in.
+//! The proof is a password; or a linked Google account that was gone through again for this session; or, where there is no password, the
+//! second factor alone. Where the second factor is on, its code is needed beside the first two as well (sec.S5).
+//!
+//! What happens when the process dies: before the row is moved, nothing, except that a code from Google is used up and the owner goes
+//! there again; after it, no client has the new token, and the owner signs in again.
 
 use atelier_domain::{AccountId, SessionId};
 use atelier_vault::SessionToken;
@@ -10,6 +14,7 @@ use chrono::TimeDelta;
 
 use super::second_factor;
 use super::sign_in::overloaded;
+use super::sign_in_elsewhere::GoogleProof;
 use crate::command_path::CommandContext;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::throttle::{self, Bucket, Rule};
@@ -25,8 +30,10 @@ pub struct Reauthenticate {
     pub account: AccountId,
     /// In which session.
     pub session: SessionId,
-    /// The account's password.
-    pub password: String,
+    /// The account's password, where it has one.
+    pub password: Option<String>,
+    /// Or what a browser came back from Google with.
+    pub google: Option<GoogleProof>,
     /// A code of the second factor, where it is on; a recovery code will do.
     pub code: Option<String>,
 }
@@ -35,16 +42,37 @@ impl Reauthenticate {
     /// Runs the use case: the session's new token.
     ///
     /// # Errors
-    /// `invalid_credentials` for a wrong password; `invalid_code`, also for a missing one; `rate_limited`; `not_found` when the
-    /// session has ended.
+    /// `invalid_credentials` for a wrong password, or a Google account that is not linked; `no_password` when the account has neither a
+    /// password nor a second factor, and did not bring a proof from Google; `invalid_token` for a code of Google's return that does not
+    /// count; `invalid_code`, also for a missing one; `rate_limited`; `not_found` when the session has ended.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<SessionToken, UseCaseError> {
-        let Self { account, session, password, code } = self;
-        prove_password(write, account, "password", &password).await?;
-        if second_factor::is_on(write, account).await? {
+        let Self { account, session, password, google, code } = self;
+        let two_factor = second_factor::is_on(write, account).await?;
+        match (password, google) {
+            (Some(_), Some(_)) => return Err(Refusal::field("google", "Prove it by a password or by Google.").into()),
+            (None, Some(google)) => google.proves(write, account, session).await?,
+            // Nothing to type a password for: the second factor is all there is, and as much as a password would be.
+            (_, None) if two_factor && !has_password(write, account).await? => {}
+            (password, None) => {
+                prove_password(write, account, "password", password.as_deref().unwrap_or_default()).await?;
+            }
+        }
+        if two_factor {
             second_factor::verify(write, context, account, code.as_deref().unwrap_or_default()).await?;
         }
         renewed(write, account, session).await
     }
+}
+
+async fn has_password(write: &WriteSide, account: AccountId) -> Result<bool, UseCaseError> {
+    Ok(passwords::get(&write.pool, account).await?.is_some())
+}
+
+/// The no to an account that proves itself otherwise.
+fn no_password(field: &'static str) -> UseCaseError {
+    let message =
+        "This account has no password: prove who you are by Google, or set a password with requestPasswordReset.";
+    Refusal { field: Some(field), ..Refusal::new(RefusalCode::NoPassword, message) }.into()
 }
 
 /// Gives a session another token and notes the proof; whoever calls this has just seen one.
@@ -68,18 +96,22 @@ pub(crate) fn proof_bucket(write: &WriteSide, account: AccountId) -> Bucket {
 }
 
 /// Checks the current password of somebody signed in, counted; its version.
+///
+/// # Errors
+/// `no_password` when the account has none; `invalid_credentials` naming `field`; `rate_limited`.
 pub(crate) async fn prove_password(
     write: &WriteSide,
     account: AccountId,
     field: &'static str,
     password: &str,
 ) -> Result<i64, UseCaseError> {
+    // No secret to the account's own session: its settings say so.
+    let stored = passwords::get(&write.pool, account).await?.ok_or_else(|| no_password(field))?;
     let counted = throttle::count(write, vec![proof_bucket(write, account)], Some(account)).await?;
     let wrong = || {
         let refusal = Refusal::new(RefusalCode::InvalidCredentials, "The password is wrong.");
         UseCaseError::from(Refusal { field: Some(field), ..refusal })
     };
-    let Some(stored) = passwords::get(&write.pool, account).await? else { return Err(wrong()) };
     match write.passwords.verify(password, &stored.phc).await {
         Ok(true) => {}
         Ok(false) => return Err(wrong()),

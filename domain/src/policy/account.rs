@@ -1,9 +1,19 @@
 //! Rules about accounts that a deployment may see differently one day (REQUIREMENTS 1.5); their versions stand in events.
 
+use std::ops::RangeInclusive;
+
 use chrono::TimeDelta;
 
 /// The age a person declares to have reached (U42).
 pub const MINIMUM_AGE: u8 = 13;
+/// How many characters a handle may have (U27).
+pub const USERNAME_LENGTH: RangeInclusive<usize> = 3..=30;
+/// The form of a handle in small letters, length included, as ECMAScript and most other regular expressions read it (U27).
+pub const USERNAME_PATTERN: &str = "^(?=.{3,30}$)[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*$";
+/// The fewest characters of a password (V08).
+pub const PASSWORD_CHARACTERS: usize = 8;
+/// The most bytes of a password, in UTF-8.
+pub const PASSWORD_BYTES: usize = 1_024;
 /// How long after one change of the handle the next is refused (U29).
 pub const RENAME_PAUSE: TimeDelta = TimeDelta::days(30);
 /// How long a handle that was given up still finds its account, and is nobody's (U29).

@@ -1,7 +1,9 @@
 //! Signing in and out, sessions elsewhere, and the fresh proof that dangerous settings need.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use atelier_commands::use_cases::{Entrance, Reauthenticate, RevokeSession, RevokeSessions, SignIn, SignedIn};
+use atelier_commands::use_cases::{
+    Entrance, GoogleProof, Reauthenticate, RevokeSession, RevokeSessions, SignIn, SignedIn,
+};
 use atelier_domain::SessionId;
 use atelier_domain::account::SessionEnd;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -79,10 +81,21 @@ payload! {
 /// What `reauthenticate` takes.
 #[derive(InputObject)]
 pub struct ReauthenticateInput {
-    /// The password.
-    password: String,
-    /// A code of the authenticator, or a recovery code, where the second factor is on.
+    /// The password, where the account has one.
+    password: Option<String>,
+    /// Or what a browser came back from Google with, after `startGoogleReauthentication`.
+    google: Option<GoogleProofInput>,
+    /// A code of the authenticator, or a recovery code, where the second factor is on. An account without a password needs nothing else.
     code: Option<String>,
+}
+
+/// What a browser came back from Google with, and what proves that this client began it.
+#[derive(InputObject)]
+pub struct GoogleProofInput {
+    /// The `code` that the browser came back with. It counts once, for two minutes, in the session that began it.
+    code: String,
+    /// The PKCE verifier of the challenge that it began with.
+    code_verifier: String,
 }
 
 payload! {
@@ -194,11 +207,14 @@ impl SessionMutation {
         revoke(context, None).await
     }
 
-    /// Proves again who is asking, as dangerous settings need it; it holds for ten minutes.
+    /// Proves again who is asking, as dangerous settings need it; it holds for ten minutes. By the password, by a linked Google account,
+    /// or, for an account without a password, by the second factor alone.
     async fn reauthenticate(&self, context: &Context<'_>, input: ReauthenticateInput) -> Result<ReauthenticatePayload> {
         let sides = context.data::<Sides>()?;
         let (account, session) = signed_in(context)?;
-        let use_case = Reauthenticate { account, session, password: input.password, code: input.code };
+        let ReauthenticateInput { password, google, code } = input;
+        let google = google.map(|proof| GoogleProof { code: proof.code, verifier: proof.code_verifier });
+        let use_case = Reauthenticate { account, session, password, google, code };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(token) => {
                 let token = token.expose().to_owned();

@@ -114,7 +114,9 @@ impl From<UseCaseError> for ApiError {
             RefusalCode::UsernameTaken
             | RefusalCode::AlreadyEnded
             | RefusalCode::StillRunning
-            | RefusalCode::NotPossibleNow => StatusCode::CONFLICT,
+            | RefusalCode::NotPossibleNow
+            | RefusalCode::NoPassword
+            | RefusalCode::LinkRequired => StatusCode::CONFLICT,
             RefusalCode::InvalidCredentials | RefusalCode::ReauthenticationRequired => StatusCode::UNAUTHORIZED,
             RefusalCode::EmailNotVerified
             | RefusalCode::PlanRequired

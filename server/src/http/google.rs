@@ -1,11 +1,13 @@
-//! Google's sign-in for browsers: out, back, and the small pages after it (A16, U30, sec.O1).
+//! Google's sign-in for browsers: out, back, and on to a frontend or to the small pages of our own (A16, U30, sec.O1).
 //!
 //! What a return brings is used up by looking at it; that is safe for a GET, because only the browser that left can bring it.
+
+mod start;
 
 use std::sync::Arc;
 
 use atelier_commands::use_cases::{
-    Arrival, CompleteSignIn, Entrance, LeaveForGoogle, ReturnFromGoogle, SignUpWithGoogle, SignedIn,
+    Arrival, CompleteSignIn, Entrance, Identified, Newcomer, ReturnFromGoogle, SignUpWithGoogle, SignedIn,
 };
 use atelier_commands::{CommandError, UseCaseError};
 use atelier_domain::Actor;
@@ -20,6 +22,8 @@ use serde::de::DeserializeOwned;
 
 use super::page::{escape, page};
 use super::{Edge, auth, client};
+
+pub use start::start;
 
 /// How long the device's cookie is kept; the token says itself how long it counts.
 const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
@@ -48,26 +52,24 @@ struct Code {
     code: String,
 }
 
-/// Sends the browser to Google, with the cookie it must come back with.
-pub async fn start(State(edge): State<Arc<Edge>>, request: Request) -> Response {
-    match LeaveForGoogle::to_sign_in().run(&edge.write, &client::origin(&edge, &request)).await {
-        Ok(leaving) => {
-            let Ok(location) = HeaderValue::from_str(&leaving.url) else { return not_now() };
-            let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-            set_cookie(&mut response, &edge.cookie.set_browser(leaving.browser.expose(), LeaveForGoogle::LIFE));
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
-        }
-        Err(error) => failed(error),
-    }
+/// Sends the browser on. Neither address may be kept or told to a third: the one holds a state, the other a code.
+fn sent_on(address: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(address) else { return not_now() };
+    let headers = [
+        (header::LOCATION, location),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
 }
 
 /// Takes the browser back.
 pub async fn callback(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let brought = Query::<Brought>::try_from_uri(request.uri());
-    let Ok(Query(Brought { state: Some(state), code: Some(code), iss })) = brought else {
+    let Ok(Query(Brought { state: Some(state), code, iss })) = brought else {
         return refused("Google did not sign you in.");
     };
+    let came_with_code = code.is_some();
     if iss.is_some_and(|iss| edge.write.ports.google.as_deref().is_none_or(|google| google.issuer() != iss)) {
         return refused("Somebody else than Google sent you here.");
     }
@@ -77,16 +79,20 @@ pub async fn callback(State(edge): State<Arc<Edge>>, request: Request) -> Respon
     let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));
     let Ok(arrival) = edge.finish(async move { back.run(&write, &context).await }).await else { return not_now() };
     let mut response = match arrival {
-        Ok(Arrival::Known(entrance)) => entered(&edge, &entrance),
+        Ok(Arrival::Identified(Identified::Known(entrance))) => entered(&edge, &entrance),
         Ok(Arrival::Linked(_)) => go_on(&edge, "Google is linked", "From now on you can sign in with Google."),
-        Ok(Arrival::LinkFirst) => {
+        Ok(Arrival::Identified(Identified::LinkFirst)) => {
             let text = "There is an account with this address already. Sign in with your password, then link Google in the settings.";
             go_on(&edge, "Sign in to link Google", text)
         }
-        Ok(Arrival::New { ticket, verified }) => new_account(&ticket, verified),
+        Ok(Arrival::Identified(Identified::New(newcomer))) => new_account(&newcomer),
+        Ok(Arrival::Frontend(address)) => sent_on(&address),
         Err(error) => failed(error),
     };
-    set_cookie(&mut response, &edge.cookie.clear_browser());
+    // Without a code nothing was used up, and the person may go back and sign in after all.
+    if came_with_code {
+        set_cookie(&mut response, &edge.cookie.clear_browser());
+    }
     response
 }
 
@@ -153,15 +159,17 @@ fn signed_in_page(edge: &Edge, signed_in: &SignedIn) -> Response {
     response
 }
 
-fn new_account(ticket: &str, verified: bool) -> Response {
-    let mail = if verified { "" } else { "<p>We will send you a mail to verify your address.</p>" };
+fn new_account(newcomer: &Newcomer) -> Response {
+    let mail = if newcomer.verified { "" } else { "<p>We will send you a mail to verify your address.</p>" };
     let body = format!(
         "<p>Choose a name to open your account.</p>{mail}<form method=\"post\" action=\"/auth/google/sign-up\">\
          <input type=\"hidden\" name=\"ticket\" value=\"{}\">\
-         <p><label>Username <input name=\"username\" required minlength=\"3\" maxlength=\"30\" autofocus></label></p>\
+         <p><label>Username <input name=\"username\" required minlength=\"3\" maxlength=\"30\" value=\"{}\" \
+         autofocus></label></p>\
          <p><label>Your age, at least <input name=\"minimum_age\" type=\"number\" required min=\"{MINIMUM_AGE}\" max=\"150\">\
          </label></p><button>Open my account</button></form>",
-        escape(ticket)
+        escape(&newcomer.ticket),
+        escape(newcomer.username.as_deref().unwrap_or_default())
     );
     page(StatusCode::OK, "Welcome to atelier", &body)
 }

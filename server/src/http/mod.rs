@@ -42,7 +42,7 @@ use crate::graphql_transport::Transport;
 use crate::open_sockets::{OpenSockets, SocketLimits};
 
 pub use key_gate::Gate;
-pub use socket::Origins;
+pub use socket::{Origins, origin};
 
 /// What the handlers share.
 pub struct Edge {

@@ -1,13 +1,16 @@
 //! Google's sign-in, with a real OpenID provider on the other side, and a lying one for what a right one does not do (A16, U30, sec.O1).
 
+mod frontends;
 mod halves;
 mod linking;
+mod no_password;
 mod returns;
 mod sign_in;
 mod words;
 
 use std::collections::BTreeMap;
 
+use atelier_commands::AppAddress;
 use atelier_server::config::{AccessConfig, GoogleConfig, Unprinted};
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, RequestBuilder, StatusCode};
@@ -49,7 +52,9 @@ impl World {
             client_secret: Some(Unprinted(SECRET.to_owned())),
         };
         let trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
-        let access = AccessConfig { google, trusted_proxies, ..AccessConfig::default() };
+        let origins = vec!["https://app.example.com".to_owned(), "http://localhost:5173".to_owned()];
+        let app_redirects = vec![AppAddress::parse("com.example.app:/callback").expect("an app's address")];
+        let access = AccessConfig { google, trusted_proxies, origins, app_redirects, ..AccessConfig::default() };
         Self { studio: TestStudio::start_at(Some(PUBLIC.to_owned()), access).await, provider }
     }
 

@@ -21,6 +21,7 @@ pub mod recovery_codes;
 pub mod second_factor;
 mod session_upkeep;
 pub mod sessions;
+pub mod sign_in_codes;
 pub mod sign_ins_elsewhere;
 pub mod staff_roles;
 pub mod tries;

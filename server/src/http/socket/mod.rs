@@ -37,7 +37,7 @@ use super::{Edge, auth, client};
 use crate::open_sockets::Full;
 use conversation::{Arrival, Conversation};
 
-pub use origin::Origins;
+pub use origin::{Origins, origin};
 
 /// The protocol.
 const SUBPROTOCOL: &str = "graphql-transport-ws";

@@ -43,7 +43,7 @@ impl Origins {
 }
 
 /// A URL's origin as browsers write it: in small letters, without the scheme's own port.
-fn origin(url: &str) -> Option<String> {
+pub fn origin(url: &str) -> Option<String> {
     let (scheme, rest) = url.trim().split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
     let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
