@@ -22,6 +22,7 @@ pub mod payload;
 pub mod query;
 mod reading;
 pub mod security;
+pub mod sign_up;
 pub mod staff;
 pub mod subscription;
 

@@ -1,7 +1,7 @@
 //! The signed-in account: one screen, one position (A01).
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
-use atelier_commands::use_cases::{second_factor, ways_in};
+use atelier_commands::use_cases::{change_username, second_factor, ways_in};
 use atelier_domain::policy::rank::RankProgress as Standing;
 use atelier_domain::{AccountId, LedgerId};
 use atelier_projections::models::profile::ProfileView;
@@ -346,6 +346,15 @@ impl Me {
             Ok(ways_in::of(write, self.account).await.map_err(|error| command_fault(&error))?.into())
         };
         Some(answer.await)
+    }
+
+    /// When the username may be changed again; null when it may be changed now.
+    async fn username_changeable_at(&self, context: &Context<'_>) -> Option<Result<DateTime<Utc>>> {
+        let answer = async {
+            let write = &context.data::<Sides>()?.write;
+            change_username::changeable_at(write, self.account).await.map_err(|error| command_fault(&error))
+        };
+        answer.await.transpose()
     }
 
     /// The account's API keys, newest first.

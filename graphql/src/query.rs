@@ -14,6 +14,7 @@ use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
 use crate::me::Me;
 use crate::reading::{ALL, PUBLIC, Reading};
+use crate::sign_up::{SignUpOptions, UsernameAvailability, availability};
 
 /// The root of all queries.
 pub struct Query;
@@ -153,6 +154,21 @@ impl Query {
             })
         };
         answer.await.transpose()
+    }
+
+    /// What a sign-up screen needs to know: whether Google is on offer, and the rules for the fields.
+    async fn sign_up_options(&self, context: &Context<'_>) -> Result<SignUpOptions> {
+        Ok(SignUpOptions::of(&context.data::<Sides>()?.write))
+    }
+
+    /// Whether a username is free, for a screen that asks while a person types. A client may ask sixty times at once, then every three
+    /// seconds.
+    async fn username_availability(
+        &self,
+        context: &Context<'_>,
+        username: String,
+    ) -> Option<Result<UsernameAvailability>> {
+        Some(availability(context, username).await)
     }
 
     /// The models on offer, cheapest first.

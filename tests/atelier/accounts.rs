@@ -20,6 +20,7 @@ mod quarantine;
 mod second_factor;
 mod security_notices;
 mod sessions;
+mod sign_up_screen;
 mod sign_up_tells_nothing;
 mod staff;
 mod staff_cli;

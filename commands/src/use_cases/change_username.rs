@@ -9,6 +9,7 @@ use atelier_domain::account::{Account, AccountCommand};
 use atelier_domain::policy::account::RENAME_REDIRECT;
 use atelier_domain::text::Username;
 use atelier_vault::credential_rows::claims::{self, ClaimState, PendingName};
+use chrono::{DateTime, Utc};
 
 use super::account_claims::{clear_if_stale, username_digest, username_taken};
 use super::rename_claims;
@@ -19,6 +20,15 @@ use crate::write_side::{WriteSide, account_target};
 
 /// How often a stale claim is cleared away before the rename gives up.
 const ATTEMPTS: usize = 3;
+
+/// When an account may change its handle again; none when it may now.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn changeable_at(write: &WriteSide, account: AccountId) -> Result<Option<DateTime<Utc>>, UseCaseError> {
+    let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+    Ok(loaded.state.username_changeable_at().filter(|at| write.now() < *at))
+}
 
 /// Gives an account another handle.
 #[derive(Clone)]

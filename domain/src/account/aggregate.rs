@@ -11,6 +11,7 @@ use super::{
     AccountCommand, AccountError, AccountEvent, Avatar, IdentityProvider, KeyRecord, Language, NotificationChoice,
     NotificationChoices, PasswordVia, Role, StaffAction, TwoFactorReset,
 };
+use crate::policy::account::RENAME_PAUSE;
 use crate::policy::plan::Plan;
 use crate::{ApiKeyId, Decide, ExportId, IdentityId, Sealed, SessionId};
 
@@ -93,6 +94,12 @@ impl Default for Account {
 }
 
 impl Account {
+    /// When the handle may be changed again, if it was changed before; it may be in the past (U29).
+    #[must_use]
+    pub fn username_changeable_at(&self) -> Option<DateTime<Utc>> {
+        self.renamed_at.map(|at| at + RENAME_PAUSE)
+    }
+
     /// Where the account is in its life.
     #[must_use]
     pub const fn status(&self) -> Status {

@@ -11,7 +11,7 @@ use super::{
     TwoFactorEnd,
 };
 use crate::policy::account::{
-    CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, RENAME_PAUSE, TWO_FACTOR_RESET_DELAY,
+    CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, TWO_FACTOR_RESET_DELAY,
 };
 use crate::policy::plan::Plan;
 use crate::text::{DisplayName, Email, Username};
@@ -150,7 +150,7 @@ impl Account {
     }
 
     fn change_username(&self, username: Username, now: DateTime<Utc>) -> Decided {
-        match self.renamed_at.map(|at| at + RENAME_PAUSE).filter(|until| now < *until) {
+        match self.username_changeable_at().filter(|until| now < *until) {
             Some(until) => Err(AccountError::RenamedRecently(until)),
             None => Ok(vec![AccountEvent::UsernameChanged { username: Personal::Open(username), changed_at: now }]),
         }

@@ -27,6 +27,10 @@ pub const FIELDS: &[Fields] = &[
     seen("Avatar", "url sizes"),
     seen("Image", "url contentType width height bytes"),
     seen("Model", "id mediaType price priceVersion typicalSeconds minSide maxSide maxImages"),
+    seen("SignUpOptions", "google password username minimumAge"),
+    seen("PasswordRules", "minLength maxBytes needsNumber needsSymbol"),
+    seen("UsernameRules", "minLength maxLength pattern"),
+    seen("UsernameAvailability", "available userErrors"),
     seen("GenerationConnection", "edges pageInfo position"),
     seen("GenerationEdge", "cursor node"),
     seen("PageInfo", "hasNextPage endCursor"),
@@ -34,7 +38,7 @@ pub const FIELDS: &[Fields] = &[
     seen(
         "Me",
         "id position profile rank progress credits transactions creations preferences notices unreadNoticeCount sessions \
-         apiAccess twoFactor authMethods apiKeys history dataExports",
+         apiAccess twoFactor authMethods usernameChangeableAt apiKeys history dataExports",
     ),
     seen("Profile", "username displayName bio avatar public email emailVerified plan createdAt"),
     seen("Rank", "current count next nextAt remaining ratio"),
@@ -88,6 +92,7 @@ pub const FIELDS: &[Fields] = &[
     // What payloads are made of.
     seen("UserError", "code field message required available retryAfter"),
     seen("NewSession", "id expiresAt"),
+    seen("GoogleSignUp", "ticket email emailVerified suggestedUsername"),
     seen("AvatarUpload", "url expiresAt maxBytes accepts"),
 ];
 
@@ -96,6 +101,7 @@ pub const SHOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("Generation.failure", "no job of the cast fails; a18_ asks for it"),
     ("Session.place", "loopback has no place; u38_ asks for it"),
     ("ApiAccess.reason", "the deployment of the cast lets everybody; v27_ asks for it"),
+    ("Me.usernameChangeableAt", "the owner of the cast was not renamed; u29_an_account_says_ asks for it"),
     ("Transaction.settledAt", "see TransactionConnection"),
     ("GenerationUpdate.generation", "subscriptions.rs asks for it"),
     ("GenerationUpdate.position", "subscriptions.rs asks for it"),
@@ -152,5 +158,8 @@ pub const ROOTS: &[Root] = &[
     root("node", "an identity", |cast| id(&cast.identity_id), NOBODY),
     root("node", "a copy of everything", |cast| id(&cast.export_id), NOBODY),
     root("node", "an unknown account", |cast| id(&cast.unknown("acc")), NOBODY),
+    root("signUpOptions", "what a sign-up screen asks", |_| String::new(), EVERYBODY),
+    root("usernameAvailability", "a free name", |_| "(username: \"nobody\")".to_owned(), EVERYBODY),
+    root("usernameAvailability", "a reserved name", |_| "(username: \"admin\")".to_owned(), EVERYBODY),
     root("models", "the catalogue", |_| String::new(), EVERYBODY),
 ];
