@@ -17,16 +17,14 @@ const LINK_LIFE: TimeDelta = TimeDelta::hours(24);
 /// How long a reset link counts (sec.S5).
 const RESET_LIFE: TimeDelta = TimeDelta::minutes(30);
 
+/// How often a link is made anew because the address changed meanwhile, before the mail is put off to a later attempt.
+const CHANGES: usize = 3;
+
 /// Sends the link that verifies an address. A redelivery carries a fresh token under the same message id.
 pub(in crate::process) async fn verification(write: &WriteSide, account: AccountId, id: &str) -> Result<(), WorkError> {
-    let Some(owner) = Owner::find(write, account).await? else { return Ok(()) };
-    let token = MailToken::generate(write.ports.random.as_ref());
-    let now = write.now();
-    let digest = write.secrets.mail(&token);
-    mail_tokens::insert(&write.pool, &digest, account, MailPurpose::VerifyEmail, owner.mailed_to, now, now + LINK_LIFE)
-        .await
-        .map_err(|error| WorkError::Command(error.to_string()))?;
-    still_theirs(write, &owner).await?;
+    let Some((owner, token)) = linked(write, account, MailPurpose::VerifyEmail, LINK_LIFE).await? else {
+        return Ok(());
+    };
     let link = write.page(&format!("/verify-email?token={}", token.expose()));
     send(write, &owner, id, &Letter::Verification { link }, None).await
 }
@@ -47,34 +45,38 @@ pub(in crate::process) async fn password_reset(
     account: AccountId,
     id: &str,
 ) -> Result<(), WorkError> {
-    let Some(owner) = Owner::find(write, account).await? else { return Ok(()) };
-    if owner.state.status() != Status::Open {
+    let Some((owner, token)) = linked(write, account, MailPurpose::ResetPassword, RESET_LIFE).await? else {
         return Ok(());
-    }
-    let (token, now) = (MailToken::generate(write.ports.random.as_ref()), write.now());
-    let digest = write.secrets.mail(&token);
-    mail_tokens::insert(
-        &write.pool,
-        &digest,
-        account,
-        MailPurpose::ResetPassword,
-        owner.mailed_to,
-        now,
-        now + RESET_LIFE,
-    )
-    .await
-    .map_err(|error| WorkError::Command(error.to_string()))?;
-    still_theirs(write, &owner).await?;
+    };
     let link = write.page(&format!("/reset-password?token={}", token.expose()));
     let has_password = owner.state.has_password();
     send(write, &owner, id, &Letter::PasswordReset { has_password, link }, None).await
 }
 
-/// Looks again once the link counts: whoever changes an address voids the links made before, and this one must not go to the former
-/// one if it was made after. Then it is done again, with another link for another address.
-async fn still_theirs(write: &WriteSide, owner: &Owner) -> Result<(), WorkError> {
-    match Owner::find(write, owner.account).await? {
-        Some(now) if now.state.email() == owner.state.email() => Ok(()),
-        Some(_) | None => Err(WorkError::Command("the address was changed meanwhile".into())),
+/// Makes a token for the address that the account has now; `None` when it has none, or is to get no such mail. The address is read
+/// again once the token counts: a change of address voids the tokens made before it, and one made after it must not go to the former
+/// address. Then a token is made for the new one.
+async fn linked(
+    write: &WriteSide,
+    account: AccountId,
+    purpose: MailPurpose,
+    life: TimeDelta,
+) -> Result<Option<(Owner, MailToken)>, WorkError> {
+    for _ in 0..CHANGES {
+        let Some(owner) = Owner::find(write, account).await? else { return Ok(None) };
+        if purpose == MailPurpose::ResetPassword && owner.state.status() != Status::Open {
+            return Ok(None);
+        }
+        let (token, now) = (MailToken::generate(write.ports.random.as_ref()), write.now());
+        let digest = write.secrets.mail(&token);
+        mail_tokens::insert(&write.pool, &digest, account, purpose, owner.mailed_to, now, now + life)
+            .await
+            .map_err(|error| WorkError::Command(error.to_string()))?;
+        match Owner::find(write, account).await? {
+            None => return Ok(None),
+            Some(after) if after.state.email() == owner.state.email() => return Ok(Some((owner, token))),
+            Some(_) => {}
+        }
     }
+    Err(WorkError::Command("the address was changed meanwhile".into()))
 }
