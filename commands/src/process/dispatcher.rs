@@ -31,9 +31,11 @@ pub struct DispatcherOptions {
     pub quick_at_once: usize,
     /// How many renders run at once.
     pub renders_at_once: usize,
-    /// How long a node that is not heard of any more keeps a piece from the others; a living one renews it. Quick work is given up
-    /// when it lasts longer.
+    /// How long a node that is not heard of any more keeps a piece from the others; a living one renews it.
     pub lease: Duration,
+    /// How long one attempt at quick work may last: longer than a lease, because a disk that is busy with gigabytes of somebody else's
+    /// writes may keep one small file's fsync waiting for that long.
+    pub quick_within: Duration,
     /// How long one attempt at a render may last: as long as a job may.
     pub render_within: Duration,
     /// How many copies of an account's data are made at once.
@@ -53,6 +55,7 @@ impl Default for DispatcherOptions {
             renders_at_once: 2,
             // Renewed while its worker lives, so short: after a crash nothing waits longer (G11).
             lease: Duration::from_secs(20),
+            quick_within: Duration::from_secs(60),
             render_within: Duration::from_secs(600),
             exports_at_once: 1,
             export_within: Duration::from_secs(1_800),
@@ -195,7 +198,7 @@ async fn keep(write: &WriteSide, piece: &Leased, options: &DispatcherOptions) ->
     let patience = match work.lane() {
         Lane::Render => options.render_within,
         Lane::Export => options.export_within,
-        Lane::Command | Lane::Timer | Lane::Message => options.lease,
+        Lane::Command | Lane::Timer | Lane::Message => options.quick_within,
     };
     let until = Instant::now() + patience;
     loop {
