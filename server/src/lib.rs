@@ -12,7 +12,7 @@ pub mod graphql_transport;
 mod heard;
 mod http;
 mod keys;
-mod logs;
+pub mod logs;
 pub mod node;
 pub mod open_sockets;
 pub mod openapi;

@@ -200,8 +200,9 @@ impl Studio {
         &self.stop
     }
 
-    /// Whether there is nothing left to do: every follower that has not stopped is at the head of the log, and no work is due.
-    /// Work comes from events and makes events, so this is only true of one instant's snapshot, and that is what it reads.
+    /// Whether there is nothing left to do: every follower that has not stopped is at the head of the log, no work is due, and none
+    /// waits for another attempt after one that failed. Work comes from events and makes events, so this is only true of one instant's
+    /// snapshot, and that is what it reads.
     ///
     /// # Errors
     /// When the database failed.
@@ -210,7 +211,8 @@ impl Studio {
         sqlx::query_scalar(
             "select not exists (select from unnest($1::text[], $2::int[]) as f (name, version) join checkpoints c using (name, version) \
              where c.state = 'running' and c.position < (select coalesce(max(position), 0) from events)) \
-             and not exists (select from process_work where due_at <= now() or leased_until > now())",
+             and not exists (select from process_work where due_at <= now() or leased_until > now() \
+             or (state = 'waiting' and attempts > 0 and last_error is not null))",
         )
         .bind(names)
         .bind(versions)

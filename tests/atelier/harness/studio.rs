@@ -29,6 +29,9 @@ use super::{TestDatabase, http_client};
 /// How long a drain may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a query waits for read models to follow.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
+
 /// A password that every rule likes.
 pub const PASSWORD: &str = "correct-horse-1";
 
@@ -135,9 +138,20 @@ impl TestStudio {
     }
 
     async fn of(setting: Setting) -> Self {
+        Self::over(TestDatabase::fresh().await, TempDir::new().expect("a temporary folder"), setting).await
+    }
+
+    /// Starts a studio over a database and a data folder that exist already.
+    pub async fn upgraded(database: TestDatabase, data: TempDir) -> Self {
+        Self::over(database, data, Setting::default()).await
+    }
+
+    async fn over(database: TestDatabase, data: TempDir, setting: Setting) -> Self {
+        // `ATELIER_LOG=warn` shows why work is tried again, in a test that fails under load.
+        if std::env::var_os("ATELIER_LOG").is_some() {
+            atelier_server::logs::start(false);
+        }
         let Setting { access, smtp, public_url, api, sockets } = setting;
-        let database = TestDatabase::fresh().await;
-        let data = TempDir::new().expect("a temporary folder");
         let node = Node::start(NodeOptions {
             database_url: &database.url,
             pool: database.pool.clone(),
@@ -190,8 +204,31 @@ impl TestStudio {
         Answer::of(request.send().await.expect("the node answers")).await
     }
 
-    /// One GraphQL request that must have no top-level errors; its data.
+    /// Waits until the read models have followed the log as far as it goes now, but for those that do not follow at all (stopped, or
+    /// held by a test) for so long that they never will.
+    async fn followed(&self) {
+        let (names, versions): (Vec<&str>, Vec<i32>) = self.node.studio.runner.followers().unzip();
+        let behind = "select exists (select from unnest($2::text[], $3::int[]) as f (name, version) \
+                      join checkpoints c using (name, version) where c.state = 'running' and c.position < $1)";
+        let pool = &self.database.pool;
+        let head = sqlx::query_scalar::<_, i64>("select coalesce(max(position), 0) from events");
+        let head = head.fetch_one(pool).await.expect("the database answers");
+        let deadline = Instant::now() + FOLLOWS_WITHIN;
+        while Instant::now() < deadline {
+            let behind = sqlx::query_scalar::<_, bool>(behind).bind(head).bind(&names).bind(&versions);
+            if !behind.fetch_one(pool).await.expect("the database answers") {
+                return;
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// One GraphQL request that must have no top-level errors; its data. A query sees all that was answered before it, as one with
+    /// `minPosition` would.
     pub async fn graphql(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
+        if !query.trim_start().starts_with("mutation") {
+            self.followed().await;
+        }
         let mut answer = self.graphql_raw(token, query, variables).await;
         assert!(answer.get("errors").is_none(), "{query}: {answer}");
         answer["data"].take()

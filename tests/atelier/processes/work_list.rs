@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_commands::process::{Backlog, Lane, Work, enqueue};
+use atelier_commands::process::{Backlog, DispatcherOptions, Lane, Work, enqueue};
 use atelier_commands::use_cases::GrantCredits;
 use atelier_domain::credit_ledger::GrantReason;
 use atelier_domain::{Actor, Credits, GenerationId, LedgerId, LotId};
@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::Scene;
+use super::crash::life::Life;
 use super::crash::newcomers;
 use super::crash::world::{Carrier, World};
 use crate::as_atelier;
@@ -150,6 +151,32 @@ async fn what_fails_again_and_again_is_stuck_and_shown_and_still_tried() {
     until("it is done", async || gone(database, id).await).await;
     assert!(world.sent().contains(&id.to_owned()));
     assert_eq!(Backlog::count(&database.pool).await.expect("it can be counted").stuck, 0);
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_takes_longer_than_a_lease_is_one_attempt_and_the_node_is_not_at_rest_before_it_is_done() {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, 1).await;
+    life.end().await;
+    let lease = Duration::from_millis(300);
+    let life = Life::with(&world, DispatcherOptions { lease, ..DispatcherOptions::default() }).await;
+    let (database, id) = (&world.database, "signUp:test:0");
+    world.post.send_replace(Carrier::Waits);
+    enqueue(&database.pool, id, &Work::SendAlreadyRegisteredMail { account: accounts[0] }).await.expect("enqueued");
+    until("the first lease is over by the database's clock", async || {
+        of_row::<bool>(database, "attempts = 1 and leased_until > due_at + interval '0.9 seconds'", id).await
+    })
+    .await;
+    assert!(!life.is_at_rest().await, "it is at work");
+    // The next attempt fails, and the one after it is a second away: that is no rest either.
+    world.post.send_replace(Carrier::Fails);
+    until("it has failed", async || of_row::<bool>(database, "last_error is not null", id).await).await;
+    assert_eq!(of_row::<i32>(database, "attempts", id).await, 1);
+    assert!(!life.is_at_rest().await, "it waits for its second attempt");
+    world.post.send_replace(Carrier::Delivers);
+    assert!(life.rests().await);
+    assert_eq!(world.sent().iter().filter(|sent| *sent == id).count(), 1);
     life.end().await;
 }
 

@@ -85,6 +85,11 @@ impl Life {
         }
     }
 
+    /// Whether it lives and has nothing left to do.
+    pub async fn is_at_rest(&self) -> bool {
+        self.ask(async |studio| studio.at_rest().await.unwrap_or(false)).await == Some(true)
+    }
+
     /// Waits until it has nothing left to do, or is dead; whether it lives.
     pub async fn rests(&self) -> bool {
         let deadline = Instant::now() + PATIENCE;
@@ -102,7 +107,7 @@ impl Life {
     /// What is left to do, for whoever reads the failed test.
     async fn left(&self) -> String {
         let left = "select format('%s %s attempts %s due %s leased %s: %s', state, id, attempts, due_at - now(), leased_until - now(), last_error) \
-                from process_work where due_at <= now() or leased_until > now() \
+                from process_work where due_at <= now() or leased_until > now() or last_error is not null \
             union all select format('%s is at %s (%s)', name, position, state) from checkpoints \
                 where position < (select max(position) from events)";
         let left = self.ask(move |studio| async move {
