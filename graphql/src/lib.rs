@@ -28,7 +28,7 @@ pub mod subscription;
 
 use std::sync::Arc;
 
-use async_graphql::Schema;
+use async_graphql::{Schema, ValidationMode};
 use atelier_commands::WriteSide;
 use atelier_projections::{Changes, ReadModels};
 
@@ -54,7 +54,9 @@ pub struct Sides {
 /// Builds the schema over both sides.
 #[must_use]
 pub fn schema(sides: Sides) -> AtelierSchema {
-    Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>().data(sides).finish()
+    let schema = Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>();
+    // Documents are validated before they come here, by all rules of the specification.
+    schema.validation_mode(ValidationMode::Fast).data(sides).finish()
 }
 
 /// The schema as text: what `schema.graphql` holds.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use async_graphql::{ServerError, Value};
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::negotiation::{MediaType, allow};
+use super::negotiation::MediaType;
 use super::refusal::{ErrorCode, Refusal};
 
 /// The message of every fault of ours, whatever its cause.
@@ -42,10 +42,10 @@ pub enum Event {
 
 impl Event {
     /// What the executor gave, its errors given codes as in a request's answer; an event without data ends the subscription.
-    pub fn of(response: async_graphql::Response, trace_id: &str, suggestions: bool) -> Self {
+    pub fn of(response: async_graphql::Response, trace_id: &str) -> Self {
         if did_not_run(&response) {
             let errors = response.errors.into_iter().take(MAX_ERRORS);
-            return Self::failed(errors.map(|error| validation_error(error, trace_id, suggestions)).collect());
+            return Self::failed(errors.map(|error| validation_error(error, trace_id)).collect());
         }
         let errors = response.errors.into_iter().map(|error| field_error(error, trace_id)).collect();
         if response.data == Value::Null {
@@ -66,7 +66,7 @@ impl Event {
     }
 
     pub(super) fn refused(refusal: Refusal, trace_id: &str) -> Self {
-        Self::failed(vec![coded(refusal, trace_id)])
+        Self::failed(coded(refusal, trace_id))
     }
 
     fn failed(errors: Vec<ServerError>) -> Self {
@@ -81,10 +81,10 @@ fn raw(value: &impl Serialize) -> Box<RawValue> {
 /// The answer to a request that did not run.
 pub(super) fn refused(refusal: Refusal, media_type: MediaType, trace_id: &str) -> Response {
     let status = refusal.status.unwrap_or_else(|| not_run(media_type));
-    let mut response = request_error(status, media_type, vec![coded(refusal, trace_id)]);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        let (name, value) = allow();
-        response.headers_mut().insert(name, value);
+    let allow = refusal.allow;
+    let mut response = request_error(status, media_type, coded(refusal, trace_id));
+    if let Some(methods) = allow {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     }
     response
 }
@@ -95,16 +95,11 @@ pub(super) fn fault(media_type: MediaType, trace_id: &str) -> Response {
     refused(Refusal::http(status, ErrorCode::Internal, INTERNAL_MESSAGE), media_type, trace_id)
 }
 
-/// The answer of the executor, its errors given codes; `suggestions` leaves the validator's guesses at names in (sec.R4).
-pub(super) fn executed(
-    response: async_graphql::Response,
-    media_type: MediaType,
-    trace_id: &str,
-    suggestions: bool,
-) -> Response {
+/// The answer of the executor, its errors given codes.
+pub(super) fn executed(response: async_graphql::Response, media_type: MediaType, trace_id: &str) -> Response {
     if did_not_run(&response) {
         let errors = response.errors.into_iter().take(MAX_ERRORS);
-        let errors = errors.map(|error| validation_error(error, trace_id, suggestions)).collect();
+        let errors = errors.map(|error| validation_error(error, trace_id)).collect();
         return request_error(not_run(media_type), media_type, errors);
     }
     // All of them: each null is owed its error.
@@ -128,10 +123,17 @@ fn did_not_run(response: &async_graphql::Response) -> bool {
         && response.errors.iter().all(|error| error.path.is_empty())
 }
 
-fn coded(refusal: Refusal, trace_id: &str) -> ServerError {
-    let mut error = ServerError::new(refusal.message, None);
-    error.locations = refusal.locations;
-    with_code(error, refusal.code, trace_id)
+fn coded(mut refusal: Refusal, trace_id: &str) -> Vec<ServerError> {
+    let more = std::mem::take(&mut refusal.more);
+    let errors = std::iter::once(refusal).chain(more).take(MAX_ERRORS).map(|refusal| {
+        let mut error = ServerError::new(refusal.message, None);
+        error.locations = refusal.locations;
+        if let Some((cut, _)) = error.message.char_indices().nth(MAX_MESSAGE_CHARS) {
+            error.message.truncate(cut);
+        }
+        with_code(error, refusal.code, trace_id)
+    });
+    errors.collect()
 }
 
 fn with_code(mut error: ServerError, code: ErrorCode, trace_id: &str) -> ServerError {
@@ -141,11 +143,7 @@ fn with_code(mut error: ServerError, code: ErrorCode, trace_id: &str) -> ServerE
     error
 }
 
-fn validation_error(mut error: ServerError, trace_id: &str, suggestions: bool) -> ServerError {
-    // The schema's own switch does not reach the suggestions for arguments.
-    if let (false, Some(suggestion)) = (suggestions, error.message.find(" Did you mean")) {
-        error.message.truncate(suggestion);
-    }
+fn validation_error(mut error: ServerError, trace_id: &str) -> ServerError {
     if let Some((cut, _)) = error.message.char_indices().nth(MAX_MESSAGE_CHARS) {
         error.message.truncate(cut);
     }
@@ -204,7 +202,7 @@ fn write(status: StatusCode, media_type: MediaType, body: &AnswerBody, resolver_
     headers.extend(resolver_headers);
     headers.insert(CONTENT_TYPE, media_type.content_type());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(VARY, HeaderValue::from_static("accept"));
+    headers.insert(VARY, HeaderValue::from_static("accept, authorization, cookie"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

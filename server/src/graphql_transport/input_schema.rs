@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_graphql::parser::types::{BaseType, InputObjectType, Type, TypeDefinition, TypeKind, TypeSystemDefinition};
 use async_graphql::parser::{Error as ParseError, parse_schema};
 use async_graphql::{ScalarType, Value as GraphqlValue};
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, NaiveDate};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -37,6 +37,9 @@ enum Scalar {
     Id,
     Uuid,
     DateTime,
+    NaiveDate,
+    /// An integer that every JSON reader keeps exact.
+    Long,
     /// Any other: only its resolver knows.
     Other,
 }
@@ -100,12 +103,9 @@ impl InputSchema {
         self.paged.contains(field)
     }
 
-    /// Whether a variable may have this type.
-    pub(super) fn knows(&self, ty: &Type) -> bool {
-        match &ty.base {
-            BaseType::Named(name) => self.kinds.contains_key(name.as_str()),
-            BaseType::List(inner) => self.knows(inner),
-        }
+    /// Whether a literal, as JSON, is one of this scalar.
+    pub(super) fn accepts(&self, scalar: &str, value: &Value) -> bool {
+        matches!(self.kinds.get(scalar), Some(InputKind::Scalar(scalar)) if scalar.accepts(value))
     }
 
     /// Whether a value is one of this type; a single value stands for a list of one.
@@ -158,6 +158,8 @@ impl InputKind {
             TypeKind::Scalar => Some(Self::Scalar(match definition.name.node.as_str() {
                 "UUID" => Scalar::Uuid,
                 "DateTime" => Scalar::DateTime,
+                "NaiveDate" => Scalar::NaiveDate,
+                "Long" => Scalar::Long,
                 _ => Scalar::Other,
             })),
             TypeKind::Enum(body) => {
@@ -203,6 +205,8 @@ impl Scalar {
             Self::Id => value.is_string() || value.is_i64() || value.is_u64(),
             Self::Uuid => parses::<Uuid>(value),
             Self::DateTime => parses::<DateTime<FixedOffset>>(value),
+            Self::NaiveDate => parses::<NaiveDate>(value),
+            Self::Long => value.as_i64().is_some_and(|number| number.unsigned_abs() < 1 << 53),
             Self::Other => true,
         }
     }

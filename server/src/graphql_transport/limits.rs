@@ -7,6 +7,8 @@
 pub struct Limits {
     /// Bytes of the HTTP body; more is answered 413.
     pub body_bytes: usize,
+    /// Bytes of the query component of a GET's address, as sent; more is answered 414.
+    pub url_bytes: usize,
     /// Bytes of the `variables` member as sent.
     pub variables_bytes: usize,
     /// Lexical tokens of the document.
@@ -17,8 +19,12 @@ pub struct Limits {
     pub name_bytes: usize,
     /// Nested fields, leaves included, fragments expanded.
     pub depth: usize,
+    /// Nested fields and fragments; the executor itself refuses more than 32 levels.
+    pub nesting: usize,
     /// Selections of every kind (fields with `__typename`, fragment spreads, inline fragments), fragments expanded.
     pub selections: usize,
+    /// The same over all operations of a document together, and in each fragment, used or not.
+    pub document_selections: usize,
     /// Aliased fields, an aliased `__typename` included, fragments expanded.
     pub aliases: usize,
     /// Fields at the root of a query, fragments expanded; a mutation has exactly one whatever stands here.
@@ -40,12 +46,15 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 256 * 1024,
+            url_bytes: 16 * 1024,
             variables_bytes: 64 * 1024,
             tokens: 4_000,
             brackets: 50,
             name_bytes: 200,
             depth: 15,
+            nesting: 32,
             selections: 1_000,
+            document_selections: 4_000,
             aliases: 30,
             root_fields: 10,
             directives: 20,

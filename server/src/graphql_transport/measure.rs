@@ -15,6 +15,8 @@ use super::refusal::{ErrorCode, Refusal};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Measure {
     depth: usize,
+    /// As depth, with a level for each fragment too.
+    nesting: usize,
     selections: usize,
     aliases: usize,
     directives: usize,
@@ -27,6 +29,7 @@ impl Measure {
     /// Adds what stands beside: a spread or an inline fragment brings its fields to this very set.
     fn beside(&mut self, other: Self) {
         self.depth = self.depth.max(other.depth);
+        self.nesting = self.nesting.max(other.nesting.saturating_add(1));
         self.root_fields = self.root_fields.saturating_add(other.root_fields);
         self.cost = self.cost.saturating_add(other.cost);
         self.introspects |= other.introspects;
@@ -36,6 +39,7 @@ impl Measure {
     /// Adds what stands under a field, but for its cost, which depends on the field.
     fn beneath(&mut self, other: Self) {
         self.depth = self.depth.max(other.depth.saturating_add(1));
+        self.nesting = self.nesting.max(other.nesting.saturating_add(1));
         self.add_counts(other);
     }
 
@@ -48,12 +52,13 @@ impl Measure {
 
 type Fragments<'a> = HashMap<&'a Name, Measure>;
 
-/// What documents are measured against, with the values this request runs with.
+/// What documents are measured against.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds<'a> {
     pub(super) schema: &'a InputSchema,
     pub(super) limits: &'a Limits,
-    pub(super) variables: &'a Variables,
+    /// The values this request runs with, because the size of a page may be one; without them the cost is not looked at.
+    pub(super) variables: Option<&'a Variables>,
 }
 
 impl Bounds<'_> {
@@ -74,7 +79,7 @@ impl Bounds<'_> {
     /// size at all as the largest: nothing under it runs, and nothing under it is free.
     fn page_size(self, field: &Field) -> usize {
         let given = field.get_argument(PAGE_SIZE).and_then(|value| {
-            let variable = |name| self.variables.get(&name).cloned().ok_or(());
+            let variable = |name| self.variables.and_then(|values| values.get(&name)).cloned().ok_or(());
             value.node.clone().into_const_with(variable).ok()
         });
         match given {
@@ -96,20 +101,28 @@ fn introspects(field: &Field) -> bool {
 /// Holds every operation of a document to the limits, and with `introspection` off refuses what asks for the schema.
 pub(super) fn check(document: &ExecutableDocument, bounds: Bounds<'_>, introspection: bool) -> Result<(), Refusal> {
     let fragments = measure_fragments(document, bounds)?;
+    let mut selections = 0_usize;
     for (_, operation) in document.operations.iter() {
         let mut total = measure(&operation.node.selection_set.node, document, bounds, &fragments).unwrap_or_default();
         total.directives = total.directives.saturating_add(own_directives(&operation.node));
-        check_operation(operation.node.ty, total, bounds.limits).map_err(|refusal| refusal.at([operation.pos]))?;
+        check_operation(operation.node.ty, total, bounds).map_err(|refusal| refusal.at([operation.pos]))?;
         if total.introspects && !introspection {
             let refusal = Refusal::document(ErrorCode::GraphqlValidationFailed, "introspection is off");
             return Err(refusal.at([operation.pos]));
         }
+        selections = selections.saturating_add(total.selections);
+    }
+    // What the validator walks: each operation with its fragments.
+    let most = fragments.values().map(|fragment| fragment.selections).max().unwrap_or(0).max(selections);
+    if most > bounds.limits.document_selections {
+        return Err(Refusal::limit("selections of a document", bounds.limits.document_selections));
     }
     Ok(())
 }
 
-fn check_operation(operation: OperationType, total: Measure, limits: &Limits) -> Result<(), Refusal> {
-    let bounds = [
+fn check_operation(operation: OperationType, total: Measure, bounds: Bounds<'_>) -> Result<(), Refusal> {
+    let limits = bounds.limits;
+    let limited = [
         (total.depth, limits.depth, "nested fields"),
         (total.selections, limits.selections, "selections"),
         (total.aliases, limits.aliases, "aliases"),
@@ -120,9 +133,10 @@ fn check_operation(operation: OperationType, total: Measure, limits: &Limits) ->
                 (total.root_fields, limits.root_fields, "root fields")
             }
         },
-        (total.cost, limits.cost, "fields over all items of all pages"),
+        (total.nesting, limits.nesting, "nested fields and fragments"),
+        (if bounds.variables.is_some() { total.cost } else { 0 }, limits.cost, "fields over all items of all pages"),
     ];
-    match bounds.into_iter().find(|(found, limit, _)| found > limit) {
+    match limited.into_iter().find(|(found, limit, _)| found > limit) {
         Some((_, limit, what)) => Err(Refusal::limit(what, limit)),
         None => Ok(()),
     }

@@ -4,16 +4,18 @@
 //!
 //! | what is wrong | code | `application/graphql-response+json` | `application/json` |
 //! | --- | --- | --- | --- |
-//! | method other than POST | `METHOD_NOT_ALLOWED` | 405, `Allow: POST` | the same |
+//! | a method other than POST and GET (or HEAD); a mutation by GET | `METHOD_NOT_ALLOWED` | 405, with `Allow` | the same |
 //! | content type other than `application/json`, or an encoding | `UNSUPPORTED_MEDIA_TYPE` | 415, body unread | the same |
 //! | `Accept` names neither media type | `NOT_ACCEPTABLE` | - | 406, body unread |
 //! | body over the limit | `PAYLOAD_TOO_LARGE` | 413 | the same |
+//! | the address of a GET over the limit | `URI_TOO_LONG` | 414 | the same |
 //! | no JSON, a batch, unknown or wrong members | `BAD_REQUEST` | 400 | the same |
 //! | the operation is a subscription | `BAD_REQUEST` | 400 | the same |
+//! | the hash of a persisted query alone | `PERSISTED_QUERY_NOT_SUPPORTED` | 400 | 200 |
 //! | no GraphQL | `GRAPHQL_PARSE_FAILED` | 400 | 200 |
 //! | over one of [`Limits`], pages within pages multiplied | `LIMIT_EXCEEDED` | 400 | 200 |
 //! | does not fit the schema; unknown operation; introspection while off | `GRAPHQL_VALIDATION_FAILED` | 400 | 200 |
-//! | a variable is unknown, missing, or not of its type | `BAD_INPUT` | 400 | 200 |
+//! | a variable is missing, or not of its type | `BAD_INPUT` | 400 | 200 |
 //! | a field failed (`data` is there, perhaps null) | the resolver's, `BAD_INPUT` or `INTERNAL` | 200 | 200 |
 //! | a panic | `INTERNAL` | 500 | 500 |
 //!
@@ -29,8 +31,11 @@ mod limits;
 mod measure;
 mod negotiation;
 mod refusal;
+mod strings;
+mod subscription;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod variables;
 
 use std::panic::AssertUnwindSafe;
@@ -48,27 +53,37 @@ pub use refusal::ErrorCode;
 
 use envelope::Envelope;
 use input_schema::InputSchema;
-use negotiation::MediaType;
+use negotiation::{Channel, MediaType};
 use refusal::{Refusal, shown};
+use validation::Validator;
 
 /// The text of the schema could not be read back, which is a fault of the schema's names or descriptions.
 #[derive(Debug, thiserror::Error)]
-#[error("the schema's text cannot be read back")]
-pub struct SchemaUnreadable(#[source] ParseError);
+pub enum SchemaUnreadable {
+    /// It is no text of a schema.
+    #[error("the schema's text cannot be read back")]
+    Text(#[source] ParseError),
+    /// It is none of a valid schema.
+    #[error("the schema breaks the rules of GraphQL: {0}")]
+    Rules(String),
+}
 
 /// A schema behind HTTP.
 #[derive(Debug)]
 pub struct Transport<E> {
     executor: E,
     inputs: InputSchema,
+    validator: Validator,
     limits: Limits,
 }
 
 /// How an operation comes in, and so which it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
-    /// A request: queries and mutations.
+    /// A request in a body: queries and mutations.
     Request,
+    /// A request in an address: queries.
+    Address,
     /// A socket: subscriptions.
     Socket,
 }
@@ -88,14 +103,16 @@ where
     M: ObjectType + 'static,
     S: SubscriptionType + 'static,
 {
-    /// Puts a schema behind HTTP.
+    /// Puts a schema behind HTTP. It is built with `ValidationMode::Fast`, because documents are validated here.
     ///
     /// # Errors
     ///
     /// [`SchemaUnreadable`] when the schema's own text does not parse.
     pub fn new(schema: Schema<Q, M, S>, limits: Limits) -> Result<Self, SchemaUnreadable> {
-        let inputs = InputSchema::read(&schema.sdl()).map_err(SchemaUnreadable)?;
-        Ok(Self { executor: schema, inputs, limits })
+        let sdl = schema.sdl();
+        let inputs = InputSchema::read(&sdl).map_err(SchemaUnreadable::Text)?;
+        let validator = Validator::read(&sdl).map_err(SchemaUnreadable::Rules)?;
+        Ok(Self { executor: schema, inputs, validator, limits })
     }
 }
 
@@ -111,13 +128,21 @@ impl<E: Executor> Transport<E> {
         let accepted = negotiation::accepted(&parts.headers);
         let media_type = *accepted.as_ref().unwrap_or(&MediaType::Json);
         let answer = async {
-            negotiation::check_method(&parts.method)?;
-            negotiation::check_content_type(&parts.headers)?;
-            accepted?;
-            let body = envelope::read_body(&parts.headers, body, self.limits.body_bytes).await?;
-            let request = self.prepare(envelope::parse(&body, &self.limits)?, call, Door::Request)?;
+            let (envelope, door) = match negotiation::channel(&parts.method)? {
+                Channel::Get => {
+                    accepted?;
+                    (envelope::parse_address(&parts.uri, &self.limits)?, Door::Address)
+                }
+                Channel::Post => {
+                    negotiation::check_content_type(&parts.headers)?;
+                    accepted?;
+                    let body = envelope::read_body(&parts.headers, body, self.limits.body_bytes).await?;
+                    (envelope::parse(&body, &self.limits)?, Door::Request)
+                }
+            };
+            let request = self.prepare(envelope, call, door)?;
             let response = Box::pin(self.executor.execute(data(request))).await;
-            Ok::<_, Refusal>(answer::executed(response, media_type, call.trace_id, call.introspection))
+            Ok::<_, Refusal>(answer::executed(response, media_type, call.trace_id))
         };
         match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(Ok(response)) => response,
@@ -152,19 +177,23 @@ impl<E: Executor> Transport<E> {
         self.limits.body_bytes
     }
 
-    /// Everything that can be checked before the executor, whose own validation comes on top.
+    /// Everything that can be checked before the executor. What the document may cost comes before its validation, as far as it is known
+    /// without the variables.
     fn prepare(&self, envelope: Envelope, call: Call<'_>, door: Door) -> Result<async_graphql::Request, Refusal> {
         let Envelope { query, operation_name, variables } = envelope;
-        lexer::scan(&query, &self.limits)?;
-        let document = parse_query(&query).map_err(|error| not_graphql(&error))?;
+        let text = lexer::read(&query, &self.limits)?;
+        let mut document = parse_query(&*text).map_err(|error| not_graphql(&error))?;
+        let bounds = measure::Bounds { schema: &self.inputs, limits: &self.limits, variables: None };
+        measure::check(&document, bounds, call.introspection)?;
+        self.validator.check(&text, &self.inputs)?;
+        if door == Door::Socket {
+            subscription::unfold(&mut document, operation_name.as_deref());
+        }
         let operation = select(&document, operation_name.as_deref())?;
         check_door(operation, door)?;
-        variables::check_declared(&document, &self.inputs)?;
-        // Before the limits, because the size of a page may be a variable.
         let variables = variables::coerce(operation, variables, &self.inputs)?;
-        let bounds = measure::Bounds { schema: &self.inputs, limits: &self.limits, variables: &variables };
-        measure::check(&document, bounds, call.introspection)?;
-        let mut request = async_graphql::Request::new(query).variables(variables);
+        measure::check(&document, measure::Bounds { variables: Some(&variables), ..bounds }, call.introspection)?;
+        let mut request = async_graphql::Request::new(text).variables(variables);
         request.operation_name = operation_name;
         request.set_parsed_query(document);
         Ok(request)
@@ -175,17 +204,20 @@ impl<E: Executor> Transport<E> {
 /// subscription is one field, which stands where the executor looks for it.
 fn check_door(operation: &OperationDefinition, door: Door) -> Result<(), Refusal> {
     match (door, operation.ty) {
-        (Door::Request, OperationType::Subscription) => {
-            Err(Refusal::bad_request("subscriptions are not served over HTTP POST"))
+        (Door::Request | Door::Address, OperationType::Subscription) => {
+            Err(Refusal::bad_request("subscriptions are not served over HTTP"))
         }
+        (Door::Address, OperationType::Mutation) => Err(Refusal::method("POST", "mutations are asked with POST")),
         (Door::Socket, OperationType::Query | OperationType::Mutation) => {
-            Err(Refusal::bad_request("queries and mutations are served by HTTP POST only"))
+            Err(Refusal::bad_request("queries and mutations are not served over sockets"))
         }
-        (Door::Request, OperationType::Query | OperationType::Mutation) => Ok(()),
+        (Door::Request, OperationType::Query | OperationType::Mutation) | (Door::Address, OperationType::Query) => {
+            Ok(())
+        }
         (Door::Socket, OperationType::Subscription) => match operation.selection_set.node.items.as_slice() {
             [only] if matches!(&only.node, Selection::Field(field) if field.node.directives.is_empty()) => Ok(()),
             _ => {
-                let message = "a subscription has exactly one root field, outside of fragments and without directives";
+                let message = "a subscription has exactly one root field, without directives";
                 Err(Refusal::document(ErrorCode::GraphqlValidationFailed, message))
             }
         },

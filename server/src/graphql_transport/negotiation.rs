@@ -1,6 +1,6 @@
 //! Media types: what a body must be, and which of our two an answer becomes (sec.R1, GraphQL-over-HTTP).
 
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refusal::{ErrorCode, Refusal};
@@ -31,17 +31,22 @@ impl MediaType {
     }
 }
 
-/// Refuses every method but POST: a GET can come from a link or an image on any page (sec.R1).
-pub(super) fn check_method(method: &Method) -> Result<(), Refusal> {
-    if method == Method::POST {
-        return Ok(());
-    }
-    Err(Refusal::http(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "GraphQL is asked with POST"))
+/// How a request comes, and so what it may ask and where it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// In the address: queries only, because a GET can come from a link or an image on any page (sec.R1).
+    Get,
+    /// In a body.
+    Post,
 }
 
-/// The header that goes with a 405.
-pub(super) fn allow() -> (axum::http::HeaderName, HeaderValue) {
-    (ALLOW, HeaderValue::from_static("POST"))
+/// The channel of a method; a HEAD is a GET whose answer the server sends without its body.
+pub(super) fn channel(method: &Method) -> Result<Channel, Refusal> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(Channel::Get),
+        Method::POST => Ok(Channel::Post),
+        _ => Err(Refusal::method("GET, HEAD, POST", "GraphQL is asked with POST, queries with GET as well")),
+    }
 }
 
 /// Refuses every body but `application/json` in UTF-8: a browser sends that across origins only after asking us (sec.R1).

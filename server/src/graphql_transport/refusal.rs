@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 pub enum ErrorCode {
     /// The HTTP request is not one of GraphQL-over-HTTP.
     BadRequest,
-    /// Another method than POST.
+    /// A method that this request cannot come by.
     MethodNotAllowed,
     /// Another content type than `application/json`.
     UnsupportedMediaType,
@@ -16,6 +16,10 @@ pub enum ErrorCode {
     NotAcceptable,
     /// The body is larger than allowed.
     PayloadTooLarge,
+    /// The address of a GET is longer than allowed.
+    UriTooLong,
+    /// Only the hash of a document was sent, and none is kept; Apollo's link then sends the document.
+    PersistedQueryNotSupported,
     /// The document is not GraphQL.
     GraphqlParseFailed,
     /// The document does not fit the schema.
@@ -38,6 +42,8 @@ impl ErrorCode {
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::NotAcceptable => "NOT_ACCEPTABLE",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::UriTooLong => "URI_TOO_LONG",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
             Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
             Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
             Self::BadInput => "BAD_INPUT",
@@ -56,12 +62,23 @@ pub(super) struct Refusal {
     /// The status of a malformed HTTP request. None: the request was well-formed and what it asks cannot run, so the
     /// status depends on the media type of the answer.
     pub(super) status: Option<StatusCode>,
+    /// What else is wrong, in the same way.
+    pub(super) more: Vec<Refusal>,
+    /// The methods of a 405's `Allow`.
+    pub(super) allow: Option<&'static str>,
 }
 
 impl Refusal {
     /// Of a malformed HTTP request.
     pub(super) fn http(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), locations: Vec::new(), status: Some(status) }
+        Self {
+            code,
+            message: message.into(),
+            locations: Vec::new(),
+            status: Some(status),
+            more: Vec::new(),
+            allow: None,
+        }
     }
 
     /// Of a body that is not a GraphQL request.
@@ -69,9 +86,15 @@ impl Refusal {
         Self::http(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message)
     }
 
+    /// Of a method that this request cannot come by; `allow` says which it can.
+    pub(super) fn method(allow: &'static str, message: &'static str) -> Self {
+        let refusal = Self::http(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, message);
+        Self { allow: Some(allow), ..refusal }
+    }
+
     /// Of a well-formed request whose document or variables cannot run.
     pub(super) fn document(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), locations: Vec::new(), status: None }
+        Self { code, message: message.into(), locations: Vec::new(), status: None, more: Vec::new(), allow: None }
     }
 
     /// Of a well-formed request over one of the limits.
@@ -82,6 +105,12 @@ impl Refusal {
     /// The same, pointing into the document.
     pub(super) fn at(mut self, locations: impl IntoIterator<Item = Pos>) -> Self {
         self.locations.extend(locations);
+        self
+    }
+
+    /// The same, with another thing wrong of the same code.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.more.push(other);
         self
     }
 }

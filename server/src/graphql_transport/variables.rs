@@ -1,28 +1,12 @@
-//! Variables are coerced before anything runs, so that a bad one stops the whole request (DESIGN 6, sec.R3).
-//!
-//! The validator of async-graphql checks an argument with the variables put in, but gives an argument up as soon as one
-//! of its variables is absent, takes any value for an input object, ignores variables nobody declared, and aborts on a
-//! default for a list of an unknown type. What it leaves open is closed here.
+//! Variables are coerced before anything runs, so that a bad one stops the whole request (DESIGN 6, sec.R3). Those that the operation does
+//! not declare are ignored: Relay and urql send them.
 
-use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, VariableDefinition};
+use async_graphql::parser::types::{OperationDefinition, VariableDefinition};
 use async_graphql::{Name, Value as GraphqlValue, Variables};
 use serde_json::{Map, Value};
 
 use super::input_schema::InputSchema;
-use super::refusal::{ErrorCode, Refusal, shown};
-
-/// Refuses a document that declares a variable of a type that is no input type, in any of its operations.
-pub(super) fn check_declared(document: &ExecutableDocument, schema: &InputSchema) -> Result<(), Refusal> {
-    for (_, operation) in document.operations.iter() {
-        for definition in &operation.node.variable_definitions {
-            if !schema.knows(&definition.node.var_type.node) {
-                let message = format!("variable ${} is not of an input type", shown(&definition.node.name.node));
-                return Err(Refusal::document(ErrorCode::GraphqlValidationFailed, message).at([definition.pos]));
-            }
-        }
-    }
-    Ok(())
-}
+use super::refusal::{ErrorCode, Refusal};
 
 /// The values the operation runs with: those given, checked against the declared types, and the declared defaults.
 pub(super) fn coerce(
@@ -48,10 +32,7 @@ pub(super) fn coerce(
             None => return Err(bad_input(format!("variable ${name} is required")).at([definition.pos])),
         }
     }
-    match given.keys().next() {
-        Some(name) => Err(bad_input(format!("unknown variable \"{}\"", shown(name)))),
-        None => Ok(variables),
-    }
+    Ok(variables)
 }
 
 fn checked(definition: &VariableDefinition, value: Value, schema: &InputSchema) -> Result<GraphqlValue, Refusal> {

@@ -10,11 +10,13 @@ const RUST_CRYPTO: &str = "sqlx 0.8 is of RustCrypto's 0.10 generation; the vaul
 const RAND: &str = "sqlx 0.8 uses rand 0.8, metrics-util 0.9, tokio-postgres 0.10";
 const OPENID: &str = "openidconnect 4 has RSA of the generation before and elliptic curves of today's";
 const SERDE_WITH: &str = "serde_with, of openidconnect, is ready for both; none of them is built in";
-const HASH_MAPS: &str = "sqlx 0.8 uses hashbrown 0.15, metrics-util 0.16, indexmap 0.17";
+const HASH_MAPS: &str =
+    "rowan, of apollo-compiler, uses hashbrown 0.14, sqlx 0.8 0.15, metrics-util 0.16, indexmap 0.17";
 
 /// Every crate that may be here more than once, with the reason why it is.
 const REASONS: &[(&str, &str)] = &[
     ("base64", "reqwest, of the tests, uses 0.23; everything else 0.22"),
+    ("bitflags", "ariadne, of apollo-compiler, uses 1"),
     ("block-buffer", RUST_CRYPTO),
     ("const-oid", RUST_CRYPTO),
     ("cpufeatures", RUST_CRYPTO),
@@ -37,6 +39,7 @@ const REASONS: &[(&str, &str)] = &[
     ("rand", RAND),
     ("rand_chacha", RAND),
     ("rand_core", RAND),
+    ("rustc-hash", "rowan, of apollo-compiler, uses 1"),
     ("schemars", SERDE_WITH),
     ("sha1", "axum's WebSockets use 0.10, totp-rs 0.11"),
     ("sha2", RUST_CRYPTO),

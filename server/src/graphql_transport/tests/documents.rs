@@ -93,10 +93,12 @@ async fn errors_are_few_and_short() {
     let many: String = (0..100).map(|n| format!("nothing{n} ")).collect();
     let answer = kit.query(&format!("{{ node {{ {many} }} }}")).await;
     assert_eq!(answer.body["errors"].as_array().map(Vec::len), Some(20));
+    let name = "a".repeat(180);
     let long = format!("mutation {{ paint(input: {{name: \"a\", colour: \"{}\"}}) }}", "é".repeat(10_000));
-    let answer = kit.query(&long).await;
-    answer.assert_refused(StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED");
-    assert_eq!(answer.message().chars().count(), 300);
+    for query in [long, format!("mutation Of{name} {{ {name}: bump {{ name }} {name}: int(value: 1) }}")] {
+        let answer = kit.query(&query).await;
+        assert!(answer.message().chars().count() <= 300, "{}", answer.body);
+    }
 }
 
 #[tokio::test]
@@ -123,7 +125,7 @@ async fn subscriptions_are_refused() {
         ] {
             let answer = kit.send(post(accept, body.to_string()), false).await;
             answer.assert_refused(StatusCode::BAD_REQUEST, "BAD_REQUEST");
-            assert_eq!(answer.message(), "subscriptions are not served over HTTP POST");
+            assert_eq!(answer.message(), "subscriptions are not served over HTTP");
         }
     }
     assert_eq!(kit.ran.count(), 0);
@@ -165,14 +167,15 @@ async fn r4_introspection_is_refused_when_off() {
 }
 
 #[tokio::test]
-async fn r4_names_are_suggested_only_with_introspection() {
+async fn r4_names_near_those_that_are_wrong_are_not_told() {
     let kit = Kit::new();
-    for query in ["{ greetin }", "mutation { int(valu: 1) }"] {
-        let body = json!({ "query": query }).to_string();
-        let told = kit.send(post(GRAPHQL, body.clone()), true).await;
-        assert!(told.body.to_string().contains("Did you mean"), "{}", told.body);
-        let kept = kit.send(post(GRAPHQL, body), false).await;
-        kept.assert_refused(StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED");
-        assert!(!kept.body.to_string().contains("Did you mean"), "{}", kept.body);
+    for query in ["{ greetin }", "mutation { int(valu: 1) }", "{ node { nam } }", "mutation { paint(input: {nam: 1}) }"]
+    {
+        for introspection in [false, true] {
+            let body = json!({ "query": query }).to_string();
+            let answer = kit.send(post(GRAPHQL, body), introspection).await;
+            answer.assert_refused(StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED");
+            assert!(!answer.body.to_string().contains("Did you mean"), "{}", answer.body);
+        }
     }
 }

@@ -84,7 +84,7 @@ async fn a_field_that_must_not_be_null_takes_the_data_along_and_the_status_stays
 #[tokio::test]
 async fn an_argument_that_only_its_resolver_understands_is_bad_input_and_is_not_repeated() {
     let (log, _guard) = Log::capture();
-    let answer = Kit::new().query("{ node { name at(moment: \"ada@example.com\") } }").await;
+    let answer = Kit::new().query("{ node { name local(moment: \"ada@example.com\") } }").await;
     assert_eq!((answer.status, answer.code()), (StatusCode::OK, "BAD_INPUT"), "{}", answer.body);
     assert_eq!(answer.message(), "an argument has a value its type does not allow");
     assert!(!answer.body.to_string().contains("ada@") && !log.text().contains("ada@"));

@@ -77,14 +77,14 @@ async fn r1_a_body_of_another_type_is_not_even_read() {
 }
 
 #[tokio::test]
-async fn r1_every_method_but_post_gets_405() {
+async fn r1_every_method_but_post_and_get_gets_405() {
     let kit = Kit::new();
-    for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"] {
-        let request = Request::builder().method(method).uri("/graphql?query=mutation{bump{name}}");
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "QUERY"] {
+        let request = Request::builder().method(method).uri("/graphql?query={greeting}");
         let request = request.header("content-type", JSON).header("accept", "text/html");
         let answer = kit.send(request.body(Body::from(BUMP)).expect("a request"), false).await;
         answer.assert_refused(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED");
-        assert_eq!(answer.headers["allow"], "POST");
+        assert_eq!(answer.headers["allow"], "GET, HEAD, POST");
     }
     assert_eq!(kit.ran.count(), 0);
 }
@@ -139,7 +139,7 @@ async fn answers_are_not_stored_nor_sniffed() {
     for body in [r#"{"query":"{ greeting }"}"#, "?"] {
         let answer = kit.send(post("*/*", body), false).await;
         assert_eq!(answer.headers["cache-control"], "no-store");
-        assert_eq!(answer.headers["vary"], "accept");
+        assert_eq!(answer.headers["vary"], "accept, authorization, cookie");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     }
 }
@@ -192,6 +192,24 @@ async fn null_members_count_as_absent() {
     assert_eq!(Kit::new().post(body).await.body, json!({"data": {"greeting": "hello"}}));
     let body = json!({"query": "{ greeting }", "variables": {}, "extensions": {"persistedQuery": {"version": 1}}});
     assert_eq!(Kit::new().post(body).await.body, json!({"data": {"greeting": "hello"}}));
+}
+
+/// B3: Apollo's link sends the hash alone first, and the document once it is told that hashes are not kept.
+#[tokio::test]
+async fn b3_the_hash_of_a_persisted_query_alone_is_refused_as_apollo_expects() {
+    let kit = Kit::new();
+    let extensions = json!({"persistedQuery": {"version": 1, "sha256Hash": "ab".repeat(32)}});
+    for body in [json!({ "extensions": extensions }), json!({"query": null, "extensions": extensions, "variables": {}})]
+    {
+        let answer = kit.send(post(JSON, body.to_string()), false).await;
+        answer.assert_refused(StatusCode::OK, "PERSISTED_QUERY_NOT_SUPPORTED");
+        assert_eq!(answer.message(), "PersistedQueryNotSupported");
+        kit.post(body).await.assert_refused(StatusCode::BAD_REQUEST, "PERSISTED_QUERY_NOT_SUPPORTED");
+    }
+    let both = json!({"query": "{ greeting }", "extensions": extensions});
+    assert_eq!(kit.post(both).await.body, json!({"data": {"greeting": "hello"}}));
+    let other = json!({"extensions": {"other": 1}});
+    kit.post(other).await.assert_refused(StatusCode::BAD_REQUEST, "BAD_REQUEST");
 }
 
 #[tokio::test]

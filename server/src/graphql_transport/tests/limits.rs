@@ -222,12 +222,38 @@ async fn r3_fragments_in_a_circle_are_refused() {
     assert_eq!(kit.ran.count(), 0);
 }
 
+/// A query whose innermost field stands in this many fragments that spread each other.
+fn chain(length: usize) -> String {
+    let fragment = |n: usize| format!(" fragment f{n} on Node {{ ...f{} }}", n + 1);
+    let fragments: String = (0..length - 1).map(fragment).collect();
+    format!("{{ node {{ ...f0 }} }}{fragments} fragment f{} on Node {{ name }}", length - 1)
+}
+
 #[tokio::test]
 async fn r3_a_long_chain_of_fragments_is_refused_without_harm() {
-    let chain = (0..400)
-        .fold("{ node { ...f0 } }".to_owned(), |text, n| text + &format!(" fragment f{n} on Node {{ ...f{} }}", n + 1))
-        + " fragment f400 on Node { name }";
-    assert_over(&Kit::new().query(&chain).await, "The recursion depth of the query cannot be greater than `32`");
+    let message = "the limit is 32 nested fields and fragments";
+    // The field `node` and the name are a level each.
+    assert_edge(&chain(30), &chain(31), message).await;
+    assert_over(&Kit::new().query(&chain(400)).await, message);
+}
+
+/// Validation walks each operation with its fragments, and fragments that no operation spreads.
+#[tokio::test]
+async fn r3_selections_of_all_operations_and_of_unused_fragments() {
+    let operations =
+        |count: usize| (0..count).fold(String::new(), |text, n| text + &format!("query Q{n} {{ node {{ ...f }} }} "));
+    let names = "name ".repeat(97);
+    // Each operation has a node, a spread and 97 names.
+    let document = |count: usize| format!("{} fragment f on Node {{ {names} }}", operations(count));
+    let kit = Kit::new();
+    let ask = async |count: usize| kit.post(json!({"query": document(count), "operationName": "Q0"})).await;
+    assert_eq!(ask(40).await.code(), "none");
+    assert_over(&ask(41).await, "the limit is 4000 selections of a document");
+    let doubling = (0..16).fold("{ greeting }".to_owned(), |text, n| {
+        text + &format!(" fragment f{n} on Node {{ ...f{0} ...f{0} }}", n + 1)
+    });
+    let bomb = doubling + " fragment f16 on Node { name }";
+    assert_over(&kit.query(&bomb).await, "the limit is 4000 selections of a document");
 }
 
 #[tokio::test]

@@ -248,7 +248,7 @@ impl Conversation {
     /// An event, if the session still counts (sec.S6): asked after it was read and right before it is sent.
     async fn event(&mut self, socket: &mut WebSocket, id: &str, response: Response) -> Result<(), Over> {
         let key = self.key.ok_or(Closing::Unauthorized)?;
-        match Event::of(response, &self.arrival.trace_id, true) {
+        match Event::of(response, &self.arrival.trace_id) {
             Event::Next(payload) => {
                 self.authenticate(key).await?;
                 self.say(socket, &Answer::to(id, "next", Some(&payload))).await
