@@ -1,6 +1,6 @@
 # Every target says what it does: `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run peers test check fmt clippy doc schema release clean-data postgres bench soak
+.PHONY: help run peers test clients corpus check fmt clippy doc schema release clean-data postgres bench soak
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,6 +18,15 @@ peers: ## install the real counterparts tests talk to (Python and node, pinned) 
 test: postgres peers ## every test, on a private PostgreSQL of its own
 	cargo test --workspace --exclude atelier-bench --no-fail-fast
 
+clients: postgres ## stock clients and reference implementations against a running studio (some 2 minutes; `make clients CHECKS=audit` for one)
+	@cargo build --bin atelier
+	@sh scripts/test-clients.sh
+	@node target/clients/tests/run.mjs target/debug/atelier $(CHECKS)
+
+corpus: ## freeze the corpus of GraphQL documents anew, with graphql-js's verdicts, over schema.graphql
+	@sh scripts/test-clients.sh
+	@node target/clients/tests/corpus/freeze.mjs schema.graphql tests/clients/corpus
+
 fmt: ## check the formatting
 	cargo fmt --all --check
 
@@ -27,7 +36,7 @@ clippy: ## lints on all targets, warnings denied
 doc: ## the documentation builds without a warning
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-check: ## all of CI: fmt, clippy, doc, tests (schema, event forms and architecture among them)
+check: ## all of CI: fmt, clippy, doc, tests (schema, event forms and architecture among them), stock clients
 	@bash .ci/stages
 
 schema: ## write schema.graphql, openapi.json and the stored event forms anew
