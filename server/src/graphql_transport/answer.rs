@@ -11,12 +11,10 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::negotiation::MediaType;
-use super::refusal::{ErrorCode, Refusal};
+use super::refusal::{ErrorCode, MAX_ERRORS, Refusal};
 
 /// The message of every fault of ours, whatever its cause.
 const INTERNAL_MESSAGE: &str = "internal error";
-/// More errors of a validator than this are not listed.
-const MAX_ERRORS: usize = 20;
 /// A validator's message, which may quote the document, is cut here.
 const MAX_MESSAGE_CHARS: usize = 300;
 

@@ -3,6 +3,9 @@
 use async_graphql::Pos;
 use axum::http::StatusCode;
 
+/// More errors of a validator than this are not listed.
+pub(super) const MAX_ERRORS: usize = 20;
+
 /// The codes this transport puts into `extensions.code`; resolvers add those of their own closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {

@@ -330,7 +330,20 @@ async fn misuses_graphql(traveller: &mut Traveller<'_>, session: &str) {
             raw("application/json", format!("{{\"query\": \"{{ me }}\", \"extensions\": \"{MARK}\"}}")),
         ),
         ("another type", 415, raw("text/plain", MARK.to_owned())),
-        ("another method", 405, traveller.visitor.request("GET", &format!("/graphql?query={MARK}"))),
+        ("another method", 405, traveller.visitor.request("PUT", &format!("/graphql?query={MARK}"))),
+        (
+            "a mutation by GET",
+            405,
+            traveller.visitor.request(
+                "GET",
+                &format!("/graphql?query=mutation{{revokeApiKey(input:{{id:\"{MARK}\"}}){{position}}}}"),
+            ),
+        ),
+        (
+            "a query by GET that is none",
+            200,
+            traveller.visitor.request("GET", &format!("/graphql?query={{explore(first:\"{MARK}\"){{position}}}}")),
+        ),
     ];
     for (what, status, request) in all {
         traveller.refused(what, status, request).await;
@@ -355,6 +368,12 @@ async fn pries(traveller: &Traveller<'_>) {
         visitor
             .request("POST", "/graphql")
             .json(&json!({ "query": "{ models { id } }", "operationName": MARK, MARK: MARK })),
+        visitor.request(
+            "GET",
+            &format!(
+                "/graphql?query={{creator(username:\"{MARK}\"){{username}}}}&variables={{\"{MARK}\":1}}&{MARK}={MARK}"
+            ),
+        ),
     ] {
         traveller.unheard(request).await;
     }

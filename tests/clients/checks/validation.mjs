@@ -2,8 +2,8 @@
 // graphql-js would give it (B3).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { executeSync, Kind, parse } from "graphql";
-import { corpus } from "../corpus/corpus.mjs";
+import { buildClientSchema, executeSync, findBreakingChanges, findDangerousChanges, Kind, parse } from "graphql";
+import { corpus, introspection } from "../corpus/corpus.mjs";
 import { faults, schemaOf } from "../corpus/reference.mjs";
 import { account, ask, url } from "../studio.mjs";
 
@@ -18,6 +18,17 @@ let [expensive, compared] = [0, 0];
 test("the corpus has valid and invalid documents", () => {
   const valid = documents.filter(({ query }) => faults(schema, query).length === 0).length;
   assert.ok(valid >= 100 && documents.length - valid >= 100, `${valid} of ${documents.length} are valid`);
+});
+
+test("introspection gives the schema that its text gives", async () => {
+  const { body } = await ask(introspection);
+  assert.equal(body.errors, undefined);
+  const told = buildClientSchema(body.data);
+  for (const [from, to] of [[schema, told], [told, schema]]) {
+    const changes = [...findBreakingChanges(from, to), ...findDangerousChanges(from, to)];
+    // The built-in directives are each side's own.
+    assert.deepEqual(changes.filter(({ type }) => !type.startsWith("DIRECTIVE_")), []);
+  }
 });
 
 /// The answer of graphql-js that takes each field from the node's own answer: the same, unless a field is missing, too many, or elsewhere.

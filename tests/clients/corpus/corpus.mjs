@@ -1,11 +1,15 @@
 // The corpus: documents over the served schema, the same in every run, valid and invalid, generated and written by hand.
 import { readFileSync } from "node:fs";
-import { print } from "graphql";
+import { getIntrospectionQuery, print } from "graphql";
 import { choices } from "./random.mjs";
 import { changes } from "./changes.mjs";
 import { validDocument } from "./valid.mjs";
 
 const SEED = 20261130;
+/// The introspection query with all that graphql-js can ask for.
+export const introspection = getIntrospectionQuery({
+  descriptions: true, specifiedByUrl: true, directiveIsRepeatable: true, schemaDescription: true, inputValueDeprecation: true, oneOf: true,
+});
 
 /// All documents with their names: how many of each kind of change, and how many unchanged ones.
 export function corpus(schema, { ofEach = 8, unchanged = 60 } = {}) {
@@ -18,6 +22,7 @@ export function corpus(schema, { ofEach = 8, unchanged = 60 } = {}) {
   for (const [name, change] of Object.entries(changes)) {
     for (let n = 0; n < ofEach; n += 1) documents.push({ name: `${name} ${n}`, query: changed(schema, change, operation, pick) });
   }
+  documents.push({ name: "introspection by graphql-js", query: introspection });
   return [...documents, ...byHand()];
 }
 

@@ -13,7 +13,7 @@ use apollo_compiler::validation::Valid;
 
 use super::input_schema::InputSchema;
 use super::lexer;
-use super::refusal::{ErrorCode, Refusal};
+use super::refusal::{ErrorCode, MAX_ERRORS, Refusal};
 
 /// Fields of introspection that the executor serves and `apollo-compiler` does not know yet.
 const NEWER_INTROSPECTION: &str = "extend type __Type { isOneOf: Boolean }";
@@ -51,14 +51,14 @@ impl Validator {
         let faults: Vec<Fault> = match document {
             Ok(document) => values::check(&self.schema, &document, inputs),
             Err(invalid) => {
-                let faults = invalid.errors.iter().map(|diagnostic| Fault {
+                let faults = invalid.errors.iter().take(MAX_ERRORS).map(|diagnostic| Fault {
                     message: diagnostic.error.to_string(),
                     at: diagnostic.error.location().map(|location| location.offset()),
                 });
                 faults.collect()
             }
         };
-        let refusals = faults.into_iter().map(|fault| {
+        let refusals = faults.into_iter().take(MAX_ERRORS).map(|fault| {
             let position = fault.at.map(|at| lexer::position(text, at));
             Refusal::document(ErrorCode::GraphqlValidationFailed, fault.message).at(position)
         });
