@@ -35,7 +35,7 @@ async fn answer(cast: &Cast, schema: &Schema, root: &Root, caller: Caller) -> Va
     let arguments = (root.arguments)(cast);
     let mut whole = Value::Null;
     let parts: Vec<String> = match root.field {
-        "me" => schema.parts(of),
+        "me" | "node" => schema.parts(of),
         _ => vec![schema.everything(of)],
     };
     for part in parts {

@@ -83,8 +83,12 @@ impl Schema {
         self.below(of, &mut Vec::new())
     }
 
-    /// The same, each field of the type by itself.
+    /// The same, each field of the type by itself, of an interface each type: fields of one name and two types cannot stand together.
     pub fn parts(&self, of: &str) -> Vec<String> {
+        if let Some(kinds) = self.interfaces.get(of) {
+            let part = |kind: &String| format!("{{ __typename ... on {kind} {} }}", self.everything(kind));
+            return kinds.iter().map(part).collect();
+        }
         let part = |field: &Field| {
             let page = if field.pages { "(first: 3)" } else { "" };
             let below = if self.fields(&field.of).is_empty() { String::new() } else { self.everything(&field.of) };
