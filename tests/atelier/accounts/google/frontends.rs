@@ -2,6 +2,7 @@
 
 mod addresses;
 mod codes;
+mod deaths;
 mod linking;
 mod proofs;
 mod sign_in;
