@@ -42,6 +42,18 @@ pub(crate) fn decrypt(key: &SecretKey, associated: &[u8], sealed: &[u8]) -> Opti
     Some(Zeroizing::new(plain))
 }
 
+/// Encrypts with a fixed nonce: equal input gives equal output, and nothing else is revealed (RFC 8452, 9).
+pub(crate) fn encrypt_deterministic(key: &SecretKey, associated: &[u8], plain: &[u8]) -> Vec<u8> {
+    cipher(key)
+        .encrypt(&Nonce::from([0; NONCE_BYTES]), Payload { msg: plain, aad: associated })
+        .expect("ids are far below the cipher's 64 GiB")
+}
+
+/// The plain bytes of what [`encrypt_deterministic`] made, or `None` when key, associated data or a single bit is another.
+pub(crate) fn decrypt_deterministic(key: &SecretKey, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    cipher(key).decrypt(&Nonce::from([0; NONCE_BYTES]), Payload { msg: sealed, aad: associated }).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,7 @@ pub mod key_files;
 mod key_folder;
 mod keyed_hash;
 pub mod keys;
+mod opaque_id;
 pub mod passing_token;
 pub mod password_policy;
 pub mod passwords;
