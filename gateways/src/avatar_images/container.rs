@@ -12,6 +12,10 @@ pub enum Kind {
     WebP,
     /// GIF, of which the first frame is taken.
     Gif,
+    /// BMP.
+    Bmp,
+    /// TIFF, of which the first page is taken.
+    Tiff,
 }
 
 /// What is wrong with a file of a known kind.
@@ -21,12 +25,20 @@ pub enum Flaw {
     Damaged,
     /// Something follows the image: it may be another kind of file as well.
     Trailing,
-    /// More frames than any avatar has.
+    /// More frames or pages than any avatar has.
     Frames,
+    /// A compression that is not supported.
+    Compression,
 }
 
 /// The most frames of a GIF: each of them is looked at, if only at its length.
 const MAX_FRAMES: usize = 1_000;
+
+/// The most pages of a TIFF, of which the first is read: cameras and scanners add previews.
+const MAX_PAGES: usize = 16;
+
+/// The supported compressions of TIFF: none, LZW, deflate (two codes), PackBits.
+const TIFF_COMPRESSIONS: [u16; 5] = [1, 5, 8, 32_946, 32_773];
 
 /// The kind of a file, by its first bytes; a name or a `Content-Type` says nothing.
 pub fn kind(bytes: &[u8]) -> Option<Kind> {
@@ -35,6 +47,8 @@ pub fn kind(bytes: &[u8]) -> Option<Kind> {
         [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some(Kind::Png),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Kind::WebP),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Kind::Gif),
+        [b'B', b'M', ..] => Some(Kind::Bmp),
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(Kind::Tiff),
         _ => None,
     }
 }
@@ -42,13 +56,16 @@ pub fn kind(bytes: &[u8]) -> Option<Kind> {
 /// How many bytes of memory a pixel takes beside its decoded form: several for a progressive JPEG, none otherwise.
 ///
 /// # Errors
-/// When the file is not one whole image. Only a JPEG may be followed by something: cameras append previews, and none of it is read.
+/// When the file is not one whole image. Only a JPEG may be followed by something: cameras append previews, and none of it is read. A TIFF
+/// has no end of its own: its parts may be anywhere.
 pub fn check(kind: Kind, bytes: &[u8]) -> Result<u64, Flaw> {
     match kind {
         Kind::Jpeg => jpeg(bytes),
         Kind::Png => png(bytes).map(|()| 0),
         Kind::WebP => webp(bytes).map(|()| 0),
         Kind::Gif => gif(bytes).map(|()| 0),
+        Kind::Bmp => bmp(bytes).map(|()| 0),
+        Kind::Tiff => tiff(bytes).map(|()| 0),
     }
 }
 
@@ -110,6 +127,34 @@ fn gif(bytes: &[u8]) -> Result<(), Flaw> {
             [_] => return Err(Flaw::Damaged),
         }
     }
+}
+
+fn bmp(bytes: &[u8]) -> Result<(), Flaw> {
+    ends_at(bytes, u32::from_le_bytes(number(bytes, 2)?) as usize)
+}
+
+/// Counts the pages, and checks the compression of the first.
+fn tiff(bytes: &[u8]) -> Result<(), Flaw> {
+    let little = bytes.starts_with(b"II");
+    let short = |at| number(bytes, at).map(|b| if little { u16::from_le_bytes(b) } else { u16::from_be_bytes(b) });
+    let long = |at| number(bytes, at).map(|b| if little { u32::from_le_bytes(b) } else { u32::from_be_bytes(b) });
+    let (mut at, mut pages) = (long(4)? as usize, 0);
+    // The list of pages may be a loop.
+    while at != 0 {
+        pages += 1;
+        if pages > MAX_PAGES {
+            return Err(Flaw::Frames);
+        }
+        let entries = usize::from(short(at)?);
+        for entry in (0..entries).map(|n| at + 2 + 12 * n).filter(|_| pages == 1) {
+            const COMPRESSION: u16 = 259;
+            if short(entry)? == COMPRESSION && !TIFF_COMPRESSIONS.contains(&short(entry + 8)?) {
+                return Err(Flaw::Compression);
+            }
+        }
+        at = long(at + 2 + 12 * entries)? as usize;
+    }
+    if pages == 0 { Err(Flaw::Damaged) } else { Ok(()) }
 }
 
 fn jpeg(bytes: &[u8]) -> Result<u64, Flaw> {

@@ -1,6 +1,9 @@
 //! Avatars out of uploads: the kind by the bytes, the size by the header, then one image at a time, and pixels only (sec.U3, C1).
 
+mod cmyk;
+mod colours;
 mod container;
+mod linear;
 #[cfg(test)]
 mod tests;
 
@@ -12,12 +15,12 @@ use atelier_commands::ports::{AvatarImageError, AvatarImages, AvatarSquare};
 use atelier_domain::policy::account::AVATAR_EDGES;
 use bytes::Bytes;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::imageops::{self, FilterType as Sampling};
 use image::metadata::Orientation;
-use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
 use tokio::sync::Semaphore;
 
 use container::{Flaw, Kind};
+use linear::{Picture, Pixels};
 
 /// The most pixels of an upload: what good cameras make.
 const MAX_PIXELS: u64 = 40_000_000;
@@ -31,7 +34,7 @@ const AT_ONCE: usize = 1;
 const WAITING: usize = 16;
 
 /// What is accepted, for whoever sent something else (C1).
-const ACCEPTED: &str = "The file must be a whole JPEG, PNG, WebP or GIF image.";
+const ACCEPTED: &str = "The file must be a whole JPEG, PNG, WebP, GIF, BMP or TIFF image.";
 
 /// Reads uploads with the `image` crate, a bounded number at once.
 #[derive(Clone)]
@@ -75,28 +78,32 @@ fn too_large() -> AvatarImageError {
 }
 
 fn squares(bytes: &[u8]) -> Result<Vec<AvatarSquare>, AvatarImageError> {
-    let (image, orientation) = decode(bytes)?;
-    let largest = DynamicImage::ImageRgba8(square(&image, AVATAR_EDGES[AVATAR_EDGES.len() - 1]));
-    drop(image);
+    let (picture, orientation) = decode(bytes)?;
+    let largest = picture.square(AVATAR_EDGES[AVATAR_EDGES.len() - 1]);
+    drop(picture);
     // The middle square of a turned picture is the turned middle square, and a small one is turned sooner.
-    let mut largest = largest;
+    let mut largest = DynamicImage::ImageRgba32F(largest);
     largest.apply_orientation(orientation);
-    AVATAR_EDGES.iter().map(|edge| encode(&square(&largest, *edge), *edge)).collect()
+    let largest = largest.into_rgba32f();
+    AVATAR_EDGES.iter().map(|edge| encode(&linear::to_srgb(&linear::smaller(&largest, *edge)), *edge)).collect()
 }
 
 /// Decodes an upload, after its header has said that this is safe.
-fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), AvatarImageError> {
+fn decode(bytes: &[u8]) -> Result<(Picture, Orientation), AvatarImageError> {
     let kind = container::kind(bytes).ok_or_else(|| refused(ACCEPTED))?;
     let extra = container::check(kind, bytes).map_err(|flaw| match flaw {
         Flaw::Damaged => refused(ACCEPTED),
         Flaw::Trailing => refused(format!("{ACCEPTED} Something follows the image.")),
         Flaw::Frames => refused(format!("{ACCEPTED} This one has too many frames.")),
+        Flaw::Compression => refused(format!("{ACCEPTED} The compression of this one is not supported.")),
     })?;
     let format = match kind {
         Kind::Jpeg => ImageFormat::Jpeg,
         Kind::Png => ImageFormat::Png,
         Kind::WebP => ImageFormat::WebP,
         Kind::Gif => ImageFormat::Gif,
+        Kind::Bmp => ImageFormat::Bmp,
+        Kind::Tiff => ImageFormat::Tiff,
     };
     let mut limits = Limits::no_limits();
     (limits.max_image_width, limits.max_image_height) = (Some(MAX_EDGE), Some(MAX_EDGE));
@@ -113,8 +120,16 @@ fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), AvatarImageError>
         return Err(too_large());
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let profile = colours::profile(kind, bytes, &mut decoder);
+    let picture = |pixels, to_srgb| (Picture { pixels, to_srgb, width, height }, orientation);
+    if let Some(to_srgb) = profile.as_ref().filter(|_| kind == Kind::Jpeg).and_then(colours::from_cmyk)
+        && let Some(cmyk) = cmyk::decode(bytes).map_err(unreadable)?
+        && cmyk.len() as u64 == 4 * pixels
+    {
+        return Ok(picture(Pixels::Cmyk(cmyk), Some(to_srgb)));
+    }
     let image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
-    Ok((image, orientation))
+    Ok(picture(Pixels::Rgb(image), profile.and_then(colours::from_rgb)))
 }
 
 /// What a decoder says is for nobody: it may quote the file.
@@ -122,19 +137,6 @@ fn unreadable(error: image::ImageError) -> AvatarImageError {
     match error {
         image::ImageError::Limits(_) => too_large(),
         _ => refused(ACCEPTED),
-    }
-}
-
-/// The middle square of an image, at this edge; the image is not copied on the way.
-fn square(image: &DynamicImage, edge: u32) -> RgbaImage {
-    let (width, height) = image.dimensions();
-    let side = width.min(height);
-    let middle = imageops::crop_imm(image, (width - side) / 2, (height - side) / 2, side, side);
-    // Averages for a smaller picture: each pixel is read once, and nothing between is kept.
-    if side >= edge {
-        imageops::thumbnail(&*middle, edge, edge)
-    } else {
-        imageops::resize(&*middle, edge, edge, Sampling::CatmullRom)
     }
 }
 

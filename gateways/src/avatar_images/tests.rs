@@ -1,8 +1,12 @@
 //! Uploads of every kind, and what strangers send in their place.
 
+mod cmyk;
+mod colours;
+mod pages;
+
 use image::codecs::gif::GifEncoder;
 use image::codecs::jpeg::JpegEncoder;
-use image::{Rgb, RgbImage, Rgba};
+use image::{GenericImageView, Rgb, RgbImage, Rgba, imageops};
 
 use super::*;
 
@@ -80,8 +84,16 @@ fn c1_every_accepted_kind_becomes_three_squares() {
     for size in [(300, 300), (40, 40), (1024, 1024)] {
         let image = picture(size.0, size.1);
         let gif = encoded(&DynamicImage::ImageRgba8(image.to_rgba8()), ImageFormat::Gif);
-        let files = [jpeg(&image), encoded(&image, ImageFormat::Png), encoded(&image, ImageFormat::WebP), gif];
-        for (kind, file) in ["JPEG", "PNG", "WebP", "GIF"].iter().zip(files) {
+        let by = |format| encoded(&image, format);
+        let files = [
+            jpeg(&image),
+            by(ImageFormat::Png),
+            by(ImageFormat::WebP),
+            gif,
+            by(ImageFormat::Bmp),
+            by(ImageFormat::Tiff),
+        ];
+        for (kind, file) in ["JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF"].iter().zip(files) {
             shows(&squares(&file).unwrap_or_else(|error| panic!("{kind}: {error}")), [RED, GREEN, BLUE, WHITE]);
         }
     }
@@ -128,7 +140,7 @@ fn u3_what_is_no_image_is_refused_with_the_list_of_what_is_accepted() {
     let html_first = [b"<html>".to_vec(), encoded(&picture(8, 8), ImageFormat::Png)].concat();
     for file in [&b""[..], b"x", svg, b"\xEF\xBB\xBF<?xml version=\"1.0\"?><svg/>", b"%PDF-1.7", b"BM....", &html_first]
     {
-        assert!(why(file).contains("JPEG, PNG, WebP or GIF"));
+        assert!(why(file).contains("JPEG, PNG, WebP, GIF, BMP or TIFF"));
     }
 }
 
@@ -137,7 +149,7 @@ fn u3_polyglots_are_refused_or_lose_what_they_carry() {
     let payloads: [&[u8]; 2] = [b"<html><script>alert(1)</script></html>", b"PK\x03\x04 a zip as well PK\x05\x06"];
     let image = picture(64, 64);
     for payload in payloads {
-        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
+        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp] {
             let image = DynamicImage::ImageRgba8(image.to_rgba8());
             assert!(why(&[&encoded(&image, format), payload].concat()).contains("follows"), "{format:?}");
         }
@@ -212,6 +224,8 @@ fn u3_a_file_cut_off_anywhere_is_refused() {
         encoded(&image, ImageFormat::Png),
         encoded(&image, ImageFormat::WebP),
         encoded(&DynamicImage::ImageRgba8(image.to_rgba8()), ImageFormat::Gif),
+        encoded(&image, ImageFormat::Bmp),
+        encoded(&image, ImageFormat::Tiff),
     ];
     for file in files {
         assert!(squares(&file).is_ok());
@@ -228,9 +242,12 @@ fn u3_a_file_cut_off_anywhere_is_refused() {
 #[test]
 fn u3_a_damaged_file_ends_in_a_refusal_or_a_picture_and_never_in_a_panic() {
     let image = picture(48, 48);
-    for file in [jpeg(&image), encoded(&image, ImageFormat::Png), encoded(&image, ImageFormat::WebP)] {
-        // Each that is still a picture is encoded three times over: every seventh byte is enough.
-        for at in (0..file.len()).step_by(7) {
+    let by = |format| encoded(&image, format);
+    for file in [jpeg(&image), by(ImageFormat::Png), by(ImageFormat::WebP), by(ImageFormat::Bmp), by(ImageFormat::Tiff)]
+    {
+        // Each that is still a picture is encoded three times over: every seventh byte is enough, and fewer of what is mostly pixels.
+        let step = if file.len() > 4_000 { 97 } else { 7 };
+        for at in (0..file.len().min(120)).step_by(7).chain((120..file.len()).step_by(step)) {
             let mut damaged = file.clone();
             damaged[at] ^= 0x55;
             match squares(&damaged) {

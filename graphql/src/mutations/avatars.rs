@@ -11,6 +11,9 @@ use crate::caller::{command_context, signed_in};
 use crate::me::Me;
 use crate::payload::{outcome, payload};
 
+/// The media types of avatars, as `AvatarImages` reads them.
+const ACCEPTS: [&str; 6] = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"];
+
 /// The mutations of this room.
 #[derive(Default)]
 pub struct AvatarMutation;
@@ -24,7 +27,7 @@ pub struct AvatarUpload {
     expires_at: DateTime<Utc>,
     /// The most bytes of a file: 5 MiB.
     max_bytes: u64,
-    /// The media types that are read; the first frame of a GIF. What a file is, its bytes decide.
+    /// The media types that are read; the first frame of a GIF, the first page of a TIFF. What a file is, its bytes decide.
     accepts: Vec<String>,
 }
 
@@ -52,7 +55,7 @@ impl AvatarMutation {
         let (account, _) = signed_in(context)?;
         Ok(match outcome(RequestAvatarUpload { account }.run(&sides.write).await)? {
             Ok(place) => {
-                let accepts = ["image/jpeg", "image/png", "image/webp", "image/gif"].map(str::to_owned).to_vec();
+                let accepts = ACCEPTS.map(str::to_owned).to_vec();
                 let upload = AvatarUpload {
                     url: place.url,
                     expires_at: place.expires_at,
