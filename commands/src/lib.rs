@@ -11,6 +11,7 @@ pub mod export_link;
 mod idempotency;
 pub mod key_usage;
 pub mod media_link;
+pub mod media_types;
 pub mod notice_topic;
 pub mod notices;
 pub mod origin;

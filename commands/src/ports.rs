@@ -1,18 +1,21 @@
 //! The ports of the outside world: what the write side needs of it, in its own words. The adapters live in `gateways`.
 
+mod media;
 mod sign_in_elsewhere;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_domain::{AccountId, AvatarId, ExportId, GenerationId};
+use atelier_domain::AccountId;
 use atelier_vault::RandomBytes;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::stream::BoxStream;
 use uuid::Uuid;
 
+pub use media::{
+    AVATAR_MEDIA_TYPE, AvatarKey, ExportKey, MAX_WHOLE_BYTES, MediaKey, MediaObject, MediaStore, Pieces, Stored,
+};
 pub use sign_in_elsewhere::{Departure, ElsewhereError, Interaction, ProvenIdentity, SignInElsewhere};
 
 /// Where time comes from. Rules and ids use only this, so any test can replay.
@@ -103,14 +106,14 @@ pub struct RenderRequest {
 pub struct Rendered {
     /// The encoded file.
     pub bytes: Bytes,
-    /// Its media type, by its bytes.
+    /// Its media type, by its bytes; kept and served in its canonical form (`media_types`).
     pub media_type: &'static str,
 }
 
 /// A model did not deliver.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// It never will: the job fails with this reason code.
+    /// It never will: the job fails, or ends with the outputs it has. The code is counted and logged, so it names nothing personal.
     #[error("the model refused: {0}")]
     Refused(&'static str),
     /// It may later: the job is tried again.
@@ -126,149 +129,6 @@ pub trait Generator: Send + Sync + 'static {
     /// # Errors
     /// When the model refused or is unavailable.
     async fn render(&self, request: RenderRequest) -> Result<Rendered, RenderError>;
-}
-
-/// Where an output is kept: `account/generation/attempt/index` (DESIGN 7).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MediaKey {
-    /// Whose it is; erasure removes this prefix.
-    pub account: AccountId,
-    /// The job.
-    pub generation: GenerationId,
-    /// The attempt that made it, from 1.
-    pub attempt: u32,
-    /// Which of the job's outputs, from 0.
-    pub index: u32,
-    /// The file's extension, without the dot.
-    pub extension: String,
-}
-
-impl MediaKey {
-    /// The object's path.
-    #[must_use]
-    pub fn path(&self) -> String {
-        let Self { account, generation, attempt, index, extension } = self;
-        format!("{account}/{generation}/{attempt}/{index}.{extension}")
-    }
-}
-
-/// The media type of every avatar: squares are encoded anew as this, whatever was uploaded.
-pub const AVATAR_MEDIA_TYPE: &str = "image/png";
-
-/// Where one square of an avatar is kept: `account/avatar/<avatar>/<edge>.png`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AvatarKey {
-    /// Whose it is; erasure removes this prefix.
-    pub account: AccountId,
-    /// The upload.
-    pub avatar: AvatarId,
-    /// Pixels.
-    pub edge: u32,
-}
-
-impl AvatarKey {
-    /// The object's path.
-    #[must_use]
-    pub fn path(&self) -> String {
-        let Self { account, avatar, edge } = self;
-        format!("{account}/avatar/{avatar}/{edge}.png")
-    }
-}
-
-/// Where a copy of everything an account has is kept: `account/exports/<export>/data.zip`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExportKey {
-    /// Whose it is; erasure removes this prefix.
-    pub account: AccountId,
-    /// Which copy.
-    pub export: ExportId,
-}
-
-impl ExportKey {
-    /// The folder that it has for itself, so that what a killed write left goes with it.
-    #[must_use]
-    pub fn folder(&self) -> String {
-        format!("{}/exports/{}", self.account, self.export)
-    }
-
-    /// The object's path.
-    #[must_use]
-    pub fn path(&self) -> String {
-        format!("{}/data.zip", self.folder())
-    }
-}
-
-/// An object that is too big for memory, piece by piece. An error is the last piece: what came before it is no whole object.
-pub type Pieces = BoxStream<'static, Result<Bytes, GatewayError>>;
-
-/// Keeps outputs, avatars and copies of everything.
-#[async_trait]
-pub trait MediaStore: Send + Sync + 'static {
-    /// Stores an object; storing the same bytes again is harmless.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn put(&self, key: &MediaKey, bytes: Bytes) -> Result<(), GatewayError>;
-
-    /// Fetches an object by its path; `None` when there is none.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn get(&self, path: &str) -> Result<Option<Bytes>, GatewayError>;
-
-    /// Removes every object of a generation. Removing what is gone is harmless.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError>;
-
-    /// Stores one square of an avatar; storing the same bytes again is harmless.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn put_avatar(&self, key: AvatarKey, bytes: Bytes) -> Result<(), GatewayError>;
-
-    /// Fetches one square of an avatar; `None` when there is none.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn get_avatar(&self, key: AvatarKey) -> Result<Option<Bytes>, GatewayError>;
-
-    /// Removes every square of an avatar. Removing what is gone is harmless.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError>;
-
-    /// Stores a copy of everything, as it arrives; it is there whole or not at all. Its size in bytes.
-    ///
-    /// # Errors
-    /// When the store is unavailable, or the pieces end with an error.
-    async fn put_export(&self, key: ExportKey, pieces: Pieces) -> Result<u64, GatewayError>;
-
-    /// The size of a copy in bytes; `None` when there is none.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn export_bytes(&self, key: ExportKey) -> Result<Option<u64>, GatewayError>;
-
-    /// Fetches a copy: its size in bytes, and its pieces; `None` when there is none.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn get_export(&self, key: ExportKey) -> Result<Option<(u64, Pieces)>, GatewayError>;
-
-    /// Removes a copy, and what half of one was left. Removing what is gone is harmless.
-    ///
-    /// # Errors
-    /// When the store is unavailable.
-    async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError>;
-
-    /// Removes everything of an account, however much it is (A37). Removing what is gone is harmless.
-    ///
-    /// # Errors
-    /// When the store is unavailable: then it is to be called again, and goes on where it was.
-    async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError>;
 }
 
 /// Knows roughly where network addresses are (U38).

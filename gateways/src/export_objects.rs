@@ -1,7 +1,7 @@
 //! Copies of everything in the object store: written and read piece by piece, whole or not at all (U25).
 
 use atelier_commands::ports::{ExportKey, GatewayError, Pieces};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, WriteMultipart};
 
@@ -38,32 +38,14 @@ pub(crate) async fn put(store: &dyn ObjectStore, key: ExportKey, mut pieces: Pie
     Ok(bytes)
 }
 
-/// The size of a copy, if it is there.
-pub(crate) async fn bytes(store: &dyn ObjectStore, key: ExportKey) -> Result<Option<u64>, GatewayError> {
-    match store.head(&Path::from(key.path())).await {
-        Ok(found) => Ok(Some(found.size)),
-        Err(Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(unavailable(error)),
-    }
-}
-
-/// A copy, if it is there.
-pub(crate) async fn get(store: &dyn ObjectStore, key: ExportKey) -> Result<Option<(u64, Pieces)>, GatewayError> {
-    match store.get(&Path::from(key.path())).await {
-        Ok(found) => Ok(Some((found.meta.size, found.into_stream().map_err(unavailable).boxed()))),
-        Err(Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(unavailable(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use atelier_commands::ports::MediaStore;
+    use atelier_commands::ports::{MediaObject, MediaStore};
     use atelier_domain::{AccountId, ExportId};
     use bytes::Bytes;
-    use futures::stream;
+    use futures::{TryStreamExt, stream};
     use object_store::memory::InMemory;
     use uuid::Uuid;
 
@@ -71,6 +53,10 @@ mod tests {
     use crate::MediaFolder;
 
     const KEY: ExportKey = ExportKey { account: AccountId(Uuid::from_u128(1)), export: ExportId(Uuid::from_u128(2)) };
+
+    fn copy(key: ExportKey) -> MediaObject {
+        MediaObject::Export(key)
+    }
 
     fn pieces(cut: bool) -> Pieces {
         let whole = (0..12).map(|n| Ok(Bytes::from(vec![n; 1024 * 1024])));
@@ -84,25 +70,26 @@ mod tests {
         let local = MediaFolder::open(temp.path()).unwrap();
         for media in [local, MediaFolder::over(Arc::new(InMemory::new()))] {
             assert!(media.put_export(KEY, pieces(true)).await.is_err());
-            assert_eq!(media.export_bytes(KEY).await.unwrap(), None, "half of one is none");
-            assert!(media.get_export(KEY).await.unwrap().is_none());
+            assert_eq!(media.find(&copy(KEY)).await.unwrap(), None, "half of one is none");
+            assert!(media.read(&copy(KEY), 0..1).await.unwrap().is_none());
             for _ in 0..2 {
                 assert_eq!(media.put_export(KEY, pieces(false)).await.unwrap(), 12 * 1024 * 1024);
             }
-            let (size, read) = media.get_export(KEY).await.unwrap().unwrap();
+            let size = media.find(&copy(KEY)).await.unwrap().unwrap().bytes;
+            let read = media.read(&copy(KEY), 0..size).await.unwrap().unwrap();
             let read: Vec<Bytes> = read.try_collect().await.unwrap();
             let read = read.concat();
             assert_eq!((size, read.len()), (12 * 1024 * 1024, 12 * 1024 * 1024));
             assert!(read.iter().enumerate().all(|(at, byte)| at / (1024 * 1024) == usize::from(*byte)));
             // It is no output: the links of outputs never reach it.
-            assert_eq!(media.get(&KEY.path()).await.unwrap(), None);
+            assert_eq!(media.find(&MediaObject::Output(KEY.path())).await.unwrap(), None);
             let other = ExportKey { export: ExportId(Uuid::from_u128(3)), ..KEY };
             media.put_export(other, pieces(false)).await.unwrap();
             for _ in 0..2 {
                 media.delete_export(KEY).await.unwrap();
-                assert_eq!(media.export_bytes(KEY).await.unwrap(), None);
+                assert_eq!(media.find(&copy(KEY)).await.unwrap(), None);
             }
-            assert!(media.export_bytes(other).await.unwrap().is_some());
+            assert!(media.find(&copy(other)).await.unwrap().is_some());
         }
         // What a killed write left, and nothing else, goes with the folder.
         let folder = temp.path().join(KEY.folder());

@@ -12,7 +12,7 @@ mod studio_demo;
 
 pub use avatar_images::ImageSquares;
 pub use mailbox::{MAX_MAILS, MailSummary, MailText, Mailbox};
-pub use media_folder::{MAX_OBJECT_BYTES, MediaFolder};
+pub use media_folder::MediaFolder;
 pub use oidc::{GOOGLE_ISSUER, OidcClient, OidcProvider};
 pub use places::{Nowhere, PlacesFile};
 pub use smtp::{InvalidSmtp, Smtp};

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, Result, SimpleObject};
 use atelier_commands::export_link;
-use atelier_commands::ports::ExportKey;
+use atelier_commands::ports::{ExportKey, MediaObject};
 use atelier_domain::AccountId;
 use atelier_projections::models::data_exports::{self, ExportState as State, ExportView};
 use chrono::{DateTime, Utc};
@@ -52,8 +52,9 @@ pub(crate) async fn of(context: &Context<'_>, reading: &Reading, account: Accoun
     let mut all = Vec::with_capacity(views.len());
     for ExportView { export, state, requested_at, ready_at, expires_at } in views {
         let ready = state == State::Ready;
-        let bytes = if ready { write.ports.media.export_bytes(ExportKey { account, export }).await } else { Ok(None) };
-        let bytes = bytes.unwrap_or_else(|error| {
+        let object = MediaObject::Export(ExportKey { account, export });
+        let found = if ready { write.ports.media.find(&object).await } else { Ok(None) };
+        let found = found.unwrap_or_else(|error| {
             tracing::warn!(%error, "the size of a data export cannot be read");
             None
         });
@@ -63,7 +64,7 @@ pub(crate) async fn of(context: &Context<'_>, reading: &Reading, account: Accoun
             requested_at,
             ready_at,
             expires_at,
-            bytes: bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+            bytes: found.and_then(|found| i64::try_from(found.bytes).ok()),
             url: ready.then(|| export_link::url(write, export)),
         });
     }

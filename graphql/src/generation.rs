@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, Result, SimpleObject};
 use atelier_commands::media_link;
+use atelier_domain::GenerationId;
 use atelier_domain::generation::{Output, Status};
 use atelier_domain::policy::catalogue;
 use atelier_projections::models::creations::CreationView;
@@ -54,7 +55,8 @@ impl From<Status> for GenerationStatus {
 /// One delivered file.
 #[derive(Debug, Clone, SimpleObject)]
 pub struct Image {
-    /// A link that works for an hour; ask again for a fresh one.
+    /// A link that works for one to two hours, for anybody who has it, and not after the deletion. It stays the same for an hour of the clock; ask
+    /// again for a fresh one.
     url: String,
     /// Such as `image/png`; by its bytes.
     content_type: String,
@@ -105,16 +107,16 @@ pub struct Generation {
     creator: Option<Creator>,
 }
 
-fn images(context: &Context<'_>, outputs: Vec<Output>) -> Result<Vec<Image>> {
+fn images(context: &Context<'_>, generation: GenerationId, outputs: Vec<Output>) -> Result<Vec<Image>> {
     let sides = context.data::<Sides>()?;
-    let image = |output: Output| Image {
-        url: media_link::sign(&sides.write, &output.object),
+    let image = |(index, output): (u32, Output)| Image {
+        url: media_link::url(&sides.write, generation, index),
         content_type: output.media_type,
         width: output.width,
         height: output.height,
         bytes: output.bytes,
     };
-    Ok(outputs.into_iter().map(image).collect())
+    Ok((0..).zip(outputs).map(image).collect())
 }
 
 impl Generation {
@@ -127,7 +129,7 @@ impl Generation {
             prompt: view.prompt,
             width: view.width,
             height: view.height,
-            images: images(context, view.outputs)?,
+            images: images(context, view.generation, view.outputs)?,
             published: view.published,
             created_at: view.requested_at,
             ended_at: view.ended_at,
@@ -149,7 +151,7 @@ impl Generation {
             prompt: view.prompt,
             width: view.width,
             height: view.height,
-            images: images(context, view.outputs)?,
+            images: images(context, view.generation, view.outputs)?,
             published: true,
             created_at: view.published_at,
             ended_at: None,

@@ -22,3 +22,4 @@ mod serve;
 mod staff;
 pub mod studio;
 pub mod system;
+pub mod write_timeout;

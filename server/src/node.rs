@@ -9,13 +9,14 @@ use atelier_commands::UseCaseError;
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::erasure::erase_what_came_back;
 use atelier_commands::event_store::WriterOptions;
-use atelier_commands::ports::{Mailer, Places, Ports};
+use atelier_commands::ports::{Generator, Mailer, Places, Ports};
 use atelier_commands::process::DispatcherOptions;
 use atelier_domain::Actor;
 use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, Nowhere, PlacesFile, Smtp, StudioDemo};
 use atelier_graphql::Sides;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::RunnerOptions;
+use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -29,6 +30,7 @@ use crate::http::{Edge, Gate, Origins, router};
 use crate::open_sockets::{self, SocketLimits};
 use crate::studio::{Studio, StudioError, StudioOptions};
 use crate::system::{SystemClock, SystemRandom};
+use crate::write_timeout::WriteTimeoutListener;
 
 /// How long open connections may go on after the stop; a waiting `/v1/generate` answers at once.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -83,6 +85,10 @@ pub struct NodeOptions<'a> {
     pub api: ApiPolicy,
     /// The bounds of sockets.
     pub sockets: SocketLimits,
+    /// How long a client may read nothing of an answer before its connection is closed.
+    pub write_timeout: Duration,
+    /// The models; the demo renderer draws for all of them when not given.
+    pub generator: Option<Arc<dyn Generator>>,
 }
 
 /// A running node.
@@ -157,6 +163,9 @@ impl Node {
         let metrics = metrics();
         let shown = options.smtp.is_none();
         let (mut ports, mailbox) = ports(options.data, options.smtp, options.access.geoip.as_deref())?;
+        if let Some(generator) = options.generator {
+            ports.generator = generator;
+        }
         ports.google = options.access.google.provider(&public_url, ports.clock.clone())?;
         let studio = Studio::open(StudioOptions {
             database_url: options.database_url.to_owned(),
@@ -207,6 +216,8 @@ impl Node {
         let http = tokio::spawn(async move {
             // With the peer's address, which the pace of tries needs.
             let service = router(edge).into_make_service_with_connect_info::<SocketAddr>();
+            // The tap does nothing: axum knows the peer's address of its own listener types alone.
+            let listener = WriteTimeoutListener { listener, timeout: options.write_timeout }.tap_io(|_| {});
             let served = axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the listener ended");

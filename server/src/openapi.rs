@@ -225,7 +225,7 @@ fn avatar_upload() -> Value {
         "400": answer("The link is not valid any more (invalid_token), or the body is empty or incomplete; the link still counts then.", "Error"),
         "408": answer("The file did not arrive in time.", "Error"),
         "409": answer("An upload by this link is going on.", "Error"),
-        "422": answer("Not a whole JPEG, PNG, WebP or GIF image, or more than 40 megapixels; the link still counts.", "Error"),
+        "422": answer("Not a whole JPEG, PNG, WebP, GIF, BMP or TIFF image, or more than 40 megapixels; the link still counts.", "Error"),
         "503": answer("Temporarily unavailable; Retry-After says when to try again.", "Error")
     });
     responses["413"] = answer("The file is larger than 5 MiB; the link still counts.", "Error");
@@ -254,7 +254,7 @@ fn schemas() -> Value {
     let image = object(
         &["url", "content_type", "width", "height"],
         json!({
-            "url": { "type": "string", "format": "uri", "description": "Works for an hour; ask again for a fresh one." },
+            "url": { "type": "string", "format": "uri", "description": "Works for one to two hours for anybody who has it, and not after the deletion; the same for an hour of the clock. Ask again for a fresh one." },
             "content_type": string, "width": integer, "height": integer
         }),
     );

@@ -10,6 +10,7 @@ use crate::database::Database;
 use crate::demo;
 use crate::node::{Node, NodeOptions};
 use crate::open_sockets::SocketLimits;
+use crate::write_timeout::WRITE_TIMEOUT;
 
 /// Runs a node until it is told to stop.
 ///
@@ -59,6 +60,8 @@ async fn node(
         smtp: config.smtp()?,
         api: serve.api.policy(),
         sockets: SocketLimits::default(),
+        write_timeout: WRITE_TIMEOUT,
+        generator: None,
     })
     .await?;
     tracing::info!(address = %node.address, "listening");

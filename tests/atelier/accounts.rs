@@ -4,7 +4,7 @@ mod account_history;
 mod argon2;
 mod avatar_bounds;
 pub mod avatars;
-mod data_export;
+pub mod data_export;
 mod erasure;
 mod google;
 mod kek_rotation;

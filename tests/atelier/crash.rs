@@ -21,6 +21,7 @@ use atelier_server::config::AccessConfig;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
+use atelier_server::write_timeout::WRITE_TIMEOUT;
 
 use crate::harness::TestStudio;
 
@@ -48,6 +49,8 @@ pub async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
         smtp: None,
         api: studio.node.studio.write.api.as_ref().clone(),
         sockets: SocketLimits::default(),
+        write_timeout: WRITE_TIMEOUT,
+        generator: None,
     };
     Node::start(options).await.expect("the node starts")
 }

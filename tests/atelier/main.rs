@@ -14,6 +14,7 @@ mod graphql;
 mod harness;
 mod journey;
 mod log;
+mod media;
 mod processes;
 mod projections;
 mod rest;

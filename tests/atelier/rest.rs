@@ -5,7 +5,6 @@ mod errors;
 mod idempotency;
 mod jobs;
 mod keys;
-mod media;
 mod money;
 mod ownership;
 mod test_environment;

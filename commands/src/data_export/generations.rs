@@ -10,7 +10,7 @@ use super::credits::Jobs;
 use super::generation_name;
 use super::history::{History, opened};
 use super::missing::Missing;
-use crate::ports::{AvatarKey, GatewayError};
+use crate::ports::{AvatarKey, GatewayError, MediaObject};
 use crate::refusal::UseCaseError;
 use crate::write_side::WriteSide;
 
@@ -53,7 +53,7 @@ pub(super) async fn generations(
     }
     let listed = list.end().await?;
     for File { name, object } in files {
-        match write.ports.media.get(&object).await {
+        match write.ports.media.get(&MediaObject::Output(object)).await {
             Ok(Some(bytes)) => archive.file(&name, bytes, false).await?,
             Ok(None) => missing.add(&name, "the file is not there any more"),
             Err(GatewayError::Refused(_)) => missing.add(&name, "the file cannot be read"),
@@ -135,7 +135,7 @@ pub(super) async fn avatar(
         return Ok(());
     };
     let key = AvatarKey { account: known.account, avatar: shown.avatar_id, edge };
-    match write.ports.media.get_avatar(key).await {
+    match write.ports.media.get(&MediaObject::Avatar(key)).await {
         Ok(Some(bytes)) => archive.file("avatar.png", bytes, false).await,
         Ok(None) | Err(GatewayError::Refused(_)) => {
             missing.add("avatar.png", "the file is not there any more");

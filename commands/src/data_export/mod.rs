@@ -33,7 +33,7 @@ use self::archive::Archive;
 use self::history::{History, line};
 use self::missing::Missing;
 use crate::command_path::{CommandContext, CommandError};
-use crate::ports::{ExportKey, GatewayError};
+use crate::ports::{ExportKey, GatewayError, MediaObject};
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -76,7 +76,8 @@ pub async fn build(
         return leave(write, account).await;
     }
     let key = ExportKey { account, export };
-    if write.ports.media.export_bytes(key).await.map_err(|error| unavailable(&error))?.is_none() {
+    let made = write.ports.media.find(&MediaObject::Export(key)).await.map_err(|error| unavailable(&error))?;
+    if made.is_none() {
         // What a killed try left half-written.
         write.ports.media.delete_export(key).await.map_err(|error| unavailable(&error))?;
         store(write, key).await?;

@@ -2,7 +2,9 @@
 
 use atelier_domain::account::{Account, AccountCommand, Channel, Status as AccountStatus};
 use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantReason};
-use atelier_domain::generation::{FailureReason, Generation, GenerationCommand, GenerationEvent, Output, Status};
+use atelier_domain::generation::{
+    FailureReason, Generation, GenerationCommand, GenerationEvent, Output, RequestTerms, Status,
+};
 use atelier_domain::policy::account::UNVERIFIED_LIFE;
 use atelier_domain::policy::sign_up_bonus;
 use atelier_domain::{AccountId, Credits, GenerationId, LedgerId, LotId};
@@ -15,6 +17,7 @@ use super::{Work, address_lookups, mails, staff_orders};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
 use crate::data_export;
 use crate::erasure;
+use crate::media_types;
 use crate::notices::{self, NewNotice};
 use crate::ports::{ExportKey, GatewayError, MediaKey, RenderError, RenderRequest};
 use crate::refusal::UseCaseError;
@@ -279,35 +282,9 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
         Err(error) => return Err(try_again(&error)),
     };
     let Some(GenerationEvent::GenerationStarted { attempt }) = started else { return Ok(()) };
-    let mut outputs = Vec::new();
-    for index in 0..terms.num_images {
-        let request = RenderRequest {
-            model: terms.model.clone(),
-            prompt: prompt.clone(),
-            width: terms.width,
-            height: terms.height,
-            seed: terms.seed.wrapping_add(u64::from(index)),
-        };
-        let rendered = match write.ports.generator.render(request).await {
-            Ok(rendered) => rendered,
-            Err(RenderError::Refused(_)) if !outputs.is_empty() => break,
-            Err(RenderError::Refused(_)) => {
-                return fail(write, context, generation, FailureReason::ProviderFailed).await;
-            }
-            Err(RenderError::Unavailable(cause)) => return Err(WorkError::Gateway(GatewayError::Unavailable(cause))),
-        };
-        let extension = rendered.media_type.rsplit('/').next().unwrap_or("bin").to_owned();
-        let key = MediaKey { account, generation, attempt, index, extension };
-        let bytes = rendered.bytes.len() as u64;
-        match write.ports.media.put(&key, rendered.bytes).await {
-            Ok(()) => {}
-            Err(GatewayError::Refused(_)) => {
-                return fail(write, context, generation, FailureReason::ProviderFailed).await;
-            }
-            Err(unavailable) => return Err(unavailable.into()),
-        }
-        let (width, height, media_type) = (terms.width, terms.height, rendered.media_type.to_owned());
-        outputs.push(Output { object: key.path(), media_type, width, height, bytes });
+    let outputs = draw(write, generation, attempt, &terms, &prompt).await?;
+    if outputs.is_empty() {
+        return fail(write, context, generation, FailureReason::ProviderFailed).await;
     }
     let report = |_| GenerationCommand::Succeed { attempt, outputs: outputs.clone() };
     match write.path.execute::<Generation>(&target, context, None, report).await {
@@ -316,6 +293,57 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
         Err(CommandError::Refused(_)) => remove_undelivered(write, generation).await,
         Err(error) => Err(try_again(&error)),
     }
+}
+
+/// Draws and stores outputs until all are there, or until one is refused by the model or by the store: what is there by then is delivered
+/// (U12), and nothing else is paid for.
+async fn draw(
+    write: &WriteSide,
+    generation: GenerationId,
+    attempt: u32,
+    terms: &RequestTerms,
+    prompt: &str,
+) -> Result<Vec<Output>, WorkError> {
+    let mut outputs = Vec::new();
+    for index in 0..terms.num_images {
+        let request = RenderRequest {
+            model: terms.model.clone(),
+            prompt: prompt.to_owned(),
+            width: terms.width,
+            height: terms.height,
+            seed: terms.seed.wrapping_add(u64::from(index)),
+        };
+        let rendered = match write.ports.generator.render(request).await {
+            Ok(rendered) => rendered,
+            Err(RenderError::Refused(reason)) => {
+                refused(generation, reason, "");
+                break;
+            }
+            Err(RenderError::Unavailable(cause)) => return Err(WorkError::Gateway(GatewayError::Unavailable(cause))),
+        };
+        let media_type = media_types::canonical(rendered.media_type);
+        let extension = media_types::extension(&media_type).to_owned();
+        let key = MediaKey { account: terms.account_id, generation, attempt, index, extension };
+        let bytes = rendered.bytes.len() as u64;
+        match write.ports.media.put(&key, rendered.bytes).await {
+            Ok(()) => {}
+            Err(GatewayError::Refused(cause)) => {
+                refused(generation, "not_stored", &cause);
+                break;
+            }
+            Err(unavailable) => return Err(unavailable.into()),
+        }
+        let (width, height) = (terms.width, terms.height);
+        outputs.push(Output { object: key.path(), media_type, width, height, bytes });
+    }
+    Ok(outputs)
+}
+
+/// Records why an output was refused, for operators: the owner sees `provider_failed`, or fewer outputs than were asked for. Reasons are
+/// codes of adapters, and causes what they say of an object: neither holds anything personal.
+fn refused(generation: GenerationId, reason: &'static str, cause: &str) {
+    metrics::counter!("atelier_outputs_refused_total", "reason" => reason).increment(1);
+    tracing::warn!(%generation, reason, cause, "an output was refused");
 }
 
 /// Removes what attempts stored of a job that ended without delivery, or was deleted since: the removal that its end asked for may

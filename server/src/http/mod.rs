@@ -2,16 +2,14 @@
 
 mod answer;
 mod auth;
-mod avatars;
 mod client;
-mod exports;
+mod files;
 mod google;
 mod graphql;
 mod health;
 mod keep_two_factor;
 mod key_gate;
 mod mailbox;
-mod media;
 mod observe;
 mod page;
 mod rate;
@@ -40,6 +38,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::graphql_transport::Transport;
 use crate::open_sockets::{OpenSockets, SocketLimits};
+
+use files::{avatars, exports, media};
 
 pub use key_gate::Gate;
 pub use socket::{Origins, origin};
@@ -106,13 +106,15 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/v1/openapi.json", get(rest::catalogue::openapi))
         .route("/v1/models", keyed(get(rest::catalogue::models)))
         .route("/v1/credits", keyed(get(rest::catalogue::credits)))
-        .route("/media/{*object}", get(media::download))
+        .route("/media/{id}", get(media::download))
+        .route("/media/{account}/{generation}/{attempt}/{file}", get(media::download_former))
         .route("/auth/google/start", get(google::start))
         .route("/auth/google/callback", get(google::callback))
         .route("/auth/google/sign-up", post(google::sign_up))
         .route("/auth/complete", post(google::complete))
         .route("/uploads/avatar/{ticket}", put(avatars::upload))
-        .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show))
+        .route("/avatars/{id}/{edge}", get(avatars::show))
+        .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show_former))
         .route("/keep-two-factor", get(keep_two_factor::page_of_link).post(keep_two_factor::submit))
         .route("/exports/{id}", get(exports::download))
         .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))

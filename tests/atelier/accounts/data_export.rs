@@ -22,7 +22,7 @@ const EXPORTS: &str =
     "query($at: String) { me(minPosition: $at) { dataExports { id state requestedAt readyAt expiresAt bytes url } } }";
 
 /// Asks for a copy, which no rule may refuse; its id.
-async fn asked(studio: &TestStudio, person: &Person) -> String {
+pub async fn asked(studio: &TestStudio, person: &Person) -> String {
     let payload = studio.mutate(Some(&person.token), REQUEST, json!({})).await;
     let id = payload["exportId"].as_str().expect("an id").to_owned();
     // Read your writes: it is there at once.

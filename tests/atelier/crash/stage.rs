@@ -8,6 +8,7 @@ use atelier_server::config::AccessConfig;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
+use atelier_server::write_timeout::WRITE_TIMEOUT;
 use futures::future::join_all;
 use sqlx::{Executor, PgConnection};
 use tokio::sync::watch;
@@ -117,6 +118,8 @@ impl Stage {
             smtp: None,
             api: ApiPolicy::without_limits(),
             sockets: SocketLimits::default(),
+            write_timeout: WRITE_TIMEOUT,
+            generator: None,
         };
         Node::start(options).await.expect("the node starts")
     }

@@ -18,6 +18,7 @@ use atelier_server::config::AccessConfig;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
+use atelier_server::write_timeout::WRITE_TIMEOUT;
 use uuid::Uuid;
 
 use crate::harness::TestStudio;
@@ -46,6 +47,8 @@ async fn another_node(studio: &TestStudio, sockets: SocketLimits) -> (Node, Stri
         smtp: None,
         api: studio.node.studio.write.api.as_ref().clone(),
         sockets,
+        write_timeout: WRITE_TIMEOUT,
+        generator: None,
     };
     let node = Node::start(options).await.expect("the node starts");
     let url = format!("http://{}", node.address);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::command_path::Target;
-use atelier_commands::ports::Clock;
+use atelier_commands::ports::{Clock, Generator};
 use atelier_commands::use_cases::{OpenSession, Proof};
 use atelier_commands::{Origin, WriteSide};
 use atelier_domain::AccountId;
@@ -15,6 +15,7 @@ use atelier_gateways::Smtp;
 use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
+use atelier_server::write_timeout::WRITE_TIMEOUT;
 use atelier_vault::IndexKind;
 use atelier_vault::credential_rows::claims;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -97,12 +98,15 @@ struct Setting {
     public_url: Option<String>,
     api: ApiPolicy,
     sockets: SocketLimits,
+    write_timeout: Duration,
+    generator: Option<Arc<dyn Generator>>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let (api, sockets) = (ApiPolicy::without_limits(), SocketLimits::default());
-        Self { access: AccessConfig::default(), smtp: None, public_url: None, api, sockets }
+        let access = AccessConfig::default();
+        Self { access, smtp: None, public_url: None, api, sockets, write_timeout: WRITE_TIMEOUT, generator: None }
     }
 }
 
@@ -137,6 +141,11 @@ impl TestStudio {
         Self::of(Setting { sockets, access, ..Setting::default() }).await
     }
 
+    /// Starts a studio whose outputs come from the test's own model, and which closes connections that do not read for so long.
+    pub async fn drawing(generator: Arc<dyn Generator>, write_timeout: Duration) -> Self {
+        Self::of(Setting { generator: Some(generator), write_timeout, ..Setting::default() }).await
+    }
+
     async fn of(setting: Setting) -> Self {
         Self::over(TestDatabase::fresh().await, TempDir::new().expect("a temporary folder"), setting).await
     }
@@ -151,7 +160,7 @@ impl TestStudio {
         if std::env::var_os("ATELIER_LOG").is_some() {
             atelier_server::logs::start(false);
         }
-        let Setting { access, smtp, public_url, api, sockets } = setting;
+        let Setting { access, smtp, public_url, api, sockets, write_timeout, generator } = setting;
         let node = Node::start(NodeOptions {
             database_url: &database.url,
             pool: database.pool.clone(),
@@ -163,6 +172,8 @@ impl TestStudio {
             smtp,
             api,
             sockets,
+            write_timeout,
+            generator,
         })
         .await
         .expect("the node starts");

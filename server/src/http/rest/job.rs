@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 /// The outputs with their links.
 pub fn images(write: &WriteSide, job: &CreationView) -> Value {
-    let image = |output: &atelier_domain::generation::Output| {
+    let image = |(index, output): (u32, &atelier_domain::generation::Output)| {
         json!({
-            "url": media_link::sign(write, &output.object),
+            "url": media_link::url(write, job.generation, index),
             "content_type": output.media_type,
             "width": output.width,
             "height": output.height,
         })
     };
-    job.outputs.iter().map(image).collect()
+    (0..).zip(&job.outputs).map(image).collect()
 }
 
 /// The job's id, as clients hold it.

@@ -1,11 +1,12 @@
 //! A process that dies at any step, work that is delivered twice, and an erasure that comes in between.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_commands::WriteSide;
 use atelier_commands::data_export::build;
-use atelier_commands::ports::{AvatarKey, ExportKey, GatewayError, MediaKey, MediaStore, Pieces};
+use atelier_commands::ports::{AvatarKey, ExportKey, GatewayError, MediaKey, MediaObject, MediaStore, Pieces, Stored};
 use atelier_domain::account::{Account, Status};
 use atelier_domain::{AccountId, Actor, AvatarId, GenerationId};
 use bytes::Bytes;
@@ -48,8 +49,12 @@ impl MediaStore for Pausing {
         self.store.put(key, bytes).await
     }
 
-    async fn get(&self, path: &str) -> Result<Option<Bytes>, GatewayError> {
-        self.store.get(path).await
+    async fn find(&self, object: &MediaObject) -> Result<Option<Stored>, GatewayError> {
+        self.store.find(object).await
+    }
+
+    async fn read(&self, object: &MediaObject, range: Range<u64>) -> Result<Option<Pieces>, GatewayError> {
+        self.store.read(object, range).await
     }
 
     async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError> {
@@ -58,10 +63,6 @@ impl MediaStore for Pausing {
 
     async fn put_avatar(&self, key: AvatarKey, bytes: Bytes) -> Result<(), GatewayError> {
         self.store.put_avatar(key, bytes).await
-    }
-
-    async fn get_avatar(&self, key: AvatarKey) -> Result<Option<Bytes>, GatewayError> {
-        self.store.get_avatar(key).await
     }
 
     async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError> {
@@ -73,14 +74,6 @@ impl MediaStore for Pausing {
         let bytes = self.store.put_export(key, pieces).await?;
         self.pass(Pause::After).await;
         Ok(bytes)
-    }
-
-    async fn export_bytes(&self, key: ExportKey) -> Result<Option<u64>, GatewayError> {
-        self.store.export_bytes(key).await
-    }
-
-    async fn get_export(&self, key: ExportKey) -> Result<Option<(u64, Pieces)>, GatewayError> {
-        self.store.get_export(key).await
     }
 
     async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError> {

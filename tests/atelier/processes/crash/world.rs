@@ -1,13 +1,14 @@
 //! The world that outlives every process of a crash test: the database, the files, the mailbox, the model, the clock.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_commands::ports::{
-    AvatarKey, Clock, ExportKey, GatewayError, Generator, Mail, Mailer, MediaKey, MediaStore, Pieces, Ports,
-    RenderError, RenderRequest, Rendered,
+    AvatarKey, Clock, ExportKey, GatewayError, Generator, Mail, Mailer, MediaKey, MediaObject, MediaStore, Pieces,
+    Ports, RenderError, RenderRequest, Rendered, Stored,
 };
 use atelier_domain::{AccountId, AvatarId, GenerationId};
 use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, Nowhere, StudioDemo};
@@ -235,8 +236,12 @@ impl MediaStore for Files {
         Ok(())
     }
 
-    async fn get(&self, path: &str) -> Result<Option<Bytes>, GatewayError> {
-        self.media.get(path).await
+    async fn find(&self, object: &MediaObject) -> Result<Option<Stored>, GatewayError> {
+        self.media.find(object).await
+    }
+
+    async fn read(&self, object: &MediaObject, range: Range<u64>) -> Result<Option<Pieces>, GatewayError> {
+        self.media.read(object, range).await
     }
 
     async fn delete_generation(&self, account: AccountId, generation: GenerationId) -> Result<(), GatewayError> {
@@ -250,24 +255,12 @@ impl MediaStore for Files {
         self.media.put_avatar(key, bytes).await
     }
 
-    async fn get_avatar(&self, key: AvatarKey) -> Result<Option<Bytes>, GatewayError> {
-        self.media.get_avatar(key).await
-    }
-
     async fn delete_avatar(&self, account: AccountId, avatar: AvatarId) -> Result<(), GatewayError> {
         self.media.delete_avatar(account, avatar).await
     }
 
     async fn put_export(&self, key: ExportKey, pieces: Pieces) -> Result<u64, GatewayError> {
         self.media.put_export(key, pieces).await
-    }
-
-    async fn export_bytes(&self, key: ExportKey) -> Result<Option<u64>, GatewayError> {
-        self.media.export_bytes(key).await
-    }
-
-    async fn get_export(&self, key: ExportKey) -> Result<Option<(u64, Pieces)>, GatewayError> {
-        self.media.get_export(key).await
     }
 
     async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_commands::avatar_link;
-use atelier_commands::ports::AVATAR_MEDIA_TYPE;
+use atelier_commands::ports::{AVATAR_MEDIA_TYPE, AvatarKey, MediaObject};
 use atelier_commands::use_cases::{UploadAvatar, UploadedAvatar};
 use atelier_domain::Actor;
 use atelier_domain::policy::account::AVATAR_BYTES;
@@ -12,15 +12,16 @@ use atelier_graphql::Caller;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::{Map, json};
 
-use super::Edge;
-use super::answer::{ApiError, ApiResult};
-use super::auth;
+use super::{File, find, send, uncached_errors};
+use crate::http::Edge;
+use crate::http::answer::{ApiError, ApiResult};
+use crate::http::auth;
 
 /// How long the file may take to arrive; within one use of a ticket.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,22 +98,38 @@ async fn file(body: Body, announced: Option<u64>) -> ApiResult<Bytes> {
     Ok(kept.freeze())
 }
 
-/// `GET /avatars/{account}/{avatar}/{edge}`: one square, for everybody and for ever; gone once its owner shows another.
+/// `GET /avatars/{id}/{edge}`: one square, for everybody and for ever; gone once its owner shows another.
 pub async fn show(
     State(edge): State<Arc<Edge>>,
+    method: Method,
+    link: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let key = link.ok().and_then(|Path((id, size))| avatar_link::parse(&edge.write, &id, &size));
+    uncached_errors(square(&edge, &method, &headers, key).await)
+}
+
+/// `GET /avatars/{account}/{avatar}/{edge}`: a link of an earlier release, which was good for ever.
+pub async fn show_former(
+    State(edge): State<Arc<Edge>>,
+    method: Method,
     link: Result<Path<(String, String, String)>, PathRejection>,
-) -> ApiResult<Response> {
-    let Ok(Path((account, avatar, size))) = link else { return Err(ApiError::not_found()) };
-    let key = avatar_link::parse(&account, &avatar, &size).ok_or_else(ApiError::not_found)?;
-    let found = edge.write.ports.media.get_avatar(key).await.map_err(|error| {
-        tracing::error!(%error, "an avatar could not be fetched");
-        ApiError::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
-    })?;
-    let headers = [
-        (header::CONTENT_TYPE, AVATAR_MEDIA_TYPE),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-    ];
-    Ok((headers, found.ok_or_else(ApiError::not_found)?).into_response())
+    headers: HeaderMap,
+) -> Response {
+    let key = link.ok().and_then(|Path((account, avatar, size))| avatar_link::parse_former(&account, &avatar, &size));
+    uncached_errors(square(&edge, &method, &headers, key).await)
+}
+
+async fn square(edge: &Edge, method: &Method, headers: &HeaderMap, key: Option<AvatarKey>) -> ApiResult<Response> {
+    let key = key.ok_or_else(ApiError::not_found)?;
+    let file = File {
+        object: MediaObject::Avatar(key),
+        media_type: AVATAR_MEDIA_TYPE.to_owned(),
+        disposition: format!("inline; filename=\"avatar-{}.png\"", key.edge),
+        // Each upload has an id of its own, so the id is a strong tag.
+        tag: format!("{}-{}", edge.write.secrets.avatar_link_id(key.account, key.avatar), key.edge),
+        cache: "public, max-age=31536000, immutable".to_owned(),
+    };
+    let stored = find(edge, &file.object).await?.ok_or_else(ApiError::not_found)?;
+    send(edge, method, headers, file, stored).await?.ok_or_else(ApiError::not_found)
 }

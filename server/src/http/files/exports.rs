@@ -3,24 +3,25 @@
 use std::sync::Arc;
 
 use atelier_commands::export_link;
-use atelier_commands::ports::ExportKey;
+use atelier_commands::ports::{ExportKey, MediaObject};
 use atelier_graphql::Caller;
 use atelier_projections::models::data_exports::{self, ExportState};
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::Edge;
-use super::answer::{ApiError, ApiResult};
-use super::auth;
-use super::page::page;
+use super::{File, find, send};
+use crate::http::Edge;
+use crate::http::answer::{ApiError, ApiResult};
+use crate::http::auth;
+use crate::http::page::page;
 
-/// `GET /exports/{id}`: the zip, piece by piece.
+/// `GET /exports/{id}`: the zip, or the rest of it after a download that was cut off.
 pub async fn download(
     State(edge): State<Arc<Edge>>,
     id: Result<Path<String>, PathRejection>,
+    method: Method,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let Ok(Path(id)) = id else { return Ok(nothing(&headers)) };
@@ -34,21 +35,18 @@ pub async fn download(
     if !own.iter().any(|view| view.export == export && view.state == ExportState::Ready) {
         return Ok(nothing(&headers));
     }
-    let found = edge.write.ports.media.get_export(ExportKey { account, export }).await.map_err(|error| {
-        tracing::error!(%error, "a data export could not be fetched");
-        ApiError::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
-    })?;
-    let Some((bytes, pieces)) = found else { return Ok(nothing(&headers)) };
-    let name = format!("attachment; filename=\"atelier-{}.zip\"", export.0.simple());
-    let headers = [
-        (header::CONTENT_TYPE, "application/zip".to_owned()),
-        (header::CONTENT_LENGTH, bytes.to_string()),
-        (header::CONTENT_DISPOSITION, name),
-        (header::CACHE_CONTROL, "private, no-store".to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
-    ];
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    let object = MediaObject::Export(ExportKey { account, export });
+    let Some(stored) = find(&edge, &object).await? else { return Ok(nothing(&headers)) };
+    let id = export.0.simple();
+    let file = File {
+        object,
+        media_type: "application/zip".to_owned(),
+        disposition: format!("attachment; filename=\"atelier-{id}.zip\""),
+        // A worker whose lease ran out may still write the copy once more, with other bytes.
+        tag: format!("{id}-{:x}", stored.written_at.timestamp_micros()),
+        cache: "private, no-store".to_owned(),
+    };
+    Ok(send(&edge, &method, &headers, file, stored).await?.unwrap_or_else(|| nothing(&headers)))
 }
 
 /// The same for a stranger, for nobody, and for a copy that is not there: a sentence for whoever followed a mail's link in a browser.
