@@ -203,3 +203,26 @@ async fn a37_an_account_goes_whole_however_many_objects_it_has() {
         assert!(media.get(&at(&other.path())).await.unwrap().is_some(), "nobody else's");
     }
 }
+
+#[tokio::test]
+async fn c2_a_range_is_read_in_pieces_and_an_object_that_became_shorter_ends_with_an_error() {
+    let (temp, local) = folder();
+    let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n * n >> 9) as u8).collect();
+    for media in [local.clone(), MediaFolder::over(Arc::new(InMemory::new()))] {
+        media.put(&key(0), bytes.clone().into()).await.unwrap();
+        let object = at(&key(0).path());
+        assert_eq!(media.find(&object).await.unwrap().unwrap().bytes, 100_000);
+        for range in [0..1, 0..100_000, 8_191..8_193, 99_999..100_000, 5..5] {
+            let pieces = media.read(&object, range.clone()).await.unwrap().unwrap();
+            let read = pieces.try_collect::<Vec<Bytes>>().await.unwrap().concat();
+            assert_eq!(read, bytes[range.start as usize..range.end as usize], "{range:?}");
+        }
+        for nothing in [0..1, 0..0] {
+            assert!(media.read(&at(&key(1).path()), nothing).await.unwrap().is_none());
+        }
+    }
+    let pieces = local.read(&at(&key(0).path()), 0..100_000).await.unwrap().unwrap();
+    let file = std::fs::File::options().write(true).open(temp.path().join("deep/media").join(key(0).path())).unwrap();
+    file.set_len(20_000).unwrap();
+    assert!(pieces.try_collect::<Vec<Bytes>>().await.is_err());
+}
