@@ -46,12 +46,10 @@ pub(crate) fn read_fault(models: &ReadModels, error: &ReadError) -> Error {
             .extend_with(|_, extensions| extensions.set("currentPosition", models.token(current.0))),
         ReadError::PositionUnknown => coded("POSITION_UNKNOWN", "The position is not one of this log."),
         ReadError::BadCursor(_) => coded("BAD_CURSOR", "The cursor is not one of this list."),
-        ReadError::Database(cause) => {
-            tracing::error!(%cause, "a query failed");
-            coded("UNAVAILABLE", "Temporarily unavailable.")
-        }
-        ReadError::Vault(cause) => {
-            tracing::error!(%cause, "a query failed");
+        ReadError::Database(cause) => unavailable(cause),
+        ReadError::Rows(cause) => unavailable(cause),
+        ReadError::Vault(_) | ReadError::NotAsked(_) => {
+            tracing::error!(cause = %error, "a query failed");
             coded("INTERNAL", "Internal error.")
         }
     }

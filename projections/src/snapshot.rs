@@ -1,11 +1,15 @@
 //! Reading: one snapshot holds rows and checkpoints together, no older than the position the reader asks for (DESIGN 5, L29, U44).
 
+mod marks;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::{AccountId, Sealed};
+use atelier_vault::credential_rows::RowError;
 use atelier_vault::{BlindIndex, Opened, Vault};
+use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use sqlx::{PgPool, Postgres, Row, Transaction};
 use tokio::time::{Instant, timeout_at};
@@ -46,15 +50,15 @@ pub enum ReadError {
     /// The database failed.
     #[error("the read models cannot be read: {0}")]
     Database(#[from] sqlx::Error),
+    /// Rows beside the read models cannot be read.
+    #[error(transparent)]
+    Rows(#[from] RowError),
     /// A sealed value cannot be opened: an operator's problem.
     #[error("a sealed value cannot be opened: {0}")]
     Vault(String),
-}
-
-impl From<atelier_vault::credential_rows::RowError> for ReadError {
-    fn from(error: atelier_vault::credential_rows::RowError) -> Self {
-        Self::Vault(error.to_string())
-    }
+    /// The snapshot was not taken for this read model, so nobody waited for it: a bug of whoever reads.
+    #[error("the read model {0} is read, and the snapshot was not asked for it")]
+    NotAsked(&'static str),
 }
 
 /// The read side, for those who ask.
@@ -64,18 +68,30 @@ pub struct ReadModels {
     vault: Vault,
     pub(crate) blind_index: BlindIndex,
     progress: Arc<Progress>,
+    patience: Duration,
     /// The tables of this release's read models, each with its model and version.
     tables: Arc<BTreeMap<&'static str, (&'static str, i32)>>,
     log: Uuid,
 }
 
-/// Rows and checkpoints of one instant.
+/// Rows and checkpoints of one instant, of the read models it was asked for.
 pub struct Snapshot {
     transaction: Transaction<'static, Postgres>,
     pub(crate) models: ReadModels,
     position: i64,
-    places: BTreeMap<String, Place>,
+    asked: BTreeMap<&'static str, Standing>,
     ends: Instant,
+    /// Whether there is a mark to go back to.
+    marked: bool,
+}
+
+/// Where a read model is in a snapshot.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    position: i64,
+    place: Place,
+    /// Whether it answers: it was at the head once, and has reached the asked position.
+    there: bool,
 }
 
 /// A page of a list, newest first.
@@ -103,7 +119,13 @@ impl ReadModels {
         for model in models::all() {
             tables.extend(model.tables().iter().map(|table| (*table, (model.name(), model.version()))));
         }
-        Ok(Self { pool, vault, blind_index, progress, tables: Arc::new(tables), log })
+        Ok(Self { pool, vault, blind_index, progress, patience: PATIENCE, tables: Arc::new(tables), log })
+    }
+
+    /// The same read side, whose readers wait so long for their position.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The opaque form of a position.
@@ -115,29 +137,53 @@ impl ReadModels {
     /// A snapshot of these read models, not older than the asked position; waits for it, within bounds.
     ///
     /// # Errors
-    /// `Stale` with the current position; `PositionUnknown` for a foreign or future position.
+    /// `Stale` with the current position when one of them does not get there; `PositionUnknown` for a foreign or future position.
     pub async fn snapshot(&self, models: &[&'static str], min_position: Option<&str>) -> Result<Snapshot, ReadError> {
+        let snapshot = self.snapshot_of_those_there(models, min_position).await?;
+        match snapshot.least(|standing| !standing.there) {
+            Some(current) => Err(ReadError::Stale { current: PositionToken(current) }),
+            None => Ok(snapshot),
+        }
+    }
+
+    /// The same, but a read model that does not get there in time is left out: reading it is `Stale`, and the snapshot's position is that
+    /// of the others. Of no read models at all, the position is the head of the log.
+    ///
+    /// # Errors
+    /// `Stale` when none of them gets there; `PositionUnknown` for a foreign or future position.
+    pub async fn snapshot_of_those_there(
+        &self,
+        models: &[&'static str],
+        min_position: Option<&str>,
+    ) -> Result<Snapshot, ReadError> {
         let wanted = match min_position {
             Some(text) => Some(self.known(text).await?),
             None => None,
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let change = self.changed(models, deadline.min(Instant::now() + LOOK));
-            let (snapshot, serving) = self.begin(models).await?;
-            // A version that was never at the head is half-built: it does not answer yet.
-            if serving && wanted.is_none_or(|wanted| wanted <= snapshot.position) {
-                return Ok(snapshot);
-            }
-            let current = snapshot.position;
-            drop(snapshot);
-            if Instant::now() >= deadline {
-                tracing::debug!(wanted, current, "a reader's position was not reached in time");
-                return Err(ReadError::Stale { current: PositionToken(current) });
+            let snapshot = self.begin(models, wanted).await?;
+            let late = snapshot.least(|standing| !standing.there);
+            let in_time = Instant::now() < deadline;
+            match late {
+                None => return Ok(snapshot),
+                Some(current) if !in_time => {
+                    tracing::debug!(wanted, current, "a reader's position was not reached in time");
+                    let any = snapshot.asked.values().any(|standing| standing.there);
+                    return if any { Ok(snapshot) } else { Err(ReadError::Stale { current: PositionToken(current) }) };
+                }
+                Some(_) => drop(snapshot),
             }
             // Woken by this node's own runner, or looks again after a moment: another node may hold the projection.
             change.await;
         }
+    }
+
+    /// The cursor of an item in a list that is ordered by this time, then this id.
+    #[must_use]
+    pub fn cursor(&self, at: DateTime<Utc>, id: Uuid) -> String {
+        Cursor { at, id }.encode(self.log)
     }
 
     /// Resolves when one of these read models has moved since this call, at the latest at the deadline.
@@ -162,9 +208,7 @@ impl ReadModels {
     /// A position token of this log that is not in the future.
     async fn known(&self, text: &str) -> Result<i64, ReadError> {
         let PositionToken(position) = PositionToken::decode(text, self.log).ok_or(ReadError::PositionUnknown)?;
-        let head: i64 =
-            sqlx::query_scalar("select coalesce(max(position), 0) from events").fetch_one(&self.pool).await?;
-        if position > head { Err(ReadError::PositionUnknown) } else { Ok(position) }
+        if position > head(&self.pool).await? { Err(ReadError::PositionUnknown) } else { Ok(position) }
     }
 
     /// Begins in a task of its own, which ends though its reader may not wait for it any more, as a subscriber does who goes: a `begin`
@@ -178,22 +222,33 @@ impl ReadModels {
         begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
-    /// A snapshot, and whether all of the asked models serve.
-    async fn begin(&self, models: &[&'static str]) -> Result<(Snapshot, bool), ReadError> {
+    /// A snapshot of these read models as they are.
+    async fn begin(&self, models: &[&'static str], wanted: Option<i64>) -> Result<Snapshot, ReadError> {
         let mut transaction = self.begin_transaction().await?;
         sqlx::query(BOUNDS).execute(&mut *transaction).await?;
         // Each model's own version: a row of another release says nothing about these tables.
-        let (names, versions): (Vec<&str>, Vec<i32>) = self.tables.values().copied().unzip();
-        let checkpoints = "select distinct c.name, c.position, c.place, c.serving \
+        let ours: BTreeMap<&'static str, i32> =
+            self.tables.values().copied().filter(|(name, _)| models.contains(name)).collect();
+        let (names, versions): (Vec<&str>, Vec<i32>) = ours.iter().map(|(name, version)| (*name, *version)).unzip();
+        let checkpoints = "select c.name, c.position, c.place, c.serving \
                            from unnest($1::text[], $2::int[]) as m (name, version) join checkpoints c using (name, version)";
         let rows: Vec<(String, i64, String, bool)> =
             sqlx::query_as(checkpoints).bind(names).bind(versions).fetch_all(&mut *transaction).await?;
-        let asked = || rows.iter().filter(|(name, ..)| models.contains(&name.as_str()));
-        let position = asked().map(|(_, position, ..)| *position).min().unwrap_or_default();
-        let serving = asked().all(|(.., serving)| *serving);
-        let places = rows.iter().map(|(name, _, place, _)| (name.clone(), Place::of(place))).collect();
+        let standing = |name: &'static str| {
+            let row = rows.iter().find(|(row, ..)| row == name);
+            // A version that was never at the head is half-built: it does not answer yet.
+            let there = row.is_some_and(|(_, at, _, serving)| *serving && wanted.is_none_or(|wanted| wanted <= *at));
+            let (position, place) = row.map_or((0, Place::A), |(_, at, place, _)| (*at, Place::of(place)));
+            (name, Standing { position, place, there })
+        };
+        let asked = models.iter().copied().map(standing).collect();
         let ends = Instant::now() + SNAPSHOT_LIFE;
-        Ok((Snapshot { transaction, models: self.clone(), position, places, ends }, serving))
+        let mut snapshot = Snapshot { transaction, models: self.clone(), position: 0, asked, ends, marked: false };
+        snapshot.position = match snapshot.least(|standing| standing.there) {
+            Some(position) => position,
+            None => head(snapshot.connection()).await?,
+        };
+        Ok(snapshot)
     }
 
     /// The read models of this release that do not answer yet, because they were never at the head.
@@ -233,6 +288,11 @@ impl ReadModels {
     }
 }
 
+/// The head of the log.
+async fn head(database: impl sqlx::PgExecutor<'_>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select coalesce(max(position), 0) from events").fetch_one(database).await
+}
+
 /// Where a projection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -255,7 +315,7 @@ pub struct Checkpoint {
 }
 
 impl Snapshot {
-    /// The least position of the read models in this snapshot, in its opaque form.
+    /// The least position of the read models that can be read from this snapshot, in its opaque form.
     #[must_use]
     pub fn position(&self) -> String {
         self.models.token(self.position)
@@ -279,11 +339,22 @@ impl Snapshot {
         &mut self.transaction
     }
 
+    /// The least position of the asked read models of this kind; `None` when there is none.
+    fn least(&self, of: impl Fn(&Standing) -> bool) -> Option<i64> {
+        self.asked.values().filter(|standing| of(standing)).map(|standing| standing.position).min()
+    }
+
     /// The table of a read model, by its full name: which of the model's two places serves is part of this snapshot.
-    pub(crate) fn table<R: ReadRow>(&self) -> String {
-        let model = self.models.tables.get(R::TABLE).map(|(model, _)| *model);
-        let place = model.and_then(|model| self.places.get(model)).copied().unwrap_or(Place::A);
-        format!("{}.{}", place.schema(), R::TABLE)
+    ///
+    /// # Errors
+    /// `Stale` when the read model did not get to the asked position; `NotAsked`.
+    pub(crate) fn table<R: ReadRow>(&self) -> Result<String, ReadError> {
+        let model = self.models.tables.get(R::TABLE).map_or(R::TABLE, |(model, _)| *model);
+        let standing = self.asked.get(model).ok_or(ReadError::NotAsked(model))?;
+        if !standing.there {
+            return Err(ReadError::Stale { current: PositionToken(standing.position) });
+        }
+        Ok(format!("{}.{}", standing.place.schema(), R::TABLE))
     }
 
     /// The rows of these keys, as far as they exist.
@@ -291,7 +362,7 @@ impl Snapshot {
         &mut self,
         keys: impl IntoIterator<Item = R::Key>,
     ) -> Result<Rows<R>, ReadError> {
-        let table = self.table::<R>();
+        let table = self.table::<R>()?;
         Ok(Rows::load_from(&mut self.transaction, &table, keys).await?)
     }
 

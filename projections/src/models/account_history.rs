@@ -330,7 +330,7 @@ pub async fn page(
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 and ($2::bigint is null or sequence < $2) \
          order by sequence desc limit $3",
-        snapshot.table::<Row>()
+        snapshot.table::<Row>()?
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
         .bind(account.0)

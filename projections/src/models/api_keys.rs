@@ -154,6 +154,35 @@ pub struct ApiKeyView {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+async fn open(snapshot: &Snapshot, row: Row) -> Result<ApiKeyView, ReadError> {
+    Ok(ApiKeyView {
+        key: ApiKeyId(row.key_id),
+        label: snapshot.open(AccountId(row.account_id), "label", &row.label).await?,
+        prefix: row.prefix,
+        last4: row.last4,
+        environment: row.environment,
+        scopes: row.scopes,
+        caps: SpendCaps { daily: row.daily_cap, total: row.total_cap },
+        replaces: row.replaces.map(ApiKeyId),
+        replaced_by: row.replaced_by.map(ApiKeyId),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        revoked_at: row.revoked_at,
+    })
+}
+
+/// One key of an account; `None` when it is not there, or somebody else's.
+///
+/// # Errors
+/// When the database failed or the label cannot be opened.
+pub async fn find(snapshot: &mut Snapshot, account: AccountId, key: ApiKeyId) -> Result<Option<ApiKeyView>, ReadError> {
+    let row = snapshot.rows::<Row>([key.0]).await?.remove(key.0);
+    match row.filter(|row| row.account_id == account.0) {
+        Some(row) => Ok(Some(open(snapshot, row).await?)),
+        None => Ok(None),
+    }
+}
+
 /// A page of an account's keys, newest first; revoked ones stay visible.
 ///
 /// # Errors
@@ -168,7 +197,7 @@ pub async fn page(
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 \
          and ($2::timestamptz is null or (created_at, key_id) < ($2, $3)) order by created_at desc, key_id desc limit $4",
-        snapshot.table::<Row>()
+        snapshot.table::<Row>()?
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
         .bind(account.0)
@@ -179,23 +208,8 @@ pub async fn page(
         .await?;
     let mut keys = Vec::with_capacity(rows.len());
     for sqlx::types::Json(row) in rows {
-        let label = snapshot.open(account, "label", &row.label).await?;
         let cursor = Cursor { at: row.created_at, id: row.key_id };
-        let view = ApiKeyView {
-            key: ApiKeyId(row.key_id),
-            label,
-            prefix: row.prefix,
-            last4: row.last4,
-            environment: row.environment,
-            scopes: row.scopes,
-            caps: SpendCaps { daily: row.daily_cap, total: row.total_cap },
-            replaces: row.replaces.map(ApiKeyId),
-            replaced_by: row.replaced_by.map(ApiKeyId),
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            revoked_at: row.revoked_at,
-        };
-        keys.push((cursor, view));
+        keys.push((cursor, open(snapshot, row).await?));
     }
     Ok(snapshot.page(keys, first))
 }

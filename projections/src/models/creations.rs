@@ -273,7 +273,7 @@ pub async fn page(
          where account_id = $1 and environment = $2 and ($3::text is null or media_type = $3) \
          and ($4::timestamptz is null or (requested_at, generation_id) < ($4, $5)) \
          order by requested_at desc, generation_id desc limit $6",
-        snapshot.table::<Row>()
+        snapshot.table::<Row>()?
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
         .bind(account.0)

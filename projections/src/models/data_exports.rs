@@ -133,7 +133,7 @@ pub struct ExportView {
 pub async fn of(snapshot: &mut Snapshot, account: AccountId, now: DateTime<Utc>) -> Result<Vec<ExportView>, ReadError> {
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 order by requested_at desc, export_id desc limit $2",
-        snapshot.table::<Row>()
+        snapshot.table::<Row>()?
     );
     let rows: Vec<sqlx::types::Json<Row>> =
         sqlx::query_scalar(&sql).bind(account.0).bind(SHOWN).fetch_all(snapshot.connection()).await?;

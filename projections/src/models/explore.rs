@@ -166,7 +166,7 @@ pub async fn page(
          and ($1::uuid is null or account_id = $1) and ($2::text is null or media_type = $2) and ($3::text is null or model = $3) \
          and ($4::timestamptz is null or (published_at, generation_id) < ($4, $5)) \
          order by published_at desc, generation_id desc limit $6",
-        snapshot.table::<Row>()
+        snapshot.table::<Row>()?
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
         .bind(filter.creator.map(|account| account.0))

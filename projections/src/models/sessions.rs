@@ -117,7 +117,7 @@ pub async fn of(
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 and expires_at > $2 \
          order by started_at desc, session_id desc limit 100",
-        snapshot.table::<SessionView>()
+        snapshot.table::<SessionView>()?
     );
     let rows: Vec<sqlx::types::Json<SessionView>> =
         sqlx::query_scalar(&sql).bind(account.0).bind(now).fetch_all(snapshot.connection()).await?;

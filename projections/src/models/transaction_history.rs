@@ -179,7 +179,7 @@ pub async fn page(
     let sql = format!(
         "select row_to_json(t) from {} t \
          where ledger_id = $1 and ($2::timestamptz is null or (at, id) < ($2, $3)) order by at desc, id desc limit $4",
-        snapshot.table::<TransactionView>()
+        snapshot.table::<TransactionView>()?
     );
     let rows: Vec<sqlx::types::Json<TransactionView>> = sqlx::query_scalar(&sql)
         .bind(ledger.to_string())

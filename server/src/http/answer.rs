@@ -169,7 +169,9 @@ impl From<ReadError> for ApiError {
                 tracing::error!(%cause, "a read failed");
                 Self::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
             }
+            ReadError::Rows(cause) => cause.into(),
             ReadError::Vault(cause) => Self::internal(&cause),
+            ReadError::NotAsked(model) => Self::internal(&format!("{model} was not asked for")),
         }
     }
 }
