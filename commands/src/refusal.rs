@@ -220,6 +220,9 @@ impl From<CreditLedgerError> for Refusal {
                 budget: None,
                 retry_after: None,
             },
+            CreditLedgerError::BalanceFull { .. } => {
+                Self { field: Some("amount"), ..Self::new(RefusalCode::LimitReached, error.to_string()) }
+            }
             CreditLedgerError::Closed => Self::new(RefusalCode::NotFound, error.to_string()),
             CreditLedgerError::KeyBudgetExceeded { period, cap, spent, required } => {
                 let when = match period {

@@ -12,8 +12,8 @@ pub struct Credits(i64);
 impl Credits {
     /// No credits.
     pub const ZERO: Self = Self(0);
-    /// The most that one grant, price or balance may be: far below overflow, so sums of many stay exact.
-    pub const MAX: Self = Self(1_000_000_000_000);
+    /// The most that one grant, price, cap or balance may be: a balance is shown as a number of 32 bits, and sums of many stay exact.
+    pub const MAX: Self = Self(2_000_000_000);
 
     /// Wraps a number of credits as it is.
     #[must_use]

@@ -20,7 +20,7 @@ use crate::erasure;
 use crate::media_types;
 use crate::notices::{self, NewNotice};
 use crate::ports::{ExportKey, GatewayError, MediaKey, RenderError, RenderRequest};
-use crate::refusal::UseCaseError;
+use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::use_cases::{GrantCredits, address_history};
 use crate::write_side::WriteSide;
 
@@ -258,7 +258,11 @@ async fn sign_up_bonus(
     let grant =
         GrantCredits { ledger, lot, reason: GrantReason::SignUpBonus, amount: sign_up_bonus::AMOUNT, expires_at };
     let granted: Result<_, UseCaseError> = grant.run(write, context).await;
-    answered(granted.map(drop))
+    match granted {
+        // It waits for room, until it expires: credits are not lost because others came first.
+        Err(full @ CommandError::Refused(Refusal { code: RefusalCode::LimitReached, .. })) => Err(try_again(&full)),
+        granted => answered(granted.map(drop)),
+    }
 }
 
 /// Starts the job, draws its outputs, stores them, and reports success. Died in between, the lease runs out and the next

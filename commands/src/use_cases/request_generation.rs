@@ -123,6 +123,9 @@ impl RequestGeneration {
         if self.seed.is_some_and(|seed| seed > u64::from(u32::MAX)) {
             return Err(Refusal::field("seed", format!("seed must be 0 to {}", u32::MAX)).into());
         }
+        if self.max_credits.is_some_and(|most| !(0..=Credits::MAX.get()).contains(&most)) {
+            return Err(Refusal::field("max_credits", format!("max_credits must be 0 to {}", Credits::MAX)).into());
+        }
         let price = model.price_of(num_images);
         if self.max_credits.is_some_and(|most| price.get() > most) {
             let message = format!("This request costs {price} credits, more than max_credits allows.");
@@ -244,7 +247,8 @@ impl RequestGeneration {
     ) -> Result<(), CommandError<GenerationError>> {
         // Chosen by the job's random id, so that two copies of one request ask for the same.
         let [.., a, b, c, d] = *generation.0.as_bytes();
-        let chosen = u64::from(u32::from_be_bytes([a, b, c, d]));
+        // 31 bits: a number that every client's integers hold.
+        let chosen = u64::from(u32::from_be_bytes([a, b, c, d]) >> 1);
         let terms = RequestTerms {
             account_id: self.account,
             environment: self.environment,

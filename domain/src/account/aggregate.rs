@@ -163,7 +163,7 @@ impl Account {
     /// Whether a generation accepted now goes to Explore. A plan that does not allow privacy publishes (A24, U09).
     #[must_use]
     pub const fn publishes(&self) -> bool {
-        self.publish || !self.plan.allows_private_generations()
+        self.plan.publishes(self.publish)
     }
 
     /// Whether the session was started and has not ended.

@@ -62,7 +62,10 @@ impl CreditLedger {
         if terms.expired(now) {
             return Err(CreditLedgerError::AlreadyExpired);
         }
-        in_range(plus(self.lots.posted(), amount))?;
+        let room = minus(Credits::MAX, self.lots.posted()).max(Credits::ZERO);
+        if amount > room {
+            return Err(CreditLedgerError::BalanceFull { most: Credits::MAX, room });
+        }
         let issued = match source {
             GrantSource::Promotional | GrantSource::Plan => LedgerAccount::IssuedPromotional,
             GrantSource::Purchased => LedgerAccount::IssuedPurchased,

@@ -49,6 +49,14 @@ pub enum CreditLedgerError {
     /// The amount is not positive, or past what a ledger may hold (L21).
     #[error("the amount is out of range")]
     AmountOutOfRange,
+    /// The balance, with what is held, would be past what a ledger may hold. Granted is all or nothing: what is paid for is asked for first.
+    #[error("a balance ends at {most} credits, and there is room for {room} more")]
+    BalanceFull {
+        /// The most there may be.
+        most: Credits,
+        /// What could still be granted.
+        room: Credits,
+    },
     /// The lot would be over before it began: its expiry is not after the command's instant (L13).
     #[error("the credits would already be expired")]
     AlreadyExpired,

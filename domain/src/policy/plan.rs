@@ -23,6 +23,12 @@ impl Plan {
         }
     }
 
+    /// Whether what is accepted on this plan goes to Explore, given what its owner wishes: without privacy it always does (A24, U09).
+    #[must_use]
+    pub const fn publishes(self, wished: bool) -> bool {
+        wished || !self.allows_private_generations()
+    }
+
     /// The plan's name as shown.
     #[must_use]
     pub const fn name(self) -> &'static str {

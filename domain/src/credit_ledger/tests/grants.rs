@@ -35,8 +35,22 @@ fn l21_a_grant_outside_one_to_max_is_refused() {
 #[test]
 fn l21_a_balance_never_passes_max_counting_what_is_held() {
     let before = [granted(1, Purchased, MAX - 10, None), placed(9, &[(1, MAX - 10)])];
-    given(&before).when(grant(2, Purchased, 11, None, 0)).then_expect_error(CreditLedgerError::AmountOutOfRange);
+    let full = CreditLedgerError::BalanceFull { most: Credits::MAX, room: Credits::new(10) };
+    given(&before).when(grant(2, Purchased, 11, None, 0)).then_expect_error(full);
     given(&before).when(grant(2, Purchased, 10, None, 0)).then_expect_events(vec![granted(2, Purchased, 10, None)]);
+}
+
+#[test]
+fn l21_a_balance_that_an_older_release_let_grow_past_max_is_spent_but_takes_no_more() {
+    let before = [granted(1, Purchased, MAX, None), granted(2, Purchased, MAX, None)];
+    let full = CreditLedgerError::BalanceFull { most: Credits::MAX, room: Credits::ZERO };
+    given(&before).when(grant(3, Purchased, 1, None, 0)).then_expect_error(full);
+    given(&before).when(place(7, MAX, 0)).then_expect_events(vec![placed(7, &[(1, MAX)])]);
+}
+
+#[test]
+fn l21_every_balance_fits_into_32_bits() {
+    assert!(i32::try_from(MAX).is_ok());
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn the_histories_reach_every_event_and_every_refusal() {
     let all = [
         "AlreadyExpired",
         "AmountOutOfRange",
+        "BalanceFull",
         "CaptureExceedsHold",
         "Closed",
         "CreditsGranted",

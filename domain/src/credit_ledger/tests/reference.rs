@@ -141,8 +141,9 @@ impl Reference {
         if new.expires.is_some_and(|instant| instant <= now) {
             return Err(CreditLedgerError::AlreadyExpired);
         }
-        if !in_range(posted + new.granted) {
-            return Err(CreditLedgerError::AmountOutOfRange);
+        let most = wide(Credits::MAX);
+        if posted + new.granted > most {
+            return Err(CreditLedgerError::BalanceFull { most: Credits::MAX, room: narrow((most - posted).max(0)) });
         }
         let issued = if new.source == GrantSource::Purchased {
             LedgerAccount::IssuedPurchased
