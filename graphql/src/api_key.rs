@@ -5,18 +5,22 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use atelier_commands::WriteSide;
 use atelier_commands::api_policy::ApiAccess as Access;
+use atelier_domain::ApiKeyId;
 use atelier_domain::account::KeyScope;
 use atelier_domain::policy::plan::Plan;
-use atelier_domain::{ApiKeyId, Credits};
 use atelier_projections::models::api_keys::ApiKeyView;
 use chrono::{DateTime, Utc};
 
 use crate::credits::Environment;
 use crate::global_id::GlobalId;
 use crate::key_usage::{ApiKeyUsage, UsageOfPage};
+use crate::number::int;
+
+/// The days of usage that are shown when none are asked for.
+const USAGE_DAYS: i32 = 30;
 
 /// An API key, without its secret.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 #[graphql(complex)]
 pub struct ApiKey {
     /// The key's id.
@@ -32,9 +36,9 @@ pub struct ApiKey {
     /// What it may do.
     scopes: Vec<String>,
     /// Credits it may hold or pay in one UTC day, if that is capped.
-    daily_cap: Option<i64>,
+    daily_cap: Option<i32>,
     /// Credits it may hold or pay in all, the keys it replaces included, if that is capped.
-    total_cap: Option<i64>,
+    total_cap: Option<i32>,
     /// The key it took over from.
     replaces: Option<ID>,
     /// The key that took over from it.
@@ -57,9 +61,11 @@ impl ApiKey {
     async fn usage(
         &self,
         context: &Context<'_>,
-        #[graphql(default = 30, desc = "How many UTC days up to today, 1 to 400.")] days: i32,
+        #[graphql(default_with = "Some(USAGE_DAYS)", desc = "How many UTC days up to today, 1 to 400.")] days: Option<
+            i32,
+        >,
     ) -> Option<Result<ApiKeyUsage>> {
-        Some(self.page.usage(context, self.key, days).await)
+        Some(self.page.usage(context, self.key, days.unwrap_or(USAGE_DAYS)).await)
     }
 }
 
@@ -74,8 +80,8 @@ impl ApiKey {
             last4: view.last4,
             environment: view.environment.into(),
             scopes: view.scopes.into_iter().map(|scope: KeyScope| scope.as_str().to_owned()).collect(),
-            daily_cap: view.caps.daily.map(Credits::get),
-            total_cap: view.caps.total.map(Credits::get),
+            daily_cap: view.caps.daily.map(|cap| int(cap.get())),
+            total_cap: view.caps.total.map(|cap| int(cap.get())),
             replaces: view.replaces.map(id),
             replaced_by: view.replaced_by.map(id),
             created_at: view.created_at,

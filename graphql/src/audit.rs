@@ -13,7 +13,7 @@ use crate::credits::{Credits, Environment};
 use crate::error::{bad_input, command_fault, forbidden};
 use crate::global_id::GlobalId;
 use crate::history;
-use crate::reading::{ALL, Reading, page_size};
+use crate::reading::{QUERY, Reading, page_size};
 use crate::staff::Role;
 
 /// The auditor's desk. All of its fields come from one snapshot.
@@ -25,7 +25,7 @@ pub struct Audit {
 pub(crate) async fn audit(context: &Context<'_>, min_position: Option<&str>) -> Result<Audit> {
     let (account, _) = signed_in(context)?;
     match Desk::admit(&context.data::<Sides>()?.write, account, Right::Audit).await {
-        Ok(_) => Ok(Audit { reading: Reading::begin(context, ALL, min_position).await? }),
+        Ok(_) => Ok(Audit { reading: Reading::begin(context, QUERY, min_position).await? }),
         Err(CommandError::Refused(refusal)) => Err(forbidden(&refusal.message)),
         Err(fault) => Err(command_fault(&fault)),
     }
@@ -33,7 +33,7 @@ pub(crate) async fn audit(context: &Context<'_>, min_position: Option<&str>) -> 
 
 fn account_of(id: &ID) -> Result<AccountId> {
     match GlobalId::parse(id) {
-        Some(GlobalId::Account(account)) => Ok(account),
+        Some(GlobalId::Account(account) | GlobalId::Creator(account)) => Ok(account),
         Some(_) | None => Err(bad_input("accountId is not an account's id")),
     }
 }
@@ -56,7 +56,7 @@ pub struct StaffMember {
 /// What auditors read.
 #[Object]
 impl Audit {
-    /// The position that everything here has reached, but for `staff`, which is as of now.
+    /// The position that everything asked for here has reached, but for `staff`, which is as of now, and what is null with an error.
     async fn position(&self) -> &str {
         self.reading.position()
     }
@@ -65,10 +65,10 @@ impl Audit {
     async fn ledger(
         &self,
         account_id: ID,
-        #[graphql(default_with = "Environment::Live")] environment: Environment,
+        #[graphql(default_with = "Some(Environment::Live)")] environment: Option<Environment>,
     ) -> Option<Result<Ledger>> {
         let ledger = |account| Ledger {
-            ledger: LedgerId { account, environment: environment.into() },
+            ledger: LedgerId { account, environment: Environment::or_live(environment) },
             reading: self.reading.clone(),
         };
         Some(account_of(&account_id).map(ledger))
@@ -81,7 +81,8 @@ impl Audit {
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
     ) -> Option<Result<StaffHistoryConnection>> {
-        let answer = async { history::of_auditor(&self.reading, account_of(&account_id)?, first, after).await };
+        let answer =
+            async { history::of_auditor(&self.reading, account_of(&account_id)?, first, after.as_deref()).await };
         Some(answer.await)
     }
 
@@ -132,7 +133,7 @@ impl Ledger {
             let read = async |snapshot: &mut _| transaction_history::page(snapshot, ledger, first, after).await;
             let page = self.reading.read(read).await?;
             let items = page.items.into_iter().map(|(cursor, line)| (cursor, line.into())).collect();
-            Ok(TransactionConnection::new(items, page.has_next, self.reading.position()))
+            Ok(TransactionConnection::new(items, page.has_next, after, self.reading.position()))
         };
         Some(answer.await)
     }

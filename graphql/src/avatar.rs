@@ -6,6 +6,11 @@ use atelier_domain::AccountId;
 use atelier_domain::account::Avatar as Stored;
 
 use crate::Sides;
+use crate::error::bad_input;
+use crate::number::int;
+
+/// The edge that is shown when none is asked for, pixels.
+const SIZE: i32 = 256;
 
 /// A square picture of an account.
 #[derive(Debug, Clone)]
@@ -21,13 +26,14 @@ impl Avatar {
     async fn url(
         &self,
         context: &Context<'_>,
-        #[graphql(default = 256, desc = "Pixels of an edge.")] size: u32,
+        #[graphql(default_with = "Some(SIZE)", desc = "Pixels of an edge.")] size: Option<i32>,
     ) -> Result<Option<String>> {
+        let size = u32::try_from(size.unwrap_or(SIZE)).map_err(|_| bad_input("size must not be negative"))?;
         Ok(avatar_link::url(&context.data::<Sides>()?.write, self.account, &self.stored, size))
     }
 
     /// The edges of the squares there are, pixels, ascending.
-    async fn sizes(&self) -> &[u32] {
-        &self.stored.sizes
+    async fn sizes(&self) -> Vec<i32> {
+        self.stored.sizes.iter().copied().map(int).collect()
     }
 }

@@ -8,11 +8,15 @@ use crate::generation::Generation;
 use crate::history::{HistoryEntry, StaffHistoryEntry};
 use crate::notification::Notice;
 
-/// Where a page ends.
+/// Where a page begins and ends.
 #[derive(Debug, Clone, SimpleObject)]
 pub struct PageInfo {
     /// Whether there are more items after this page.
     pub has_next_page: bool,
+    /// Whether there are items before this page: it was asked for with `after`. Pages go forwards only.
+    pub has_previous_page: bool,
+    /// The cursor of the first item.
+    pub start_cursor: Option<String>,
     /// The cursor of the last item, for `after`.
     pub end_cursor: Option<String>,
 }
@@ -20,12 +24,20 @@ pub struct PageInfo {
 macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ty) => {
         /// An item with its cursor.
-        #[derive(SimpleObject)]
+        #[derive(Clone, SimpleObject)]
         pub struct $edge {
             /// The cursor, for `after`.
             cursor: String,
             /// The item.
-            node: $node,
+            pub(crate) node: $node,
+        }
+
+        impl $edge {
+            /// An item by itself, with its cursor in the list.
+            #[allow(dead_code, reason = "not every item is also shown by itself")]
+            pub(crate) const fn new(cursor: String, node: $node) -> Self {
+                Self { cursor, node }
+            }
         }
 
         /// A page of a list, newest first.
@@ -40,10 +52,20 @@ macro_rules! connection {
         }
 
         impl $connection {
-            pub(crate) fn new(items: Vec<(String, $node)>, has_next_page: bool, position: &str) -> Self {
-                let end_cursor = items.last().map(|(cursor, _)| cursor.clone());
+            pub(crate) fn new(
+                items: Vec<(String, $node)>,
+                has_next_page: bool,
+                after: Option<&str>,
+                position: &str,
+            ) -> Self {
+                let page_info = PageInfo {
+                    has_next_page,
+                    has_previous_page: after.is_some(),
+                    start_cursor: items.first().map(|(cursor, _)| cursor.clone()),
+                    end_cursor: items.last().map(|(cursor, _)| cursor.clone()),
+                };
                 let edges = items.into_iter().map(|(cursor, node)| $edge { cursor, node }).collect();
-                Self { edges, page_info: PageInfo { has_next_page, end_cursor }, position: position.to_owned() }
+                Self { edges, page_info, position: position.to_owned() }
             }
         }
     };

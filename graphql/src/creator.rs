@@ -1,76 +1,108 @@
 //! The public side of an account: what everybody may see, and nothing else personal (A17-A20).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use async_graphql::{Context, ID, Object, Result};
 use atelier_domain::AccountId;
+use atelier_domain::policy::rank::RankProgress;
 use atelier_projections::models::profile::ProfileView;
 use atelier_projections::models::{explore, profile, rank};
+use tokio::sync::OnceCell;
 
 use crate::avatar::Avatar;
-use crate::caller::account;
+use crate::caller;
 use crate::connection::GenerationConnection;
 use crate::generation::Generation;
 use crate::global_id::GlobalId;
 use crate::reading::{Reading, page_size};
 
 /// A creator's public profile.
-#[derive(Clone, SimpleObject)]
-#[graphql(complex)]
+#[derive(Clone)]
 pub struct Creator {
-    /// The creator's id.
-    pub id: ID,
-    /// The handle, as in `/c/username`. Where it is not the one that was asked for, the account has changed it: go on to this one.
-    username: Option<String>,
-    /// The name shown beside their work.
-    display_name: Option<String>,
-    /// The biography, if there is one.
-    bio: Option<String>,
-    /// The avatar, if there is one.
-    avatar: Option<Avatar>,
-    /// The rank: Beginner, Explorer, Creator, Artist or Master (A19).
-    rank: String,
-    #[graphql(skip)]
-    account: AccountId,
-    #[graphql(skip)]
-    reading: Reading,
+    id: ID,
+    profile: ProfileView,
+    makers: Arc<Makers>,
 }
 
-impl Creator {
-    fn new(profile: ProfileView, rank: &str, reading: &Reading) -> Self {
-        Self {
-            id: GlobalId::Account(profile.account).into(),
-            username: profile.username,
-            display_name: profile.display_name,
-            bio: profile.bio,
-            avatar: profile.avatar.map(|stored| Avatar { account: profile.account, stored }),
-            rank: rank.to_owned(),
-            account: profile.account,
-            reading: reading.clone(),
-        }
+/// Those who made what is on a page: each thing about them is read once, in one statement for all of them, when the first is asked for it.
+pub(crate) struct Makers {
+    reading: Reading,
+    accounts: Vec<AccountId>,
+    profiles: OnceCell<Result<BTreeMap<AccountId, ProfileView>>>,
+    standings: OnceCell<Result<BTreeMap<AccountId, RankProgress>>>,
+}
+
+impl Makers {
+    /// Nothing is read yet.
+    pub(crate) fn of(reading: &Reading, accounts: impl IntoIterator<Item = AccountId>) -> Arc<Self> {
+        let mut accounts: Vec<_> = accounts.into_iter().collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        Arc::new(Self { reading: reading.clone(), accounts, profiles: OnceCell::new(), standings: OnceCell::new() })
+    }
+
+    /// One of them; none when there is no such account, or its profile is not public and the viewer is somebody else (C3).
+    pub(crate) async fn creator(
+        self: &Arc<Self>,
+        context: &Context<'_>,
+        account: AccountId,
+    ) -> Result<Option<Creator>> {
+        let viewer = caller::account(context);
+        let read = async || {
+            let found = self.reading.read(async |snapshot| profile::find(snapshot, &self.accounts).await).await?;
+            Ok(found.into_iter().map(|profile| (profile.account, profile)).collect())
+        };
+        let profiles = self.profiles.get_or_init(read).await.as_ref().map_err(Clone::clone)?;
+        let seen = profiles.get(&account).filter(|profile| profile.public || viewer == Some(account));
+        let creator = |profile: &ProfileView| Creator {
+            id: GlobalId::Creator(account).into(),
+            profile: profile.clone(),
+            makers: self.clone(),
+        };
+        Ok(seen.map(creator))
+    }
+
+    async fn rank(&self, account: AccountId) -> Result<&'static str> {
+        let read = async || self.reading.read(async |snapshot| rank::find(snapshot, &self.accounts).await).await;
+        let standings = self.standings.get_or_init(read).await.as_ref().map_err(Clone::clone)?;
+        Ok(standings.get(&account).map_or("", |standing| standing.current.name()))
     }
 }
 
-/// These creators, in two statements however many they are; those that do not exist are left out, and those whose profile is not
-/// public, but for their own eyes (C3).
-pub(crate) async fn creators(
-    context: &Context<'_>,
-    reading: &Reading,
-    accounts: &[AccountId],
-) -> Result<BTreeMap<AccountId, Creator>> {
-    let viewer = account(context);
-    let profiles = reading.read(async |snapshot| profile::find(snapshot, accounts).await).await?;
-    let standings = reading.read(async |snapshot| rank::find(snapshot, accounts).await).await?;
-    let creator = |profile: ProfileView| {
-        let rank = standings.get(&profile.account).map_or("", |standing| standing.current.name());
-        (profile.account, Creator::new(profile, rank, reading))
-    };
-    let seen = |profile: &ProfileView| profile.public || viewer == Some(profile.account);
-    Ok(profiles.into_iter().filter(seen).map(creator).collect())
-}
-
-#[ComplexObject]
+/// A creator's public profile.
+#[Object]
 impl Creator {
+    /// The creator's id.
+    pub async fn id(&self) -> &ID {
+        &self.id
+    }
+
+    /// The handle, as in `/c/username`. Where it is not the one that was asked for, the account has changed it: go on to this one.
+    async fn username(&self) -> Option<&str> {
+        self.profile.username.as_deref()
+    }
+
+    /// The name shown beside their work.
+    async fn display_name(&self) -> Option<&str> {
+        self.profile.display_name.as_deref()
+    }
+
+    /// The biography, if there is one.
+    async fn bio(&self) -> Option<&str> {
+        self.profile.bio.as_deref()
+    }
+
+    /// The avatar, if there is one.
+    async fn avatar(&self) -> Option<Avatar> {
+        self.profile.avatar.clone().map(|stored| Avatar { account: self.profile.account, stored })
+    }
+
+    /// The rank: Beginner, Explorer, Creator, Artist or Master (A19).
+    async fn rank(&self) -> Option<Result<&'static str>> {
+        Some(self.makers.rank(self.profile.account).await)
+    }
+
     /// What they published to Explore, newest first (A20).
     async fn published(
         &self,
@@ -78,11 +110,8 @@ impl Creator {
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
     ) -> Option<Result<GenerationConnection>> {
-        let answer = async {
-            let filter = explore::ExploreFilter { creator: Some(self.account), ..Default::default() };
-            published(context, &self.reading, filter, first, after.as_deref()).await
-        };
-        Some(answer.await)
+        let filter = explore::ExploreFilter { creator: Some(self.profile.account), ..Default::default() };
+        Some(published(context, &self.makers.reading, filter, first, after.as_deref()).await)
     }
 }
 
@@ -96,14 +125,10 @@ pub(crate) async fn published(
 ) -> Result<GenerationConnection> {
     let first = page_size(first, 20)?;
     let page = reading.read(async |snapshot| explore::page(snapshot, filter, first, after).await).await?;
-    let mut makers: Vec<AccountId> = page.items.iter().map(|(_, item)| item.creator).collect();
-    makers.sort_unstable();
-    makers.dedup();
-    let makers = creators(context, reading, &makers).await?;
+    let makers = Makers::of(reading, page.items.iter().map(|(_, item)| item.creator));
     let mut items = Vec::with_capacity(page.items.len());
     for (cursor, item) in page.items {
-        let creator = makers.get(&item.creator).cloned();
-        items.push((cursor, Generation::public_side(context, item, creator)?));
+        items.push((cursor, Generation::public_side(context, item, &makers)?));
     }
-    Ok(GenerationConnection::new(items, page.has_next, reading.position()))
+    Ok(GenerationConnection::new(items, page.has_next, after, reading.position()))
 }

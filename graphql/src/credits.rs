@@ -8,6 +8,7 @@ use atelier_projections::models::transaction_history::{TransactionKind as Domain
 use chrono::{DateTime, Utc};
 
 use crate::global_id::GlobalId;
+use crate::number::int;
 
 /// Live or test credits and keys; the two never mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -17,6 +18,14 @@ pub enum Environment {
     Live,
     /// The test ledger and the demo model.
     Test,
+}
+
+impl Environment {
+    /// What an argument means that may be left out. It is nullable although it has a default, because a variable without a value is handed
+    /// to a resolver as null.
+    pub(crate) fn or_live(asked: Option<Self>) -> DomainEnvironment {
+        asked.unwrap_or(Self::Live).into()
+    }
 }
 
 /// Where a lot's credits come from.
@@ -35,9 +44,9 @@ pub enum CreditSource {
 #[derive(SimpleObject)]
 pub struct CreditLot {
     /// How many are left to spend.
-    remaining: i64,
+    remaining: i32,
     /// How many were granted.
-    granted: i64,
+    granted: i32,
     /// Where they come from.
     source: CreditSource,
     /// When they expire, if ever.
@@ -48,11 +57,11 @@ pub struct CreditLot {
 #[derive(SimpleObject)]
 pub struct Credits {
     /// What can be spent now.
-    available: i64,
+    available: i32,
     /// What running jobs hold.
-    held: i64,
+    held: i32,
     /// What expires within a week.
-    expiring_soon: i64,
+    expiring_soon: i32,
     /// Lot by lot, soonest expiry first.
     lots: Vec<CreditLot>,
     /// The position of the read models it comes from.
@@ -78,18 +87,18 @@ pub enum TransactionKind {
 }
 
 /// A line of the credit history (V26).
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub struct Transaction {
     /// The line's id.
     id: ID,
     /// What it is about.
     kind: TransactionKind,
     /// What it adds to what can be spent; negative for what was taken.
-    amount: i64,
+    amount: i32,
     /// The generation, for held, spent and returned.
     generation_id: Option<ID>,
     /// The price list the amount comes from.
-    price_version: Option<u32>,
+    price_version: Option<i32>,
     /// When.
     at: DateTime<Utc>,
     /// When the job's hold ended.
@@ -101,9 +110,9 @@ impl From<TransactionView> for Transaction {
         Self {
             id: ID(format!("txn_{}", view.id.simple())),
             kind: view.kind.into(),
-            amount: view.amount.get(),
+            amount: int(view.amount.get()),
             generation_id: view.generation_id.map(|id| GlobalId::Generation(id).into()),
-            price_version: view.price_version,
+            price_version: view.price_version.map(int),
             at: view.at,
             settled_at: view.settled_at,
         }
@@ -113,8 +122,8 @@ impl From<TransactionView> for Transaction {
 impl From<LotRow> for CreditLot {
     fn from(lot: LotRow) -> Self {
         Self {
-            remaining: lot.remaining.get(),
-            granted: lot.granted.get(),
+            remaining: int(lot.remaining.get()),
+            granted: int(lot.granted.get()),
             source: lot.source.into(),
             expires_at: lot.expires_at,
         }
@@ -124,9 +133,9 @@ impl From<LotRow> for CreditLot {
 impl Credits {
     pub(crate) fn new(balance: BalanceView, position: &str) -> Self {
         Self {
-            available: balance.available.get(),
-            held: balance.held.get(),
-            expiring_soon: balance.expiring_soon.get(),
+            available: int(balance.available.get()),
+            held: int(balance.held.get()),
+            expiring_soon: int(balance.expiring_soon.get()),
             lots: balance.lots.into_iter().map(CreditLot::from).collect(),
             position: position.to_owned(),
         }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::global_id::GlobalId;
+use crate::number::Long;
 use crate::reading::Reading;
 
 /// Where a copy is.
@@ -39,7 +40,7 @@ pub struct DataExport {
     /// Until when it can be fetched.
     expires_at: Option<DateTime<Utc>>,
     /// The zip's size in bytes, while it can be fetched.
-    bytes: Option<i64>,
+    bytes: Option<Long>,
     /// Where it is fetched, in a session of its owner, while it can be; for anybody else there is nothing.
     url: Option<String>,
 }
@@ -64,7 +65,7 @@ pub(crate) async fn of(context: &Context<'_>, reading: &Reading, account: Accoun
             requested_at,
             ready_at,
             expires_at,
-            bytes: found.and_then(|found| i64::try_from(found.bytes).ok()),
+            bytes: found.map(|found| Long::of(found.bytes)),
             url: ready.then(|| export_link::url(write, export)),
         });
     }

@@ -1,17 +1,20 @@
 //! A generation, as its owner sees it and as everybody sees it once it is published.
 
-use async_graphql::{Context, Enum, ID, Result, SimpleObject};
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
 use atelier_commands::media_link;
-use atelier_domain::GenerationId;
 use atelier_domain::generation::{Output, Status};
 use atelier_domain::policy::catalogue;
+use atelier_domain::{AccountId, GenerationId};
 use atelier_projections::models::creations::CreationView;
 use atelier_projections::models::explore::ExploreView;
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
-use crate::creator::Creator;
+use crate::creator::{Creator, Makers};
 use crate::global_id::GlobalId;
+use crate::number::{Long, int};
 
 /// What a generation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -61,15 +64,16 @@ pub struct Image {
     /// Such as `image/png`; by its bytes.
     content_type: String,
     /// Pixels.
-    width: u32,
+    width: i32,
     /// Pixels.
-    height: u32,
+    height: i32,
     /// Size in bytes.
-    bytes: u64,
+    bytes: Long,
 }
 
 /// A generation. What only its owner may see is null for everybody else.
 #[derive(Clone, SimpleObject)]
+#[graphql(complex)]
 pub struct Generation {
     /// The id: the same as `request_id` in REST.
     pub id: ID,
@@ -82,29 +86,39 @@ pub struct Generation {
     /// The prompt; null once it is erased.
     prompt: Option<String>,
     /// Pixels.
-    width: u32,
+    width: i32,
     /// Pixels.
-    height: u32,
+    height: i32,
     /// The delivered files.
     images: Vec<Image>,
     /// Whether it is in Explore.
     published: bool,
     /// When it was accepted, for its owner; when it was published, for everybody else.
-    created_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
     /// When it ended; for its owner.
     ended_at: Option<DateTime<Utc>>,
     /// How many files were asked for; for its owner.
-    num_images: Option<u32>,
+    num_images: Option<i32>,
     /// The seed; for its owner (U48).
-    seed: Option<u64>,
+    seed: Option<Long>,
     /// Credits held for it at acceptance; for its owner.
-    price: Option<i64>,
+    price: Option<i32>,
     /// Credits paid, once that is settled; for its owner.
-    credits_used: Option<i64>,
+    credits_used: Option<i32>,
     /// Why it failed; for its owner.
     failure: Option<String>,
+    #[graphql(skip)]
+    maker: AccountId,
+    #[graphql(skip)]
+    makers: Arc<Makers>,
+}
+
+#[ComplexObject]
+impl Generation {
     /// Who made it; null when they do not show their profile.
-    creator: Option<Creator>,
+    async fn creator(&self, context: &Context<'_>) -> Option<Result<Creator>> {
+        self.makers.creator(context, self.maker).await.transpose()
+    }
 }
 
 fn images(context: &Context<'_>, generation: GenerationId, outputs: Vec<Output>) -> Result<Vec<Image>> {
@@ -112,45 +126,46 @@ fn images(context: &Context<'_>, generation: GenerationId, outputs: Vec<Output>)
     let image = |(index, output): (u32, Output)| Image {
         url: media_link::url(&sides.write, generation, index),
         content_type: output.media_type,
-        width: output.width,
-        height: output.height,
-        bytes: output.bytes,
+        width: int(output.width),
+        height: int(output.height),
+        bytes: Long::of(output.bytes),
     };
     Ok((0..).zip(outputs).map(image).collect())
 }
 
 impl Generation {
-    pub(crate) fn whole(context: &Context<'_>, view: CreationView, creator: Option<Creator>) -> Result<Self> {
+    pub(crate) fn whole(context: &Context<'_>, view: CreationView, makers: &Arc<Makers>) -> Result<Self> {
         Ok(Self {
             id: GlobalId::Generation(view.generation).into(),
             status: view.status.into(),
             model: view.model,
             media_type: view.media_type.into(),
             prompt: view.prompt,
-            width: view.width,
-            height: view.height,
+            width: int(view.width),
+            height: int(view.height),
             images: images(context, view.generation, view.outputs)?,
             published: view.published,
             created_at: view.requested_at,
             ended_at: view.ended_at,
-            num_images: Some(view.num_images),
-            seed: Some(view.seed),
-            price: Some(view.price.get()),
-            credits_used: view.captured.map(atelier_domain::Credits::get),
+            num_images: Some(int(view.num_images)),
+            seed: Some(Long::of(view.seed)),
+            price: Some(int(view.price.get())),
+            credits_used: view.captured.map(|captured| int(captured.get())),
             failure: view.failure.map(|reason| reason.as_str().to_owned()),
-            creator,
+            maker: view.account,
+            makers: makers.clone(),
         })
     }
 
-    pub(crate) fn public_side(context: &Context<'_>, view: ExploreView, creator: Option<Creator>) -> Result<Self> {
+    pub(crate) fn public_side(context: &Context<'_>, view: ExploreView, makers: &Arc<Makers>) -> Result<Self> {
         Ok(Self {
             id: GlobalId::Generation(view.generation).into(),
             status: GenerationStatus::Succeeded,
             model: view.model,
             media_type: view.media_type.into(),
             prompt: view.prompt,
-            width: view.width,
-            height: view.height,
+            width: int(view.width),
+            height: int(view.height),
             images: images(context, view.generation, view.outputs)?,
             published: true,
             created_at: view.published_at,
@@ -160,7 +175,8 @@ impl Generation {
             price: None,
             credits_used: None,
             failure: None,
-            creator,
+            maker: view.creator,
+            makers: makers.clone(),
         })
     }
 }

@@ -7,8 +7,10 @@ use uuid::Uuid;
 /// A thing that has an id of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GlobalId {
-    /// A creator: `acc_...`.
+    /// An account, as its owner, auditors and support know it: `acc_...`.
     Account(AccountId),
+    /// Its public side: `cre_...`. Another thing than the account, with another id, so that clients that keep things by id keep both.
+    Creator(AccountId),
     /// A job: `gen_...`.
     Generation(GenerationId),
     /// An API key: `key_...`.
@@ -29,6 +31,7 @@ impl GlobalId {
     pub fn text(self) -> String {
         match self {
             Self::Account(AccountId(id)) => format!("acc_{}", id.simple()),
+            Self::Creator(AccountId(id)) => format!("cre_{}", id.simple()),
             Self::Generation(GenerationId(id)) => format!("gen_{}", id.simple()),
             Self::ApiKey(ApiKeyId(id)) => format!("key_{}", id.simple()),
             Self::Session(SessionId(id)) => format!("ses_{}", id.simple()),
@@ -46,6 +49,7 @@ impl GlobalId {
         let id = Uuid::try_parse(id).ok().filter(|_| plain)?;
         Some(match tag {
             "acc" => Self::Account(AccountId(id)),
+            "cre" => Self::Creator(AccountId(id)),
             "gen" => Self::Generation(GenerationId(id)),
             "key" => Self::ApiKey(ApiKeyId(id)),
             "ses" => Self::Session(SessionId(id)),
@@ -63,6 +67,7 @@ impl GlobalId {
             Some(Self::Generation(id)) => Some(id),
             Some(
                 Self::Account(_)
+                | Self::Creator(_)
                 | Self::ApiKey(_)
                 | Self::Session(_)
                 | Self::Notice(_)

@@ -83,7 +83,7 @@ pub enum HistoryActor {
 }
 
 /// A line of one's own history.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub struct HistoryEntry {
     /// The line's id.
     id: ID,
@@ -102,7 +102,7 @@ pub struct HistoryEntry {
 }
 
 /// A line of an account's history, as auditors see it.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub struct StaffHistoryEntry {
     /// The line, as the owner sees it.
     entry: HistoryEntry,
@@ -140,9 +140,9 @@ async fn read(
     reading: &Reading,
     account: AccountId,
     first: Option<i32>,
-    after: Option<String>,
+    after: Option<&str>,
 ) -> Result<(Vec<(String, HistoryView)>, bool)> {
-    let (first, after) = (page_size(first, 20)?, after.as_deref());
+    let first = page_size(first, 20)?;
     let page = reading.read(async |snapshot| account_history::page(snapshot, account, first, after).await).await?;
     Ok((page.items, page.has_next))
 }
@@ -152,11 +152,11 @@ pub(crate) async fn of_owner(
     reading: &Reading,
     account: AccountId,
     first: Option<i32>,
-    after: Option<String>,
+    after: Option<&str>,
 ) -> Result<HistoryConnection> {
     let (items, has_next) = read(reading, account, first, after).await?;
     let items = items.into_iter().map(|(cursor, view)| (cursor, view.into())).collect();
-    Ok(HistoryConnection::new(items, has_next, reading.position()))
+    Ok(HistoryConnection::new(items, has_next, after, reading.position()))
 }
 
 /// The same for an auditor.
@@ -164,7 +164,7 @@ pub(crate) async fn of_auditor(
     reading: &Reading,
     account: AccountId,
     first: Option<i32>,
-    after: Option<String>,
+    after: Option<&str>,
 ) -> Result<StaffHistoryConnection> {
     let (items, has_next) = read(reading, account, first, after).await?;
     let whole = |view: HistoryView| StaffHistoryEntry {
@@ -172,5 +172,5 @@ pub(crate) async fn of_auditor(
         entry: view.into(),
     };
     let items = items.into_iter().map(|(cursor, view)| (cursor, whole(view))).collect();
-    Ok(StaffHistoryConnection::new(items, has_next, reading.position()))
+    Ok(StaffHistoryConnection::new(items, has_next, after, reading.position()))
 }

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::Sides;
 use crate::error::{bad_input, unavailable};
+use crate::number::Long;
 
 /// Requests that were answered with one HTTP status.
 #[derive(Debug, Clone, SimpleObject)]
@@ -18,18 +19,18 @@ pub struct StatusCount {
     /// The HTTP status.
     status: i32,
     /// How many requests.
-    requests: i64,
+    requests: Long,
 }
 
 /// The usage of several days together.
 #[derive(Debug, Clone, SimpleObject)]
 pub struct UsageTotal {
     /// Requests of every kind.
-    requests: i64,
+    requests: Long,
     /// The same by HTTP status.
     by_status: Vec<StatusCount>,
     /// Credits that its jobs have cost.
-    credits: i64,
+    credits: Long,
 }
 
 /// The usage of one UTC day.
@@ -38,11 +39,11 @@ pub struct UsageOfDay {
     /// The day.
     date: NaiveDate,
     /// Requests of every kind.
-    requests: i64,
+    requests: Long,
     /// The same by HTTP status.
     by_status: Vec<StatusCount>,
     /// Credits that its jobs have cost.
-    credits: i64,
+    credits: Long,
 }
 
 /// The usage of an API key. Counted beside the log, some seconds late; a node that crashes loses at most its last minute.
@@ -56,7 +57,7 @@ pub struct ApiKeyUsage {
     last_used_at: Option<DateTime<Utc>>,
 }
 
-fn counts<'a>(days: impl Iterator<Item = &'a DayUsage>) -> (i64, Vec<StatusCount>, i64) {
+fn counts<'a>(days: impl Iterator<Item = &'a DayUsage>) -> (Long, Vec<StatusCount>, Long) {
     let (mut by_status, mut credits) = (BTreeMap::<u16, i64>::new(), 0_i64);
     for day in days {
         credits = credits.saturating_add(day.credits);
@@ -64,9 +65,11 @@ fn counts<'a>(days: impl Iterator<Item = &'a DayUsage>) -> (i64, Vec<StatusCount
             *by_status.entry(*status).or_default() += requests;
         }
     }
-    let requests = by_status.values().sum();
-    let by_status = by_status.into_iter().map(|(status, requests)| StatusCount { status: status.into(), requests });
-    (requests, by_status.collect(), credits)
+    let requests = by_status.values().fold(0, |sum: i64, requests| sum.saturating_add(*requests));
+    let by_status = by_status
+        .into_iter()
+        .map(|(status, requests)| StatusCount { status: status.into(), requests: Long::of(requests) });
+    (Long::of(requests), by_status.collect(), Long::of(credits))
 }
 
 impl From<&UsageOfKey> for ApiKeyUsage {

@@ -18,9 +18,11 @@ pub mod me;
 pub mod mutation;
 pub mod mutations;
 pub mod notification;
+pub mod number;
 pub mod payload;
 pub mod query;
 mod reading;
+mod reads;
 pub mod security;
 pub mod sign_up;
 pub mod staff;
@@ -28,7 +30,7 @@ pub mod subscription;
 
 use std::sync::Arc;
 
-use async_graphql::{Schema, ValidationMode};
+use async_graphql::{SDLExportOptions, Schema, ValidationMode};
 use atelier_commands::WriteSide;
 use atelier_projections::{Changes, ReadModels};
 
@@ -54,6 +56,7 @@ pub struct Sides {
 /// Builds the schema over both sides.
 #[must_use]
 pub fn schema(sides: Sides) -> AtelierSchema {
+    reads::prepare();
     let schema = Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>();
     // Documents are validated before they come here, by all rules of the specification.
     schema.validation_mode(ValidationMode::Fast).data(sides).finish()
@@ -62,5 +65,6 @@ pub fn schema(sides: Sides) -> AtelierSchema {
 /// The schema as text: what `schema.graphql` holds.
 #[must_use]
 pub fn sdl() -> String {
-    Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>().finish().sdl()
+    let schema = Schema::build(Query, Mutation::default(), Subscription).register_output_type::<query::Node>().finish();
+    schema.sdl_with_options(SDLExportOptions::new().include_specified_by())
 }

@@ -18,7 +18,7 @@ use crate::caller::signed_in;
 use crate::connection::{
     ApiKeyConnection, GenerationConnection, HistoryConnection, NoticeConnection, TransactionConnection,
 };
-use crate::creator::creators;
+use crate::creator::Makers;
 use crate::credits::{Credits, Environment};
 use crate::data_export::{self, DataExport};
 use crate::error::command_fault;
@@ -27,13 +27,16 @@ use crate::global_id::GlobalId;
 use crate::history;
 use crate::key_usage::UsageOfPage;
 use crate::notification::{self, Language, Notice, NotificationSwitch};
+use crate::number::int;
 use crate::reading::{Reading, page_size};
 use crate::security::{AuthMethods, TwoFactor};
 
 /// The signed-in account.
+#[derive(Clone)]
 pub struct Me {
-    pub(crate) account: AccountId,
-    pub(crate) reading: Reading,
+    id: ID,
+    account: AccountId,
+    reading: Reading,
 }
 
 /// What an account shows its owner of itself.
@@ -81,13 +84,13 @@ pub struct Rank {
     /// Beginner, Explorer, Creator, Artist or Master.
     current: String,
     /// Successful generations, ever.
-    count: i64,
+    count: i32,
     /// The next rank; null at Master.
     next: Option<String>,
     /// The count at which it is reached.
-    next_at: Option<i64>,
+    next_at: Option<i32>,
     /// How many are missing.
-    remaining: Option<i64>,
+    remaining: Option<i32>,
     /// From this rank's threshold to the next one's, 0 to 1.
     ratio: f64,
 }
@@ -96,10 +99,10 @@ impl From<Standing> for Rank {
     fn from(standing: Standing) -> Self {
         Self {
             current: standing.current.name().to_owned(),
-            count: standing.count,
+            count: int(standing.count),
             next: standing.next.map(|rank| rank.name().to_owned()),
-            next_at: standing.next_at,
-            remaining: standing.remaining,
+            next_at: standing.next_at.map(int),
+            remaining: standing.remaining.map(int),
             ratio: standing.ratio,
         }
     }
@@ -150,11 +153,11 @@ pub struct Session {
 #[Object]
 impl Me {
     /// The account's id.
-    async fn id(&self) -> ID {
-        GlobalId::Account(self.account).into()
+    pub async fn id(&self) -> &ID {
+        &self.id
     }
 
-    /// The position that everything here has reached.
+    /// The position that everything asked for here has reached, but for what is null with an error. Asked for alone, the head of the log.
     async fn position(&self) -> &str {
         self.reading.position()
     }
@@ -178,10 +181,10 @@ impl Me {
     async fn credits(
         &self,
         context: &Context<'_>,
-        #[graphql(default_with = "Environment::Live")] environment: Environment,
+        #[graphql(default_with = "Some(Environment::Live)")] environment: Option<Environment>,
     ) -> Option<Result<Credits>> {
         let answer = async {
-            let ledger = LedgerId { account: self.account, environment: environment.into() };
+            let ledger = LedgerId { account: self.account, environment: Environment::or_live(environment) };
             let now = context.data::<Sides>()?.write.now();
             let balance = self.reading.read(async |snapshot| credit_balance::of(snapshot, ledger, now).await).await?;
             Ok(Credits::new(balance, self.reading.position()))
@@ -194,18 +197,18 @@ impl Me {
         &self,
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
-        #[graphql(default_with = "Environment::Live")] environment: Environment,
+        #[graphql(default_with = "Some(Environment::Live)")] environment: Option<Environment>,
     ) -> Option<Result<TransactionConnection>> {
         let answer = async {
             let first = page_size(first, 20)?;
-            let ledger = LedgerId { account: self.account, environment: environment.into() };
+            let ledger = LedgerId { account: self.account, environment: Environment::or_live(environment) };
             let after = after.as_deref();
             let page = self
                 .reading
                 .read(async |snapshot| transaction_history::page(snapshot, ledger, first, after).await)
                 .await?;
             let items = page.items.into_iter().map(|(cursor, line)| (cursor, line.into())).collect();
-            Ok(TransactionConnection::new(items, page.has_next, self.reading.position()))
+            Ok(TransactionConnection::new(items, page.has_next, after, self.reading.position()))
         };
         Some(answer.await)
     }
@@ -217,22 +220,22 @@ impl Me {
         #[graphql(desc = "Only images, videos or audio.")] media_type: Option<MediaType>,
         #[graphql(desc = "How many, 1 to 100; 50 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
-        #[graphql(default_with = "Environment::Live")] environment: Environment,
+        #[graphql(default_with = "Some(Environment::Live)")] environment: Option<Environment>,
     ) -> Option<Result<GenerationConnection>> {
         let answer = async {
             let first = page_size(first, 50)?;
-            let (account, environment) = (self.account, environment.into());
+            let (account, environment) = (self.account, Environment::or_live(environment));
             let (media_type, after) = (media_type.map(Into::into), after.as_deref());
             let page = self
                 .reading
                 .read(async |snapshot| creations::page(snapshot, account, environment, media_type, first, after).await)
                 .await?;
-            let creator = creators(context, &self.reading, &[account]).await?.remove(&account);
+            let makers = Makers::of(&self.reading, [account]);
             let mut items = Vec::with_capacity(page.items.len());
             for (cursor, view) in page.items {
-                items.push((cursor, Generation::whole(context, view, creator.clone())?));
+                items.push((cursor, Generation::whole(context, view, &makers)?));
             }
-            Ok(GenerationConnection::new(items, page.has_next, self.reading.position()))
+            Ok(GenerationConnection::new(items, page.has_next, after, self.reading.position()))
         };
         Some(answer.await)
     }
@@ -244,10 +247,10 @@ impl Me {
             let Some(profile) = self.own_profile().await? else { return Ok(None) };
             let set = self.reading.read(async |snapshot| notification_preferences::of(snapshot, account).await).await?;
             let Some(set) = set else { return Ok(None) };
-            let free = profile.plan.allows_private_generations();
-            let reason = (!free).then(|| "plan_required".to_owned());
+            let locked = !profile.plan.allows_private_generations();
+            let reason = locked.then(|| "plan_required".to_owned());
             Ok(Some(Preferences {
-                publish: PublishPreference { value: profile.publish || !free, locked: !free, reason },
+                publish: PublishPreference { value: profile.plan.publishes(profile.publish), locked, reason },
                 language: set.language.into(),
                 notifications: notification::switches(&set.switches),
             }))
@@ -271,17 +274,17 @@ impl Me {
             // One of a newer release is not shown by this one.
             let known = |(cursor, view)| Some((cursor, Notice::of(view)?));
             let items = page.items.into_iter().filter_map(known).collect();
-            Ok(NoticeConnection::new(items, page.has_next, self.reading.position()))
+            Ok(NoticeConnection::new(items, page.has_next, after, self.reading.position()))
         };
         Some(answer.await)
     }
 
     /// How many notices were not read yet.
-    async fn unread_notice_count(&self, context: &Context<'_>) -> Option<Result<i64>> {
+    async fn unread_notice_count(&self, context: &Context<'_>) -> Option<Result<i32>> {
         let answer = async {
             let now = context.data::<Sides>()?.write.now();
             let account = self.account;
-            self.reading.read(async |snapshot| notices::unread(snapshot, account, now).await).await
+            Ok(int(self.reading.read(async |snapshot| notices::unread(snapshot, account, now).await).await?))
         };
         Some(answer.await)
     }
@@ -312,7 +315,7 @@ impl Me {
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
     ) -> Option<Result<HistoryConnection>> {
-        Some(history::of_owner(&self.reading, self.account, first, after).await)
+        Some(history::of_owner(&self.reading, self.account, first, after.as_deref()).await)
     }
 
     /// The copies of everything that were asked for, newest first, at most twenty (U25).
@@ -370,13 +373,17 @@ impl Me {
                 self.reading.read(async |snapshot| api_keys::page(snapshot, account, first, after).await).await?;
             let usage = UsageOfPage::of(page.items.iter().map(|(_, key)| key.key).collect());
             let items = page.items.into_iter().map(|(cursor, key)| (cursor, ApiKey::of(key, usage.clone()))).collect();
-            Ok(ApiKeyConnection::new(items, page.has_next, self.reading.position()))
+            Ok(ApiKeyConnection::new(items, page.has_next, after, self.reading.position()))
         };
         Some(answer.await)
     }
 }
 
 impl Me {
+    pub(crate) fn new(account: AccountId, reading: Reading) -> Self {
+        Self { id: GlobalId::Account(account).into(), account, reading }
+    }
+
     async fn own_profile(&self) -> Result<Option<ProfileView>> {
         let accounts = [self.account];
         let found = self.reading.read(async |snapshot| profile::find(snapshot, &accounts).await).await?;

@@ -8,6 +8,7 @@ use atelier_projections::notices::NoticeView;
 use chrono::{DateTime, Utc};
 
 use crate::global_id::GlobalId;
+use crate::number::int;
 
 /// What a notice is about, as the settings have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -86,7 +87,7 @@ pub struct NotificationSwitch {
     /// Whether it can be switched.
     switchable: bool,
     /// The version of the text that was agreed to, where turning it on was a consent.
-    consent_text_version: Option<u32>,
+    consent_text_version: Option<i32>,
     /// Since when; null while it is as it is by default.
     since: Option<DateTime<Utc>>,
 }
@@ -98,7 +99,7 @@ pub(crate) fn switches(set: &[SwitchView]) -> Vec<NotificationSwitch> {
         channel: view.channel.into(),
         on: view.on,
         switchable: true,
-        consent_text_version: view.text_version,
+        consent_text_version: view.text_version.map(int),
         since: view.since,
     };
     let fixed = [NotificationKind::Security, NotificationKind::Legal].into_iter().flat_map(|kind| {

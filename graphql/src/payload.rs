@@ -4,6 +4,7 @@ use async_graphql::{Enum, Result, SimpleObject};
 use atelier_commands::{CommandError, Refusal, RefusalCode, UseCaseError};
 
 use crate::error::command_fault;
+use crate::number::int;
 
 /// Why a rule refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -69,11 +70,11 @@ pub struct UserError {
     /// A sentence for a person.
     message: String,
     /// For credits: how many are required.
-    required: Option<i64>,
+    required: Option<i32>,
     /// For credits: how many are available.
-    available: Option<i64>,
+    available: Option<i32>,
     /// For `RATE_LIMITED`: after how many seconds another try counts.
-    retry_after: Option<i64>,
+    retry_after: Option<i32>,
 }
 
 impl UserError {
@@ -100,9 +101,9 @@ impl From<Refusal> for UserError {
             code: refusal.code.into(),
             field: refusal.field.map(camel_case),
             message: refusal.message,
-            required: refusal.credits.map(|(required, _)| required.get()),
-            available: refusal.credits.map(|(_, available)| available.get()),
-            retry_after: refusal.retry_after.map(|wait| wait.num_seconds().max(1)),
+            required: refusal.credits.map(|(required, _)| int(required.get())),
+            available: refusal.credits.map(|(_, available)| int(available.get())),
+            retry_after: refusal.retry_after.map(|wait| int(wait.num_seconds().max(1))),
         }
     }
 }

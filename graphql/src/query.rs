@@ -1,7 +1,6 @@
 //! The root of all queries.
 
 use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
-use atelier_domain::AccountId;
 use atelier_domain::policy::catalogue;
 use atelier_projections::models::{creations, explore, profile};
 
@@ -9,11 +8,12 @@ use crate::Sides;
 use crate::audit::{Audit, audit};
 use crate::caller::{account, signed_in};
 use crate::connection::GenerationConnection;
-use crate::creator::{Creator, creators, published};
+use crate::creator::{Creator, Makers, published};
 use crate::generation::{Generation, MediaType};
 use crate::global_id::GlobalId;
 use crate::me::Me;
-use crate::reading::{ALL, PUBLIC, Reading};
+use crate::number::int;
+use crate::reading::{QUERY, Reading};
 use crate::sign_up::{SignUpOptions, UsernameAvailability, availability};
 
 /// The root of all queries.
@@ -27,6 +27,8 @@ pub enum Node {
     Generation(Box<Generation>),
     /// A creator.
     Creator(Box<Creator>),
+    /// The signed-in account.
+    Me(Box<Me>),
 }
 
 /// A model of the catalogue, with its price.
@@ -37,17 +39,17 @@ pub struct Model {
     /// What it makes.
     media_type: MediaType,
     /// Credits for one output.
-    price: i64,
+    price: i32,
     /// Which price list that is.
-    price_version: u32,
+    price_version: i32,
     /// How long one output usually takes.
-    typical_seconds: u32,
+    typical_seconds: i32,
     /// The least and greatest width and height, pixels.
-    min_side: u32,
+    min_side: i32,
     /// Pixels.
-    max_side: u32,
+    max_side: i32,
     /// The most outputs of one request.
-    max_images: u32,
+    max_images: i32,
 }
 
 #[Object]
@@ -60,7 +62,7 @@ impl Query {
     ) -> Option<Result<Me>> {
         let answer = async {
             let Some(account) = account(context) else { return Ok(None) };
-            Ok(Some(Me { account, reading: Reading::begin(context, ALL, min_position.as_deref()).await? }))
+            Ok(Some(Me::new(account, Reading::begin(context, QUERY, min_position.as_deref()).await?)))
         };
         answer.await.transpose()
     }
@@ -84,11 +86,11 @@ impl Query {
         #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
     ) -> Option<Result<Creator>> {
         let answer = async {
-            let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+            let reading = Reading::begin(context, QUERY, min_position.as_deref()).await?;
             let now = context.data::<Sides>()?.write.now();
             let found = reading.read(async |snapshot| profile::account_of(snapshot, &username, now).await).await?;
             match found {
-                Some(account) => creator(context, &reading, account).await,
+                Some(account) => Makers::of(&reading, [account]).creator(context, account).await,
                 None => Ok(None),
             }
         };
@@ -106,7 +108,7 @@ impl Query {
         #[graphql(desc = "Not older than this position.")] min_position: Option<String>,
     ) -> Option<Result<GenerationConnection>> {
         let answer = async {
-            let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+            let reading = Reading::begin(context, QUERY, min_position.as_deref()).await?;
             let filter = explore::ExploreFilter {
                 creator: None,
                 media_type: media_type.map(Into::into),
@@ -126,7 +128,7 @@ impl Query {
     ) -> Option<Result<Generation>> {
         let answer = async {
             let Some(id) = GlobalId::generation(&id) else { return Ok(None) };
-            let reading = Reading::begin(context, PUBLIC, min_position.as_deref()).await?;
+            let reading = Reading::begin(context, QUERY, min_position.as_deref()).await?;
             generation(context, &reading, id).await
         };
         answer.await.transpose()
@@ -135,16 +137,22 @@ impl Query {
     /// Anything that has an id and that the caller may see; null otherwise.
     async fn node(&self, context: &Context<'_>, id: ID) -> Option<Result<Node>> {
         let answer = async {
-            let reading = Reading::begin(context, PUBLIC, None).await?;
             Ok(match GlobalId::parse(&id) {
                 Some(GlobalId::Generation(id)) => {
+                    let reading = Reading::begin_as(context, QUERY, "generation", None).await?;
                     generation(context, &reading, id).await?.map(|found| Node::Generation(Box::new(found)))
                 }
-                Some(GlobalId::Account(id)) => {
-                    creator(context, &reading, id).await?.map(|found| Node::Creator(Box::new(found)))
+                Some(GlobalId::Account(id)) if account(context) == Some(id) => {
+                    Some(Node::Me(Box::new(Me::new(id, Reading::begin_as(context, QUERY, "me", None).await?))))
+                }
+                Some(GlobalId::Creator(id)) => {
+                    let reading = Reading::begin_as(context, QUERY, "creator", None).await?;
+                    let found = Makers::of(&reading, [id]).creator(context, id).await?;
+                    found.map(|found| Node::Creator(Box::new(found)))
                 }
                 Some(
-                    GlobalId::ApiKey(_)
+                    GlobalId::Account(_)
+                    | GlobalId::ApiKey(_)
                     | GlobalId::Session(_)
                     | GlobalId::Notice(_)
                     | GlobalId::Identity(_)
@@ -176,19 +184,15 @@ impl Query {
         let model = |model: &catalogue::Model| Model {
             id: model.id.to_owned(),
             media_type: model.media_type.into(),
-            price: model.price.get(),
-            price_version: catalogue::PRICE_VERSION,
-            typical_seconds: model.typical_seconds,
-            min_side: catalogue::MIN_SIDE,
-            max_side: catalogue::MAX_SIDE,
-            max_images: catalogue::MAX_IMAGES,
+            price: int(model.price.get()),
+            price_version: int(catalogue::PRICE_VERSION),
+            typical_seconds: int(model.typical_seconds),
+            min_side: int(catalogue::MIN_SIDE),
+            max_side: int(catalogue::MAX_SIDE),
+            max_images: int(catalogue::MAX_IMAGES),
         };
         catalogue::MODELS.iter().map(model).collect()
     }
-}
-
-async fn creator(context: &Context<'_>, reading: &Reading, account: AccountId) -> Result<Option<Creator>> {
-    Ok(creators(context, reading, &[account]).await?.remove(&account))
 }
 
 /// A generation as the caller may see it: whole for its owner, its public side once it is published, else not at all.
@@ -200,9 +204,9 @@ pub(crate) async fn generation(
     let Some(found) = reading.read(async |snapshot| creations::find(snapshot, id).await).await? else {
         return Ok(None);
     };
-    let creator = creator(context, reading, found.account).await?;
+    let makers = Makers::of(reading, [found.account]);
     if signed_in(context).is_ok_and(|(account, _)| account == found.account) {
-        return Ok(Some(Generation::whole(context, found, creator)?));
+        return Ok(Some(Generation::whole(context, found, &makers)?));
     }
     if !found.published {
         return Ok(None);
@@ -218,5 +222,5 @@ pub(crate) async fn generation(
         outputs: found.outputs,
         published_at: found.ended_at.unwrap_or(found.requested_at),
     };
-    Ok(Some(Generation::public_side(context, public, creator)?))
+    Ok(Some(Generation::public_side(context, public, &makers)?))
 }

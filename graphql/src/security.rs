@@ -6,6 +6,7 @@ use atelier_commands::use_cases::ways_in::{LinkedIdentity, WaysIn};
 use chrono::{DateTime, Utc};
 
 use crate::global_id::GlobalId;
+use crate::number::int;
 
 /// The second factor.
 #[derive(SimpleObject)]
@@ -18,8 +19,7 @@ pub struct TwoFactor {
 
 impl From<SecondFactorStatus> for TwoFactor {
     fn from(status: SecondFactorStatus) -> Self {
-        let recovery_codes_left = i32::try_from(status.recovery_codes_left).unwrap_or(i32::MAX);
-        Self { enabled: status.enabled, recovery_codes_left }
+        Self { enabled: status.enabled, recovery_codes_left: int(status.recovery_codes_left) }
     }
 }
 

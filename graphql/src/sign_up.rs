@@ -9,6 +9,7 @@ use atelier_domain::policy::account::{
 
 use crate::Sides;
 use crate::caller::{account, origin};
+use crate::number::int;
 use crate::payload::{UserError, outcome};
 
 /// What a sign-up screen needs to know before there is a session.
@@ -57,10 +58,6 @@ pub struct UsernameAvailability {
     user_errors: Vec<UserError>,
 }
 
-fn number(number: usize) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
-}
-
 impl SignUpOptions {
     /// What is on offer on this server.
     pub(crate) fn of(write: &WriteSide) -> Self {
@@ -68,14 +65,14 @@ impl SignUpOptions {
         Self {
             google: sign_in_elsewhere::is_offered(write),
             password: PasswordRules {
-                min_length: number(PASSWORD_CHARACTERS),
-                max_bytes: number(PASSWORD_BYTES),
+                min_length: int(PASSWORD_CHARACTERS),
+                max_bytes: int(PASSWORD_BYTES),
                 needs_number: composition,
                 needs_symbol: composition,
             },
             username: UsernameRules {
-                min_length: number(*USERNAME_LENGTH.start()),
-                max_length: number(*USERNAME_LENGTH.end()),
+                min_length: int(*USERNAME_LENGTH.start()),
+                max_length: int(*USERNAME_LENGTH.end()),
                 pattern: USERNAME_PATTERN.to_owned(),
             },
             minimum_age: MINIMUM_AGE.into(),

@@ -1,6 +1,6 @@
 //! Staff as the schema sees them: roles, the way to the desk, and what support sees of an account (A13, sec.A1, sec.A2).
 
-use async_graphql::{Context, Enum, ID, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
 use atelier_commands::use_cases::{Desk, Right};
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, Role as DomainRole};
@@ -12,7 +12,7 @@ use crate::caller::{freshly_proven, signed_in};
 use crate::error::unavailable;
 use crate::global_id::GlobalId;
 use crate::payload::{UserError, outcome};
-use crate::reading::{ALL, Reading};
+use crate::reading::{MUTATION, Reading};
 
 /// The most API keys of one account that staff are shown: more than are active at once.
 const KEYS_SHOWN: usize = 100;
@@ -77,6 +77,7 @@ pub struct StaffApiKeyView {
 
 /// What support needs to know of an account, and no more: no generations, no credits.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct StaffAccountView {
     /// The account's id.
     id: ID,
@@ -92,41 +93,70 @@ pub struct StaffAccountView {
     two_factor_reset_due_at: Option<DateTime<Utc>>,
     /// The account's roles.
     roles: Vec<Role>,
-    /// Where it is signed in.
-    sessions: Vec<StaffSessionView>,
-    /// Its API keys, newest first.
-    api_keys: Vec<StaffApiKeyView>,
     /// When it was opened. An account that is being deleted is not shown to anybody any more.
     created_at: DateTime<Utc>,
+    #[graphql(skip)]
+    account: AccountId,
+    #[graphql(skip)]
+    reading: Reading,
 }
 
+#[ComplexObject]
 impl StaffAccountView {
-    /// Reads the view, not older than the record of the look. `None` when the account went in between.
-    pub(crate) async fn read(context: &Context<'_>, account: AccountId, position: &str) -> Result<Option<Self>> {
-        let write = &context.data::<Sides>()?.write;
-        let reading = Reading::begin(context, ALL, Some(position)).await?;
-        let found = reading.read(async |snapshot| profile::find(snapshot, &[account]).await).await?;
-        let Some(profile) = found.into_iter().next() else { return Ok(None) };
-        let now = write.now();
-        let listed = reading.read(async |snapshot| sessions::of(snapshot, account, now).await).await?;
-        let keys = reading.read(async |snapshot| api_keys::page(snapshot, account, KEYS_SHOWN, None).await).await?;
-        let loaded = write.path.load::<Account>(&account.to_string()).await;
-        let state = loaded.map_err(|error| unavailable(&error))?.state;
-        let session = |listed: sessions::ListedSession| StaffSessionView {
+    /// Where it is signed in.
+    async fn sessions(&self, context: &Context<'_>) -> Option<Result<Vec<StaffSessionView>>> {
+        let answer = async {
+            let (account, now) = (self.account, context.data::<Sides>()?.write.now());
+            let listed = self.reading.read(async |snapshot| sessions::of(snapshot, account, now).await).await?;
+            Ok(listed.into_iter().map(Into::into).collect())
+        };
+        Some(answer.await)
+    }
+
+    /// Its API keys, newest first.
+    async fn api_keys(&self) -> Option<Result<Vec<StaffApiKeyView>>> {
+        let answer = async {
+            let read = async |snapshot: &mut _| api_keys::page(snapshot, self.account, KEYS_SHOWN, None).await;
+            let keys = self.reading.read(read).await?;
+            Ok(keys.items.into_iter().map(|(_, key)| key.into()).collect())
+        };
+        Some(answer.await)
+    }
+}
+
+impl From<sessions::ListedSession> for StaffSessionView {
+    fn from(listed: sessions::ListedSession) -> Self {
+        Self {
             id: GlobalId::Session(listed.session).into(),
             device: listed.device,
             place: listed.place,
             last_active_at: listed.last_active_at,
             started_at: listed.started_at,
-        };
-        let key = |key: api_keys::ApiKeyView| StaffApiKeyView {
+        }
+    }
+}
+
+impl From<api_keys::ApiKeyView> for StaffApiKeyView {
+    fn from(key: api_keys::ApiKeyView) -> Self {
+        Self {
             id: GlobalId::ApiKey(key.key).into(),
             label: key.label,
             prefix: key.prefix,
             created_at: key.created_at,
             expires_at: key.expires_at,
             revoked_at: key.revoked_at,
-        };
+        }
+    }
+}
+
+impl StaffAccountView {
+    /// Reads the view, not older than the record of the look. `None` when the account went in between.
+    pub(crate) async fn read(context: &Context<'_>, account: AccountId, position: &str) -> Result<Option<Self>> {
+        let reading = Reading::begin(context, MUTATION, Some(position)).await?;
+        let found = reading.read(async |snapshot| profile::find(snapshot, &[account]).await).await?;
+        let Some(profile) = found.into_iter().next() else { return Ok(None) };
+        let loaded = context.data::<Sides>()?.write.path.load::<Account>(&account.to_string()).await;
+        let state = loaded.map_err(|error| unavailable(&error))?.state;
         Ok(Some(Self {
             id: GlobalId::Account(account).into(),
             username: profile.username,
@@ -135,9 +165,9 @@ impl StaffAccountView {
             two_factor_enabled: state.two_factor(),
             two_factor_reset_due_at: state.two_factor_reset().map(|reset| reset.due_at),
             roles: state.roles().iter().map(|role| (*role).into()).collect(),
-            sessions: listed.into_iter().map(session).collect(),
-            api_keys: keys.items.into_iter().map(|(_, view)| key(view)).collect(),
             created_at: profile.opened_at,
+            account,
+            reading,
         }))
     }
 }

@@ -47,13 +47,13 @@ impl Subscription {
     async fn balance_changed<'c>(
         &self,
         context: &'c Context<'_>,
-        #[graphql(default_with = "Environment::Live")] environment: Environment,
+        #[graphql(default_with = "Some(Environment::Live)")] environment: Option<Environment>,
         #[graphql(desc = "The position of the last event, or of a mutation: what is told is not older.")] after: Option<
             String,
         >,
     ) -> Result<impl Stream<Item = Result<Credits>> + 'c> {
         let (account, _) = signed_in(context)?;
-        let ledger = LedgerId { account, environment: environment.into() };
+        let ledger = LedgerId { account, environment: Environment::or_live(environment) };
         let interest = context.data::<Sides>()?.changes.of(Topic::Balance(ledger));
         Ok(follow(interest, balance::Balance::new(context, ledger, after)))
     }

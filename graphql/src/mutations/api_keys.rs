@@ -2,14 +2,19 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result};
 use atelier_commands::use_cases::{CreateApiKey, CreatedApiKey, RevokeApiKey, RotateApiKey};
-use atelier_domain::Environment as DomainEnvironment;
+use atelier_domain::{ApiKeyId, Environment as DomainEnvironment};
+use atelier_projections::models::api_keys;
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
+use crate::api_key::ApiKey;
 use crate::caller::{command_context, signed_in};
+use crate::connection::ApiKeyEdge;
 use crate::credits::Environment;
 use crate::global_id::GlobalId;
+use crate::key_usage::UsageOfPage;
 use crate::payload::{outcome, payload, unknown_id};
+use crate::reading::{MUTATION, Reading};
 
 /// The mutations of this room.
 #[derive(Default)]
@@ -27,9 +32,9 @@ pub struct CreateApiKeyInput {
     /// Its end, if it shall have one.
     expires_at: Option<DateTime<Utc>>,
     /// Credits it may hold or pay in one UTC day; no cap when not given.
-    daily_cap: Option<i64>,
+    daily_cap: Option<i32>,
     /// Credits it may hold or pay in all, whatever replaces it included; no cap when not given.
-    total_cap: Option<i64>,
+    total_cap: Option<i32>,
     /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same API key, without its secret.
     idempotency_key: Option<String>,
 }
@@ -45,6 +50,8 @@ payload! {
         secret_available: bool,
         /// The start of the key, as lists show it.
         prefix: String,
+        /// The key without its secret, with its cursor in `me { apiKeys }`.
+        api_key_edge: Result<ApiKeyEdge>,
     }
 }
 
@@ -54,7 +61,7 @@ pub struct RotateApiKeyInput {
     /// The key to be replaced.
     id: ID,
     /// How many hours it still works, 0 to 168; 24 when not given.
-    overlap_hours: Option<i64>,
+    overlap_hours: Option<i32>,
     /// The new key's end; the old one's when not given.
     expires_at: Option<DateTime<Utc>>,
     /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same API key, without its secret.
@@ -72,6 +79,8 @@ payload! {
         secret_available: bool,
         /// The start of the new key, as lists show it.
         prefix: String,
+        /// The new key without its secret, with its cursor in `me { apiKeys }`.
+        api_key_edge: Result<ApiKeyEdge>,
     }
 }
 
@@ -84,7 +93,28 @@ pub struct RevokeApiKeyInput {
 
 payload! {
     /// The key does not work any more.
-    RevokeApiKeyPayload {}
+    RevokeApiKeyPayload {
+        /// The key, which stays in the list.
+        api_key: Result<ApiKey>,
+    }
+}
+
+/// A key as lists show it at a position, if the payload's field is asked for. What was done stands all the same when it cannot be read.
+async fn key_at(context: &Context<'_>, field: &str, key: ApiKeyId, position: &str) -> Option<Result<ApiKeyEdge>> {
+    if !context.look_ahead().field(field).exists() {
+        return None;
+    }
+    let answer = async {
+        let (account, _) = signed_in(context)?;
+        let reading = Reading::begin(context, MUTATION, Some(position)).await?;
+        let found = reading.read(async |snapshot| api_keys::find(snapshot, account, key).await).await?;
+        let edge = |view: api_keys::ApiKeyView| {
+            let cursor = reading.cursor(view.created_at, key.0);
+            ApiKeyEdge::new(cursor, ApiKey::of(view, UsageOfPage::of(vec![key])))
+        };
+        Ok(found.map(edge))
+    };
+    answer.await.transpose()
 }
 
 #[Object]
@@ -99,12 +129,13 @@ impl ApiKeyMutation {
             environment: input.environment.map_or(DomainEnvironment::Live, Into::into),
             scopes: input.scopes,
             expires_at: input.expires_at,
-            daily_cap: input.daily_cap,
-            total_cap: input.total_cap,
+            daily_cap: input.daily_cap.map(i64::from),
+            total_cap: input.total_cap.map(i64::from),
             idempotency_key: input.idempotency_key,
         };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(created) => CreateApiKeyPayload {
+                api_key_edge: key_at(context, "apiKeyEdge", created.key, &sides.read.token(created.position.0)).await,
                 id: Some(GlobalId::ApiKey(created.key).into()),
                 secret_available: Some(created.secret.is_some()),
                 prefix: created.secret.as_ref().map(|secret| secret.prefix().to_owned()),
@@ -124,9 +155,11 @@ impl ApiKeyMutation {
             return Ok(RotateApiKeyPayload::refused(unknown_id("id")));
         };
         let RotateApiKeyInput { overlap_hours, expires_at, idempotency_key, .. } = input;
+        let overlap_hours = overlap_hours.map(i64::from);
         let use_case = RotateApiKey { account, key, overlap_hours, expires_at, idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(CreatedApiKey { key, secret, position }) => RotateApiKeyPayload {
+                api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position.0)).await,
                 id: Some(GlobalId::ApiKey(key).into()),
                 secret_available: Some(secret.is_some()),
                 prefix: secret.as_ref().map(|secret| secret.prefix().to_owned()),
@@ -147,7 +180,15 @@ impl ApiKeyMutation {
         };
         let use_case = RevokeApiKey { account, key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => RevokeApiKeyPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok(position) => {
+                let position = sides.read.token(position.0);
+                let edge = key_at(context, "apiKey", key, &position).await;
+                RevokeApiKeyPayload {
+                    api_key: edge.map(|edge| edge.map(|edge| edge.node)),
+                    position: Some(position),
+                    ..Default::default()
+                }
+            }
             Err(error) => RevokeApiKeyPayload::refused(error),
         })
     }

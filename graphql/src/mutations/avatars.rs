@@ -9,6 +9,7 @@ use super::profile::me_at;
 use crate::Sides;
 use crate::caller::{command_context, signed_in};
 use crate::me::Me;
+use crate::number::Long;
 use crate::payload::{outcome, payload};
 
 /// The media types of avatars, as `AvatarImages` reads them.
@@ -26,7 +27,7 @@ pub struct AvatarUpload {
     /// Until when.
     expires_at: DateTime<Utc>,
     /// The most bytes of a file: 5 MiB.
-    max_bytes: u64,
+    max_bytes: Long,
     /// The media types that are read; the first frame of a GIF, the first page of a TIFF. What a file is, its bytes decide.
     accepts: Vec<String>,
 }
@@ -43,7 +44,7 @@ payload! {
     /// The account after the change.
     RemoveAvatarPayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -59,7 +60,7 @@ impl AvatarMutation {
                 let upload = AvatarUpload {
                     url: place.url,
                     expires_at: place.expires_at,
-                    max_bytes: AVATAR_BYTES as u64,
+                    max_bytes: Long::of(AVATAR_BYTES),
                     accepts,
                 };
                 RequestAvatarUploadPayload { upload: Some(upload), ..Default::default() }
@@ -76,7 +77,7 @@ impl AvatarMutation {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 RemoveAvatarPayload {
-                    me: me_at(context, &position).await.ok(),
+                    me: me_at(context, &position).await,
                     position: Some(position),
                     ..Default::default()
                 }

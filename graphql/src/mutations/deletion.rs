@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::caller::{SessionCookie, command_context, freshly_proven};
+use crate::number::int;
 use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
@@ -20,7 +21,7 @@ payload! {
         /// Until when it confirms.
         expires_at: DateTime<Utc>,
         /// Credits that would be forfeited. With a question about a bill, contact support first.
-        forfeited_credits: i64,
+        forfeited_credits: i32,
         /// Jobs that would be cancelled.
         running_jobs: i32,
     }
@@ -54,8 +55,8 @@ impl DeletionMutation {
             Ok(offer) => RequestAccountDeletionPayload {
                 token: Some(offer.token.expose().to_owned()),
                 expires_at: Some(offer.expires_at),
-                forfeited_credits: Some(offer.forfeited.get()),
-                running_jobs: Some(i32::try_from(offer.running_jobs).unwrap_or(i32::MAX)),
+                forfeited_credits: Some(int(offer.forfeited.get())),
+                running_jobs: Some(int(offer.running_jobs)),
                 ..Default::default()
             },
             Err(error) => RequestAccountDeletionPayload::refused(error),

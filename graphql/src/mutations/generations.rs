@@ -6,11 +6,13 @@ use atelier_domain::{Environment, GenerationId};
 
 use crate::Sides;
 use crate::caller::{command_context, signed_in};
+use crate::connection::GenerationEdge;
 use crate::generation::Generation;
 use crate::global_id::GlobalId;
+use crate::number::Long;
 use crate::payload::{outcome, payload, unknown_id};
 use crate::query::generation;
-use crate::reading::{PUBLIC, Reading};
+use crate::reading::{MUTATION, Reading};
 
 /// The mutations of this room.
 #[derive(Default)]
@@ -24,15 +26,15 @@ pub struct RequestGenerationInput {
     /// A model of the catalogue; see `models`.
     model: String,
     /// Pixels, 64-2048; 1024 when not given.
-    width: Option<u32>,
+    width: Option<i32>,
     /// Pixels, 64-2048; 1024 when not given.
-    height: Option<u32>,
+    height: Option<i32>,
     /// 1-4; 1 when not given. Each costs the model's full price.
-    num_images: Option<u32>,
+    num_images: Option<i32>,
     /// 0 to 2^32-1; chosen when not given.
-    seed: Option<u64>,
+    seed: Option<Long>,
     /// Refuse if dearer than this.
-    max_credits: Option<i64>,
+    max_credits: Option<i32>,
     /// `false` keeps it out of Explore and needs a premium plan.
     publish: Option<bool>,
     /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same job, paid once.
@@ -43,7 +45,9 @@ payload! {
     /// The job: its price is held, and its outputs follow.
     RequestGenerationPayload {
         /// The job, as it now is.
-        generation: Generation,
+        generation: Result<Generation>,
+        /// The same with its cursor in `me { creations }`.
+        generation_edge: Result<GenerationEdge>,
         /// Whether an earlier request with the same idempotency key had made it.
         repeated: bool,
     }
@@ -62,7 +66,7 @@ payload! {
     /// The job is withdrawn, and its credits come back.
     CancelGenerationPayload {
         /// The job, as it now is.
-        generation: Generation,
+        generation: Result<Generation>,
         /// Whether an earlier request with the same idempotency key had withdrawn it.
         repeated: bool,
     }
@@ -83,10 +87,23 @@ payload! {
     }
 }
 
-/// The job as it is at a position; `None` when the read models are late, because what was done stands all the same.
-async fn job_at(context: &Context<'_>, id: GenerationId, position: &str) -> Option<Generation> {
-    let reading = Reading::begin(context, PUBLIC, Some(position)).await.ok()?;
-    generation(context, &reading, id).await.ok()?
+/// A number that must not be negative: one that is, is as far out of range as can be, which its rule refuses by name.
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The job as it is at a position, if the payload shows it. What was done stands all the same when it cannot be read.
+async fn job_at(context: &Context<'_>, id: GenerationId, position: &str) -> Option<Result<GenerationEdge>> {
+    let shown = |field| context.look_ahead().field(field).exists();
+    if !shown("generation") && !shown("generationEdge") {
+        return None;
+    }
+    let answer = async {
+        let reading = Reading::begin(context, MUTATION, Some(position)).await?;
+        let found = generation(context, &reading, id).await?;
+        Ok(found.map(|found| GenerationEdge::new(reading.cursor(found.created_at, id.0), found)))
+    };
+    answer.await.transpose()
 }
 
 #[Object]
@@ -105,19 +122,21 @@ impl GenerationMutation {
             api_key: None,
             prompt: input.prompt,
             model: input.model,
-            width: input.width,
-            height: input.height,
-            num_images: input.num_images,
-            seed: input.seed,
-            max_credits: input.max_credits,
+            width: input.width.map(count),
+            height: input.height.map(count),
+            num_images: input.num_images.map(count),
+            seed: input.seed.map(|seed| u64::try_from(seed.get()).unwrap_or(u64::MAX)),
+            max_credits: input.max_credits.map(i64::from),
             publish: input.publish,
             idempotency_key: input.idempotency_key,
         };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(accepted) => {
                 let position = sides.read.token(accepted.position.0);
+                let edge = job_at(context, accepted.generation, &position).await;
                 RequestGenerationPayload {
-                    generation: job_at(context, accepted.generation, &position).await,
+                    generation: edge.clone().map(|edge| edge.map(|edge| edge.node)),
+                    generation_edge: edge,
                     repeated: Some(accepted.repeated),
                     position: Some(position),
                     ..Default::default()
@@ -143,7 +162,7 @@ impl GenerationMutation {
             Ok(cancelled) => {
                 let position = sides.read.token(cancelled.position.0);
                 CancelGenerationPayload {
-                    generation: job_at(context, generation, &position).await,
+                    generation: job_at(context, generation, &position).await.map(|edge| edge.map(|edge| edge.node)),
                     repeated: Some(cancelled.repeated),
                     position: Some(position),
                     ..Default::default()

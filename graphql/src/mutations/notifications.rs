@@ -12,7 +12,7 @@ use crate::global_id::GlobalId;
 use crate::me::Me;
 use crate::notification::{Language, NotificationChannel, NotificationKind};
 use crate::payload::{UserError, outcome, payload, unknown_id};
-use crate::reading::{ALL, Reading};
+use crate::reading::{MUTATION, Reading};
 
 /// The mutations of this room.
 #[derive(Default)]
@@ -41,7 +41,7 @@ payload! {
     /// The account after the change.
     SetNotificationPayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -56,7 +56,7 @@ payload! {
     /// The account after the change.
     SetNotificationsPayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -71,7 +71,7 @@ payload! {
     /// The account after the change.
     SetLanguagePayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -86,7 +86,7 @@ payload! {
     /// The account after the change.
     MarkNoticesReadPayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -112,7 +112,7 @@ impl NotificationMutation {
     ) -> Result<SetNotificationPayload> {
         Ok(match set(context, &[input]).await? {
             Ok(position) => SetNotificationPayload {
-                me: me_at(context, &position).await.ok(),
+                me: me_at(context, &position).await,
                 position: Some(position),
                 ..Default::default()
             },
@@ -128,7 +128,7 @@ impl NotificationMutation {
     ) -> Result<SetNotificationsPayload> {
         Ok(match set(context, &input.choices).await? {
             Ok(position) => SetNotificationsPayload {
-                me: me_at(context, &position).await.ok(),
+                me: me_at(context, &position).await,
                 position: Some(position),
                 ..Default::default()
             },
@@ -145,7 +145,7 @@ impl NotificationMutation {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 SetLanguagePayload {
-                    me: me_at(context, &position).await.ok(),
+                    me: me_at(context, &position).await,
                     position: Some(position),
                     ..Default::default()
                 }
@@ -174,8 +174,9 @@ impl NotificationMutation {
         if let Err(error) = outcome(MarkNoticesRead { account, notices }.run(&sides.write).await)? {
             return Ok(MarkNoticesReadPayload::refused(error));
         }
-        let reading = Reading::begin(context, ALL, None).await?;
-        let position = Some(reading.position().to_owned());
-        Ok(MarkNoticesReadPayload { me: Some(Me { account, reading }), position, ..Default::default() })
+        let reading = Reading::begin(context, MUTATION, None).await;
+        let position = reading.as_ref().ok().map(|reading| reading.position().to_owned());
+        let me = Some(reading.map(|reading| Me::new(account, reading)));
+        Ok(MarkNoticesReadPayload { me, position, ..Default::default() })
     }
 }

@@ -7,7 +7,7 @@ use crate::Sides;
 use crate::caller::{command_context, signed_in};
 use crate::me::Me;
 use crate::payload::{outcome, payload};
-use crate::reading::{ALL, Reading};
+use crate::reading::{MUTATION, Reading};
 
 /// The mutations of this room.
 #[derive(Default)]
@@ -27,7 +27,7 @@ payload! {
     /// The account after the change.
     UpdateProfilePayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -42,7 +42,7 @@ payload! {
     /// The account after the change.
     SetPublishToExplorePayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -57,7 +57,7 @@ payload! {
     /// The account after the change.
     ChangeUsernamePayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
@@ -72,14 +72,17 @@ payload! {
     /// The account after the change.
     SetPublicProfilePayload {
         /// The account.
-        me: Me,
+        me: Result<Me>,
     }
 }
 
-/// The account not older than a position.
-pub(super) async fn me_at(context: &Context<'_>, position: &str) -> Result<Me> {
-    let (account, _) = signed_in(context)?;
-    Ok(Me { account, reading: Reading::begin(context, ALL, Some(position)).await? })
+/// The account not older than a position, if the payload's `me` is asked for. What was done stands all the same when it cannot be read.
+pub(super) async fn me_at(context: &Context<'_>, position: &str) -> Option<Result<Me>> {
+    let answer = async {
+        let (account, _) = signed_in(context)?;
+        Ok(Me::new(account, Reading::begin(context, MUTATION, Some(position)).await?))
+    };
+    if context.look_ahead().field("me").exists() { Some(answer.await) } else { None }
 }
 
 #[Object]
@@ -93,7 +96,7 @@ impl ProfileMutation {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 UpdateProfilePayload {
-                    me: me_at(context, &position).await.ok(),
+                    me: me_at(context, &position).await,
                     position: Some(position),
                     ..Default::default()
                 }
@@ -115,7 +118,7 @@ impl ProfileMutation {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 SetPublishToExplorePayload {
-                    me: me_at(context, &position).await.ok(),
+                    me: me_at(context, &position).await,
                     position: Some(position),
                     ..Default::default()
                 }
@@ -137,7 +140,7 @@ impl ProfileMutation {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 ChangeUsernamePayload {
-                    me: me_at(context, &position).await.ok(),
+                    me: me_at(context, &position).await,
                     position: Some(position),
                     ..Default::default()
                 }
@@ -160,7 +163,7 @@ impl ProfileMutation {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 SetPublicProfilePayload {
-                    me: me_at(context, &position).await.ok(),
+                    me: me_at(context, &position).await,
                     position: Some(position),
                     ..Default::default()
                 }

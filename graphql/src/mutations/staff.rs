@@ -37,7 +37,7 @@ payload! {
     /// The account. The look is on record, with its reason.
     StaffViewAccountPayload {
         /// What support needs of it.
-        account: StaffAccountView,
+        account: Result<StaffAccountView>,
     }
 }
 
@@ -141,7 +141,7 @@ payload! {
 /// The account that an input names.
 fn named(id: &ID) -> std::result::Result<AccountId, UserError> {
     match GlobalId::parse(id) {
-        Some(GlobalId::Account(account)) => Ok(account),
+        Some(GlobalId::Account(account) | GlobalId::Creator(account)) => Ok(account),
         Some(_) | None => Err(unknown_id("account_id")),
     }
 }
@@ -191,7 +191,7 @@ impl StaffMutation {
         match outcome(use_case.run(&sides.write, &command_context).await)? {
             Ok((account, position)) => {
                 let position = sides.read.token(position.0);
-                let account = StaffAccountView::read(context, account, &position).await?;
+                let account = StaffAccountView::read(context, account, &position).await.transpose();
                 Ok(StaffViewAccountPayload { account, position: Some(position), ..Default::default() })
             }
             Err(error) => Ok(StaffViewAccountPayload::refused(error)),

@@ -7,7 +7,7 @@ use atelier_projections::models::credit_balance::{self, BalanceView};
 use crate::Sides;
 use crate::credits::Credits;
 use crate::following::{Followed, Told};
-use crate::reading::Reading;
+use crate::reading::{Reading, SUBSCRIPTION};
 
 /// A balance that is followed.
 pub(super) struct Balance<'c> {
@@ -30,7 +30,7 @@ impl Followed for Balance<'_> {
         let sides = self.context.data::<Sides>()?;
         let _turn = sides.changes.turn().await;
         let after = self.after.take();
-        let reading = Reading::begin(self.context, &[credit_balance::NAME], after.as_deref()).await?;
+        let reading = Reading::begin(self.context, SUBSCRIPTION, after.as_deref()).await?;
         let (ledger, now) = (self.ledger, sides.write.now());
         let balance = reading.read(async |snapshot| credit_balance::of(snapshot, ledger, now).await).await?;
         if self.told.as_ref() == Some(&balance) {

@@ -3,17 +3,13 @@
 use async_graphql::{Context, Result, SimpleObject};
 use atelier_domain::{AccountId, GenerationId};
 use atelier_projections::models::creations::{self, CreationView};
-use atelier_projections::models::{profile, rank};
 
 use crate::Sides;
-use crate::creator::creators;
+use crate::creator::Makers;
 use crate::error::not_found;
 use crate::following::{Followed, Told};
 use crate::generation::Generation;
-use crate::reading::Reading;
-
-/// The read models behind a generation and its creator.
-const MODELS: &[&str] = &[creations::NAME, profile::NAME, rank::NAME];
+use crate::reading::{Reading, SUBSCRIPTION};
 
 /// A generation after a change.
 #[derive(SimpleObject)]
@@ -50,7 +46,7 @@ impl Followed for OwnGeneration<'_> {
     async fn read(&mut self) -> Result<Told<GenerationUpdate>> {
         let _turn = self.context.data::<Sides>()?.changes.turn().await;
         let after = self.after.take();
-        let reading = Reading::begin(self.context, MODELS, after.as_deref()).await?;
+        let reading = Reading::begin(self.context, SUBSCRIPTION, after.as_deref()).await?;
         let id = self.id;
         let found = reading.read(async |snapshot| creations::find(snapshot, id).await).await?;
         let position = reading.position().to_owned();
@@ -62,9 +58,9 @@ impl Followed for OwnGeneration<'_> {
         if self.told.as_ref() == Some(&found) {
             return Ok(Told::Same);
         }
-        let creator = creators(self.context, &reading, &[self.account]).await?.remove(&self.account);
+        let makers = Makers::of(&reading, [self.account]);
         self.told = Some(found.clone());
-        let generation = Some(Generation::whole(self.context, found, creator)?);
+        let generation = Some(Generation::whole(self.context, found, &makers)?);
         Ok(Told::New(GenerationUpdate { generation, position }))
     }
 }

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 
 use async_graphql::{Context, Result, SimpleObject};
 use atelier_domain::AccountId;
-use atelier_projections::models::creations;
 use atelier_projections::notices;
 use uuid::Uuid;
 
 use crate::Sides;
 use crate::following::{Followed, Told};
 use crate::notification::Notice;
-use crate::reading::Reading;
+use crate::reading::{Reading, SUBSCRIPTION};
 
 /// Notices that are new.
 #[derive(SimpleObject)]
@@ -47,8 +46,7 @@ impl Followed for Notices<'_> {
         let _turn = sides.changes.turn().await;
         let (account, now) = (self.account, sides.write.now());
         let after = self.after.take();
-        // Whoever is told that a generation is ready can ask for it at the event's position.
-        let reading = Reading::begin(self.context, &[creations::NAME], after.as_deref()).await?;
+        let reading = Reading::begin(self.context, SUBSCRIPTION, after.as_deref()).await?;
         let here = reading.begins(None).await;
         let first = self.from.is_none();
         let from = match self.from {
