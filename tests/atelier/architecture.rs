@@ -5,6 +5,7 @@ mod deployment;
 mod duplicates;
 mod files;
 mod licences;
+mod numbers;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! The matrix of who may do what (sec.A1, sec.A2): every query, mutation, `node(id)`, subscription and route against everybody who might
 //! ask. The fields come from the schema itself, the routes from the router and the OpenAPI document: one without a row here fails.
 
-mod cast;
+pub mod cast;
 mod mutations;
 mod queries;
 mod rest;
@@ -12,7 +12,7 @@ mod table;
 
 /// Everybody who might ask. "Owner" is whose things are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Caller {
+pub enum Caller {
     /// Nobody signed in.
     Anonymous,
     /// An API key of the owner's, where a session is asked for: nobody (B01).

@@ -1,15 +1,19 @@
 //! The GraphQL edge over the real schema: what is refused before it runs, who sees what, and reading one's own writes (DESIGN 5, 6).
 
 mod api_keys;
+mod defaults;
+mod numbers;
 mod paging;
 mod positions;
 mod profile;
 mod publishing;
+mod served;
 mod sessions;
 mod sign_up;
 mod sockets;
 mod transport;
 mod visibility;
+mod waits;
 
 use serde_json::{Value, json};
 

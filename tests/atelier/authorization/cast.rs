@@ -192,6 +192,17 @@ impl Cast {
         }
     }
 
+    /// A caller as the schema knows one: signed in just now.
+    pub async fn session(&self, caller: Caller) -> atelier_graphql::Caller {
+        let person = match caller {
+            Caller::Owner => &self.owner,
+            _ => &self.people.iter().find(|(who, _)| *who == caller).expect("it plays").1,
+        };
+        let (account, write) = (self.studio.account(person).await, &self.studio.node.studio.write);
+        let session = atelier_domain::SessionId(write.fresh_id());
+        atelier_graphql::Caller::Session { account, session, proved_at: write.now() }
+    }
+
     /// A session of a caller's that was opened for this alone; the API key for `Key`.
     pub async fn fresh_token(&self, caller: Caller) -> Option<String> {
         let email = match caller {

@@ -70,6 +70,13 @@ impl Schema {
         self.types.get(of).map_or(&[], Vec::as_slice)
     }
 
+    /// The types behind an interface, by name.
+    pub fn kinds(&self, interface: &str) -> Vec<&str> {
+        let mut kinds: Vec<&str> = self.interfaces[interface].iter().map(String::as_str).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
     /// Every object type with its fields' names, but the roots and the payloads: those have rows by mutation.
     pub fn things(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let is_thing =

@@ -28,14 +28,16 @@ async fn a1_node_shows_what_its_caller_may_see_and_nothing_else() {
     let (key, _) = studio.api_key(&ada).await;
     studio.drain().await;
     let mine = studio.graphql(Some(&ada.token), "{ me { id sessions { id } } }", json!({})).await["me"].take();
-    let (creator, session) = (mine["id"].as_str().expect("an id"), mine["sessions"][0]["id"].as_str().expect("an id"));
+    let (me, session) = (mine["id"].as_str().expect("an id"), mine["sessions"][0]["id"].as_str().expect("an id"));
+    let creator = me.replacen("acc_", "cre_", 1);
     let swapped = published.replacen("gen_", "acc_", 1);
     let generation = Some("Generation");
-    let table: [(&str, Option<&str>, Option<&str>); 12] = [
+    let table: [(&str, Option<&str>, Option<&str>); 13] = [
         (&published, generation, generation),
         (&private, generation, None),
         (&queued, generation, None),
-        (creator, Some("Creator"), Some("Creator")),
+        (&creator, Some("Creator"), Some("Creator")),
+        (me, Some("Me"), None),
         (session, None, None),
         (&key, None, None),
         (&swapped, None, None),
