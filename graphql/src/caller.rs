@@ -7,14 +7,17 @@ use atelier_domain::{AccountId, Actor, SessionId};
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
-use crate::error::unauthenticated;
+use crate::error::{session_over, unauthenticated};
 use crate::payload::UserError;
 
 /// Who asks. GraphQL accepts sessions; API keys have REST (B01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody signed in.
+    /// Nobody signed in, and no credential was brought.
     Anonymous,
+    /// A credential that is none, or whose session is over. Public fields and signing in are open to it as to [`Self::Anonymous`], but
+    /// what is the viewer's says that it does not count.
+    Ended,
     /// A session that counts.
     Session {
         /// Whose.
@@ -30,7 +33,19 @@ pub enum Caller {
 pub(crate) fn signed_in(context: &Context<'_>) -> Result<(AccountId, SessionId)> {
     match context.data_opt::<Caller>() {
         Some(Caller::Session { account, session, .. }) => Ok((*account, *session)),
+        Some(Caller::Ended) => Err(session_over()),
         Some(Caller::Anonymous) | None => Err(unauthenticated()),
+    }
+}
+
+/// The account of `me`: none without a credential.
+///
+/// # Errors
+/// `UNAUTHENTICATED` for a credential that does not count.
+pub(crate) fn viewer(context: &Context<'_>) -> Result<Option<AccountId>> {
+    match context.data_opt::<Caller>() {
+        Some(Caller::Ended) => Err(session_over()),
+        Some(Caller::Session { .. } | Caller::Anonymous) | None => Ok(account(context)),
     }
 }
 
@@ -60,7 +75,7 @@ pub(crate) fn origin(context: &Context<'_>) -> Origin {
 pub(crate) fn account(context: &Context<'_>) -> Option<AccountId> {
     match context.data_opt::<Caller>() {
         Some(Caller::Session { account, .. }) => Some(*account),
-        Some(Caller::Anonymous) | None => None,
+        Some(Caller::Anonymous | Caller::Ended) | None => None,
     }
 }
 

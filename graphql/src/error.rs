@@ -8,9 +8,23 @@ fn coded(code: &str, message: &str) -> Error {
     Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
 }
 
+/// Seconds after which a client may try again what a fault of the database kept from it.
+const RETRY_AFTER: u32 = 1;
+
+/// A fault of the database, which passes by itself. `retryAfter` tells it from what is unavailable for longer: an answer in which no
+/// root field has data goes out as HTTP 503 for it.
+fn passing(code: &str, message: &str) -> Error {
+    coded(code, message).extend_with(|_, extensions| extensions.set("retryAfter", RETRY_AFTER))
+}
+
 /// A session is needed.
 pub(crate) fn unauthenticated() -> Error {
     coded("UNAUTHENTICATED", "Sign in first.")
+}
+
+/// A session is needed, and the one that was brought does not count.
+pub(crate) fn session_over() -> Error {
+    coded("UNAUTHENTICATED", "This session is over, or its token is not valid: sign in again.")
 }
 
 /// A role is missing, or does not count; the same whatever is asked for (sec.A1).
@@ -36,7 +50,7 @@ pub(crate) fn too_long() -> Error {
 /// Rows beside the log could not be read; the cause is logged, never sent.
 pub(crate) fn unavailable(cause: &dyn std::error::Error) -> Error {
     tracing::error!(%cause, "a query failed");
-    coded("UNAVAILABLE", "Temporarily unavailable.")
+    passing("UNAVAILABLE", "Temporarily unavailable.")
 }
 
 /// A read that failed, as the client sees it; the cause is logged, never sent.
@@ -61,9 +75,9 @@ pub(crate) fn command_fault(error: &UseCaseError) -> Error {
         CommandError::Refused(refusal) => bad_input(&refusal.message),
         CommandError::Conflict => coded("CONFLICT", "Too many commands at the same moment; try again."),
         CommandError::KeyReused => coded("IDEMPOTENCY_CONFLICT", "The idempotency key was used for another request."),
-        CommandError::Unavailable => coded("UNAVAILABLE", "Temporarily unavailable; try again later."),
+        CommandError::Unavailable => passing("UNAVAILABLE", "Temporarily unavailable; try again later."),
         CommandError::OutcomeUnknown => {
-            coded("OUTCOME_UNKNOWN", "The outcome is unknown; ask again with the same idempotency key.")
+            passing("OUTCOME_UNKNOWN", "The outcome is unknown; ask again with the same idempotency key.")
         }
         CommandError::Erased => coded("NOT_FOUND", "There is no such account."),
         CommandError::Internal(cause) => {

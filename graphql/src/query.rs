@@ -6,7 +6,7 @@ use atelier_projections::models::{creations, explore, profile};
 
 use crate::Sides;
 use crate::audit::{Audit, audit};
-use crate::caller::{account, signed_in};
+use crate::caller::{signed_in, viewer};
 use crate::connection::GenerationConnection;
 use crate::creator::{Creator, Makers, published};
 use crate::generation::{Generation, MediaType};
@@ -54,14 +54,14 @@ pub struct Model {
 
 #[Object]
 impl Query {
-    /// The signed-in account; null when nobody is signed in.
+    /// The signed-in account; null when nobody is signed in. A credential that does not count, or no longer, is `UNAUTHENTICATED`.
     async fn me(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Not older than this position, as a mutation gave it.")] min_position: Option<String>,
     ) -> Option<Result<Me>> {
         let answer = async {
-            let Some(account) = account(context) else { return Ok(None) };
+            let Some(account) = viewer(context)? else { return Ok(None) };
             Ok(Some(Me::new(account, Reading::begin(context, QUERY, min_position.as_deref()).await?)))
         };
         answer.await.transpose()

@@ -1,6 +1,7 @@
 //! Configuration: flags and environment, with defaults that work on a newcomer's machine.
 
 mod google;
+mod origin;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,8 +14,8 @@ use clap::Args;
 use ipnet::IpNet;
 
 use crate::api_config::ApiConfig;
-use crate::http::origin;
 pub use google::{GoogleConfig, Unprinted};
+pub use origin::origin;
 
 /// What every command needs.
 #[derive(Debug, Clone, Args)]
@@ -87,11 +88,12 @@ pub struct ServeConfig {
 #[derive(Debug, Clone, Args)]
 pub struct AccessConfig {
     /// The frontend that has the pages `/verify-email` and `/reset-password` for the links of mails; this server's own when not given.
-    #[arg(long, env = "ATELIER_FRONTEND_URL")]
+    #[arg(long, env = "ATELIER_FRONTEND_URL", value_parser = origin::address)]
     pub frontend_url: Option<String>,
 
-    /// The origins whose pages may open sockets, beside this server's and the frontend's: `https://app.example.com`, as a list.
-    #[arg(long, env = "ATELIER_ORIGINS", value_delimiter = ',')]
+    /// The origins whose pages may call this server and read its answers, with cookies (CORS, sockets), beside its own and the
+    /// frontend's: `https://app.example.com`, as a list.
+    #[arg(long, env = "ATELIER_ORIGINS", value_delimiter = ',', value_parser = origin::origin)]
     pub origins: Vec<String>,
 
     /// Addresses of apps that a browser may be sent back to after signing in with Google, beside pages of the frontend's and the listed
@@ -152,7 +154,8 @@ impl AccessConfig {
 impl AccessConfig {
     /// Where a browser may be sent back to: pages of the frontend's origin and of the listed ones, and the listed apps.
     fn return_addresses(&self) -> ReturnAddresses {
-        let pages = self.frontend_url.iter().chain(&self.origins).filter_map(|url| origin(url));
+        let pages = self.frontend_url.iter().chain(&self.origins).filter_map(|url| origin(url).ok());
+        let pages = pages.filter(|origin| !origin.is_empty());
         ReturnAddresses::new(pages.collect(), self.app_redirects.clone())
     }
 }

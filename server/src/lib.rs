@@ -9,6 +9,7 @@ mod demo_content;
 mod doctor;
 pub mod embedded_postgres;
 pub mod graphql_transport;
+mod header_value;
 mod heard;
 mod http;
 mod keys;

@@ -148,7 +148,7 @@ fn with_headers(mut paths: Value) -> Value {
 
 fn paths() -> Value {
     let wait = json!({
-        "name": "Prefer", "in": "header", "description": "wait=0 to wait=60 seconds; 30 when not given.",
+        "name": "Prefer", "in": "header", "description": "wait=0 to wait=60 seconds (RFC 7240); 30 when not given. Anything else is ignored; Preference-Applied says what was not.",
         "schema": { "type": "string", "pattern": "^wait=([0-9]|[1-5][0-9]|60)$" }
     });
     let dry_run = json!({ "name": "dry_run", "in": "query", "description": "Price the request; write nothing.", "schema": { "type": "boolean" } });

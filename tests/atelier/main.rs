@@ -9,6 +9,7 @@ mod command_path;
 mod committed_files;
 mod crash;
 mod credentials;
+mod edge;
 mod event_forms;
 mod graphql;
 mod harness;

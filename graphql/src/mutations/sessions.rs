@@ -4,12 +4,14 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use atelier_commands::use_cases::{
     Entrance, GoogleProof, Reauthenticate, RevokeSession, RevokeSessions, SignIn, SignedIn,
 };
+use atelier_commands::{CommandError, RefusalCode};
 use atelier_domain::SessionId;
 use atelier_domain::account::SessionEnd;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::Sides;
 use crate::caller::{SessionCookie, command_context, origin, signed_in};
+use crate::error::command_fault;
 use crate::global_id::GlobalId;
 use crate::payload::{outcome, payload, unknown_id};
 
@@ -168,16 +170,24 @@ impl SessionMutation {
         }
     }
 
-    /// Signs out: the session does not count on the very next request.
+    /// Signs out: the session does not count on the very next request, and its cookie is taken back. It succeeds without a session that
+    /// counts as well: there is nothing left to end.
     async fn sign_out(&self, context: &Context<'_>) -> Result<SignOutPayload> {
         let sides = context.data::<Sides>()?;
-        let (account, session) = signed_in(context)?;
-        let use_case = RevokeSession { account, session, reason: SessionEnd::SignedOut };
+        let mut payload = SignOutPayload::default();
+        if let Ok((account, session)) = signed_in(context) {
+            let use_case = RevokeSession { account, session, reason: SessionEnd::SignedOut };
+            match use_case.run(&sides.write, &command_context(context)?).await {
+                Ok(position) => payload.position = Some(sides.read.token(position.0)),
+                // The account went while this was asked, and its sessions with it.
+                Err(CommandError::Erased) => {}
+                Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::NotFound => {}
+                Err(CommandError::Refused(refusal)) => return Ok(SignOutPayload::refused(refusal.into())),
+                Err(fault) => return Err(command_fault(&fault)),
+            }
+        }
         clear_cookie(context);
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => SignOutPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
-            Err(error) => SignOutPayload::refused(error),
-        })
+        Ok(payload)
     }
 
     /// Ends one of the account's sessions, from anywhere.
@@ -202,9 +212,9 @@ impl SessionMutation {
 
     /// Ends every session of the account, this one too.
     async fn revoke_all_sessions(&self, context: &Context<'_>) -> Result<RevokeSessionsPayload> {
-        signed_in(context)?;
+        let ended = revoke(context, None).await?;
         clear_cookie(context);
-        revoke(context, None).await
+        Ok(ended)
     }
 
     /// Proves again who is asking, as dangerous settings need it; it holds for ten minutes. By the password, by a linked Google account,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_graphql::{ServerError, Value};
 use axum::body::Body;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{self, ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -15,6 +15,8 @@ use super::refusal::{ErrorCode, MAX_ERRORS, Refusal};
 
 /// The message of every fault of ours, whatever its cause.
 const INTERNAL_MESSAGE: &str = "internal error";
+/// The extension by which a fault of the database says when to try again, in seconds.
+const RETRY_AFTER: &str = "retryAfter";
 /// A validator's message, which may quote the document, is cut here.
 const MAX_MESSAGE_CHARS: usize = 300;
 
@@ -93,6 +95,35 @@ pub(super) fn fault(media_type: MediaType, trace_id: &str) -> Response {
     refused(Refusal::http(status, ErrorCode::Internal, INTERNAL_MESSAGE), media_type, trace_id)
 }
 
+/// The answer when the database did not say who asks.
+pub(super) fn unavailable(media_type: MediaType, trace_id: &str) -> Response {
+    let refusal = Refusal::http(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, "Temporarily unavailable.");
+    let mut errors = coded(refusal, trace_id);
+    errors.iter_mut().for_each(|error| error.extensions.get_or_insert_default().set(RETRY_AFTER, 1));
+    passing(request_error(StatusCode::SERVICE_UNAVAILABLE, media_type, errors), 1)
+}
+
+/// Makes an answer one of HTTP 503, as that of REST is.
+fn passing(mut response: Response, seconds: u64) -> Response {
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// After how many seconds the same request may do better, when no root field has data and a fault of the database is why: an error
+/// that says `retryAfter`.
+fn retry_after(response: &async_graphql::Response) -> Option<u64> {
+    let empty = match &response.data {
+        Value::Object(roots) => roots.values().all(|value| *value == Value::Null),
+        data => *data == Value::Null,
+    };
+    let said = |error: &ServerError| match error.extensions.as_ref()?.get(RETRY_AFTER)? {
+        Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    };
+    if empty { response.errors.iter().filter_map(said).max() } else { None }
+}
+
 /// The answer of the executor, its errors given codes.
 pub(super) fn executed(response: async_graphql::Response, media_type: MediaType, trace_id: &str) -> Response {
     if did_not_run(&response) {
@@ -100,10 +131,15 @@ pub(super) fn executed(response: async_graphql::Response, media_type: MediaType,
         let errors = errors.map(|error| validation_error(error, trace_id)).collect();
         return request_error(not_run(media_type), media_type, errors);
     }
+    let retry_after = retry_after(&response);
     // All of them: each null is owed its error.
     let errors = response.errors.into_iter().map(|error| field_error(error, trace_id)).collect();
     let body = AnswerBody { errors, data: Some(response.data), extensions: response.extensions };
-    write(StatusCode::OK, media_type, &body, response.http_headers)
+    let answer = write(StatusCode::OK, media_type, &body, response.http_headers);
+    match retry_after {
+        Some(seconds) => passing(answer, seconds),
+        None => answer,
+    }
 }
 
 /// The status of a well-formed request that cannot run: an old client would take a 400 for that of a proxy.

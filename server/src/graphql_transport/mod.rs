@@ -17,6 +17,7 @@
 //! | does not fit the schema; unknown operation; introspection while off | `GRAPHQL_VALIDATION_FAILED` | 400 | 200 |
 //! | a variable is missing, or not of its type | `BAD_INPUT` | 400 | 200 |
 //! | a field failed (`data` is there, perhaps null) | the resolver's, `BAD_INPUT` or `INTERNAL` | 200 | 200 |
+//! | the database failed, and no root field has data | `UNAVAILABLE`, `OUTCOME_UNKNOWN` | 503, `Retry-After` | the same |
 //! | a panic | `INTERNAL` | 500 | 500 |
 //!
 //! A socket's subscriptions (`http/socket`) pass the same checks, from the members of the envelope on.
@@ -153,6 +154,11 @@ impl<E: Executor> Transport<E> {
                 answer::fault(media_type, call.trace_id)
             }
         }
+    }
+
+    /// The answer when who asks cannot be found out: nothing ran.
+    pub fn unavailable(&self, headers: &axum::http::HeaderMap, trace_id: &str) -> Response {
+        answer::unavailable(negotiation::accepted(headers).unwrap_or(MediaType::Json), trace_id)
     }
 
     /// Begins a subscription of a socket after the same checks as for a request; `payload` has the members of a request's body. Its events

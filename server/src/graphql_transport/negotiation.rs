@@ -1,9 +1,10 @@
 //! Media types: what a body must be, and which of our two an answer becomes (sec.R1, GraphQL-over-HTTP).
 
-use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::refusal::{ErrorCode, Refusal};
+use crate::header_value::{is_encoded, is_json};
 
 /// The media type of an answer, which decides its status codes too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,24 +54,13 @@ pub(super) fn channel(method: &Method) -> Result<Channel, Refusal> {
 pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let refusal =
         |message| Err(Refusal::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::UnsupportedMediaType, message));
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return refusal("Content-Type must be given once, as application/json");
-    };
-    if !value.to_str().is_ok_and(is_json) {
-        return refusal("Content-Type must be application/json, in UTF-8");
+    if !is_json(headers) {
+        return refusal("Content-Type must be given once, as application/json, in UTF-8");
     }
-    let encoded =
-        headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if encoded { refusal("Content-Encoding is not supported") } else { Ok(()) }
+    if is_encoded(headers) { refusal("Content-Encoding is not supported") } else { Ok(()) }
 }
 
-fn is_json(value: &str) -> bool {
-    let mut parts = value.split(';').map(str::trim);
-    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) && parts.all(is_utf8)
-}
-
-/// Whether this parameter says `charset=utf-8`, the only one a media type of ours may carry.
+/// Whether this parameter says `charset=utf-8`, the only one that a range of ours may carry beside `q`.
 fn is_utf8(parameter: &str) -> bool {
     parameter.split_once('=').is_some_and(|(name, value)| {
         name.eq_ignore_ascii_case("charset") && value.trim_matches('"').eq_ignore_ascii_case("utf-8")

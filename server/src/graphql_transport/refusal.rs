@@ -31,6 +31,8 @@ pub enum ErrorCode {
     BadInput,
     /// One of [`Limits`](super::Limits).
     LimitExceeded,
+    /// The database did not answer; it passes by itself.
+    Unavailable,
     /// A fault of ours; the cause is logged under the trace id, never sent (sec.R6).
     Internal,
 }
@@ -51,6 +53,7 @@ impl ErrorCode {
             Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
             Self::BadInput => "BAD_INPUT",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
     }

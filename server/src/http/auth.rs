@@ -5,8 +5,8 @@ use atelier_vault::SessionToken;
 use atelier_vault::credential_rows::sessions::{self, AuthenticatedSession};
 use axum::http::{HeaderMap, header};
 
-use super::Edge;
 use super::answer::ApiResult;
+use super::{Edge, cookies};
 
 /// The value after `Bearer `: the scheme's name in any case, exactly one space, and nothing trimmed (B07, B11, B12).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -40,28 +40,85 @@ pub(super) fn presented(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A cookie's value, by its whole name.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    pairs.flat_map(|value| value.split("; ")).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    cookies::text(headers, name)
 }
 
-/// The token of a session that a GraphQL call comes by: a bearer token, or the cookie.
-pub(super) fn session_token(edge: &Edge, headers: &HeaderMap) -> Option<SessionToken> {
-    let text =
-        if headers.contains_key(header::AUTHORIZATION) { bearer(headers) } else { cookie(headers, edge.cookie.name()) };
-    text.and_then(|text| SessionToken::parse(text).ok())
+/// What a request for a session brings.
+pub(super) enum Credential {
+    /// Nothing.
+    None,
+    /// Something that is no token of a session.
+    Malformed,
+    /// A token, which may count or not.
+    Token(SessionToken),
 }
 
-/// The session a GraphQL call comes by. One that does not count is nobody.
-pub async fn caller(edge: &Edge, headers: &HeaderMap) -> ApiResult<Caller> {
-    let Some(token) = session_token(edge, headers) else { return Ok(Caller::Anonymous) };
+impl Credential {
+    /// The token of a text.
+    fn of(text: Option<&str>) -> Self {
+        text.and_then(|text| SessionToken::parse(text).ok()).map_or(Self::Malformed, Self::Token)
+    }
+
+    /// What an `Authorization` says, by header or in a socket's first message. One that names no token, as clients send it that have
+    /// none, says nothing.
+    pub(super) fn of_authorization(value: &str) -> Self {
+        let value = value.trim();
+        if value.is_empty() || value.eq_ignore_ascii_case("bearer") { Self::None } else { Self::of(bearer_of(value)) }
+    }
+}
+
+/// What a request brings, and whether by cookie: `Authorization` goes before the cookie, and an empty one of either is none.
+pub(super) fn credential(edge: &Edge, headers: &HeaderMap) -> (Credential, bool) {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let by_header = match (values.next(), values.next()) {
+        (None, _) => Credential::None,
+        (Some(value), None) => value.to_str().map_or(Credential::Malformed, Credential::of_authorization),
+        (Some(_), Some(_)) => Credential::Malformed,
+    };
+    match (by_header, cookies::find(headers, edge.cookie.name())) {
+        (Credential::None, Some(value)) if !value.is_empty() => {
+            (Credential::of(std::str::from_utf8(&value).ok()), true)
+        }
+        (by_header, _) => (by_header, false),
+    }
+}
+
+/// Who a GraphQL call is by.
+pub struct Identity {
+    /// The caller.
+    pub caller: Caller,
+    /// Whether a cookie was brought whose session does not count: the browser had better forget it.
+    pub stale_cookie: bool,
+}
+
+/// Who asks: the session's credential is looked up, on every request. One that does not count is nobody's.
+///
+/// # Errors
+/// When the database does not answer; never taken for a credential that does not count.
+pub async fn identity(edge: &Edge, headers: &HeaderMap) -> ApiResult<Identity> {
+    let (credential, by_cookie) = credential(edge, headers);
+    let ended = Identity { caller: Caller::Ended, stale_cookie: by_cookie };
+    let token = match credential {
+        Credential::None => return Ok(Identity { caller: Caller::Anonymous, stale_cookie: false }),
+        Credential::Malformed => return Ok(ended),
+        Credential::Token(token) => token,
+    };
     let digest = edge.write.secrets.session(&token);
     let now = edge.write.now();
     let Some(found) = sessions::authenticate(&edge.write.pool, token.session_id(), &digest, now).await? else {
-        return Ok(Caller::Anonymous);
+        return Ok(ended);
     };
     edge.activity.note(&found, now);
-    Ok(caller_of(&found))
+    Ok(Identity { caller: caller_of(&found), stale_cookie: false })
+}
+
+/// The same where a cookie is not taken back.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn caller(edge: &Edge, headers: &HeaderMap) -> ApiResult<Caller> {
+    Ok(identity(edge, headers).await?.caller)
 }
 
 /// Who a session that counts is to the schema.
@@ -104,9 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_found_by_its_whole_name() {
-        let jar = headers(&[("cookie", "a=1; atelier-session-dev=tok; b=2")]);
-        assert_eq!(cookie(&jar, "atelier-session-dev"), Some("tok"));
-        assert_eq!(cookie(&jar, "session-dev"), None);
+    fn an_authorization_without_a_token_is_none_and_any_other_is_a_credential() {
+        for none in ["", " ", "Bearer", "bearer "] {
+            assert!(matches!(Credential::of_authorization(none), Credential::None), "{none:?}");
+        }
+        for malformed in
+            ["Bearer null", "Bearer undefined", "Bearer atl_live_x", "Basic dTpw", "nonsense", "Bearer a b"]
+        {
+            assert!(matches!(Credential::of_authorization(malformed), Credential::Malformed), "{malformed:?}");
+        }
     }
 }

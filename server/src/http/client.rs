@@ -56,7 +56,7 @@ pub fn origin(edge: &Edge, request: &Request) -> Origin {
         client: client.map(|address| edge.write.secrets.client(address)),
         place: client.and_then(|address| edge.write.ports.places.place(address)),
         device: agent.and_then(device_of),
-        device_token: cookie(headers, edge.cookie.device_name()).and_then(|text| DeviceToken::parse(text).ok()),
+        device_token: cookie(headers, edge.cookie.device_name()).and_then(|text| DeviceToken::parse(&text).ok()),
     }
 }
 

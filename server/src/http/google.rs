@@ -73,7 +73,7 @@ pub async fn callback(State(edge): State<Arc<Edge>>, request: Request) -> Respon
     if iss.is_some_and(|iss| edge.write.ports.google.as_deref().is_none_or(|google| google.issuer() != iss)) {
         return refused("Somebody else than Google sent you here.");
     }
-    let browser = auth::cookie(request.headers(), edge.cookie.browser_name()).map(str::to_owned);
+    let browser = auth::cookie(request.headers(), edge.cookie.browser_name());
     let origin = client::origin(&edge, &request);
     let back = ReturnFromGoogle { state, code, browser, origin };
     let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));

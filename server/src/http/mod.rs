@@ -3,6 +3,8 @@
 mod answer;
 mod auth;
 mod client;
+mod cookies;
+mod cors;
 mod files;
 mod google;
 mod graphql;
@@ -11,7 +13,9 @@ mod keep_two_factor;
 mod key_gate;
 mod mailbox;
 mod observe;
+mod origins;
 mod page;
+mod prefer;
 mod rate;
 mod reset_password;
 mod rest;
@@ -29,7 +33,7 @@ use atelier_graphql::AtelierSchema;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::ReadModels;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, any, get, post, put};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -42,7 +46,7 @@ use crate::open_sockets::{OpenSockets, SocketLimits};
 use files::{avatars, exports, media};
 
 pub use key_gate::Gate;
-pub use socket::{Origins, origin};
+pub use origins::Origins;
 
 /// What the handlers share.
 pub struct Edge {
@@ -62,7 +66,7 @@ pub struct Edge {
     pub cookie: SessionCookie,
     /// Whose `X-Forwarded-For` is believed (sec.R5).
     pub proxies: Vec<IpNet>,
-    /// Whose pages may open sockets (sec.R2).
+    /// Whose pages may ask with cookies, and read the answers (sec.R2).
     pub origins: Origins,
     /// The sockets that are open.
     pub sockets: Arc<OpenSockets>,
@@ -95,6 +99,8 @@ impl Edge {
 pub fn router(edge: Arc<Edge>) -> Router {
     // Around the handlers and not around the paths: a method that a path does not know is 405 for everybody.
     let keyed = |routes: MethodRouter<Arc<Edge>>| routes.route_layer(from_fn_with_state(edge.clone(), key_gate::gate));
+    // Pages and uploads, whose handlers look at no header of the body; GraphQL and REST refuse an encoded one themselves.
+    let plain = |routes: MethodRouter<Arc<Edge>>| routes.route_layer(from_fn(rest::body::plain));
     let mut router = Router::new()
         .route("/graphql", any(graphql::graphql))
         .route("/graphql/ws", get(socket::upgrade))
@@ -110,16 +116,16 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/media/{account}/{generation}/{attempt}/{file}", get(media::download_former))
         .route("/auth/google/start", get(google::start))
         .route("/auth/google/callback", get(google::callback))
-        .route("/auth/google/sign-up", post(google::sign_up))
-        .route("/auth/complete", post(google::complete))
-        .route("/uploads/avatar/{ticket}", put(avatars::upload))
+        .route("/auth/google/sign-up", plain(post(google::sign_up)))
+        .route("/auth/complete", plain(post(google::complete)))
+        .route("/uploads/avatar/{ticket}", plain(put(avatars::upload)))
         .route("/avatars/{id}/{edge}", get(avatars::show))
         .route("/avatars/{account}/{avatar}/{edge}", get(avatars::show_former))
-        .route("/keep-two-factor", get(keep_two_factor::page_of_link).post(keep_two_factor::submit))
+        .route("/keep-two-factor", plain(get(keep_two_factor::page_of_link).post(keep_two_factor::submit)))
         .route("/exports/{id}", get(exports::download))
-        .route("/verify-email", get(verify_email::page_of_link).post(verify_email::submit))
-        .route("/reset-password", get(reset_password::page_of_link).post(reset_password::submit))
-        .route("/unsubscribe", get(unsubscribe::page_of_link).post(unsubscribe::submit))
+        .route("/verify-email", plain(get(verify_email::page_of_link).post(verify_email::submit)))
+        .route("/reset-password", plain(get(reset_password::page_of_link).post(reset_password::submit)))
+        .route("/unsubscribe", plain(get(unsubscribe::page_of_link).post(unsubscribe::submit)))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -132,5 +138,6 @@ pub fn router(edge: Arc<Edge>) -> Router {
             .route("/mailbox/{file}", get(mailbox::show))
             .route("/mailbox/{file}/html", get(mailbox::html));
     }
-    router.layer(from_fn_with_state(edge.clone(), observe::observe)).with_state(edge)
+    let cors = from_fn_with_state(edge.clone(), cors::cors);
+    router.layer(cors).layer(from_fn_with_state(edge.clone(), observe::observe)).with_state(edge)
 }

@@ -48,8 +48,10 @@ async fn sec_a2_the_operator_makes_staff_beside_a_running_node_and_without_one()
     let ended = home.run(&add(DEMO)).await;
     assert_eq!(ended.code, Some(0), "{}", ended.logged);
     assert!(ended.said.contains("has the role admin"), "{}", ended.said);
-    let me = visitor.graphql(Some(&before), "{ me { id } }", json!({})).await;
-    assert_eq!(me, Value::Null, "U37: the session from before has ended, on the running node too");
+    let me = visitor.request("POST", "/graphql").bearer_auth(&before).json(&json!({ "query": "{ me { id } }" }));
+    let me: Value = me.send().await.expect("the process answers").json().await.expect("JSON");
+    let told = &me["errors"][0]["extensions"]["code"];
+    assert_eq!(told, "UNAUTHENTICATED", "U37: the session from before has ended, on the running node too");
     let token = visitor.sign_in(DEMO, "atelier-demo-1").await;
     let lines = until("the history", async || {
         let me = visitor.graphql(Some(&token), ROLES, json!({})).await;

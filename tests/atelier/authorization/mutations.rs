@@ -46,7 +46,7 @@ const ROWS: &[Row] = &[
     ("signUpWithGoogle", "ticket: \"x\", username: \"another\", minimumAge: 18", Access::Open),
     ("requestPasswordReset", "email: \"nobody@example.com\"", Access::Open),
     ("completePasswordReset", "token: \"atm_x\", newPassword: \"correct-horse-2\"", Access::Open),
-    ("signOut", "", Access::Own),
+    ("signOut", "", Access::Open),
     ("revokeSession", "sessionId: \"{session}\"", Access::Named),
     ("reauthenticate", "password: \"wrong-horse-1\"", Access::Own),
     ("changePassword", "currentPassword: \"wrong-horse-1\", newPassword: \"correct-horse-2\"", Access::Own),

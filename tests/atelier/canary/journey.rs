@@ -274,7 +274,8 @@ async fn misuses_rest(traveller: &mut Traveller<'_>, key: &str) {
     traveller.refused("no JSON", 400, raw("application/json", format!("{{\"prompt\": {MARK}"))).await;
     traveller.refused("another type", 415, raw("text/plain", MARK.to_owned())).await;
     let valid = json!({ "prompt": MARK, "model": "z-image-turbo" });
-    traveller.refused("a wait of no number", 400, post(valid.clone()).header("prefer", format!("wait={MARK}"))).await;
+    let wrong = json!({ "prompt": MARK, "model": "z-image-turbo", "width": 1 });
+    traveller.refused("beside a wait of no number", 400, post(wrong).header("prefer", format!("wait={MARK}"))).await;
     traveller.refused("a bad key", 400, post(valid.clone()).header("idempotency-key", format!("{MARK} !"))).await;
     for wrong in [MARK.to_owned(), format!("{key}x"), format!("atl_live_{MARK}")] {
         let request = visitor.request("POST", "/v1/generate").bearer_auth(wrong).json(&valid);

@@ -8,7 +8,7 @@ use atelier_vault::credential_rows::api_keys::{self, NewApiKey};
 use atelier_vault::credential_rows::sessions::{self, NewSession};
 use atelier_vault::{ApiKeySecret, SessionToken};
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::command;
@@ -84,7 +84,7 @@ async fn state(studio: &TestStudio, table: &str, id: Uuid) -> Option<String> {
 }
 
 async fn signed_in(studio: &TestStudio, token: &SessionToken) -> bool {
-    studio.graphql(Some(token.expose()), "{ me { id } }", json!({})).await["me"] != Value::Null
+    !studio.me(token.expose(), "id").await.is_null()
 }
 
 async fn works(studio: &TestStudio, key: &ApiKeySecret) -> bool {

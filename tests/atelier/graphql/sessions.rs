@@ -22,7 +22,7 @@ async fn again(studio: &TestStudio, person: &Person) -> (String, String) {
 }
 
 async fn who(studio: &TestStudio, token: &str) -> Value {
-    studio.graphql(Some(token), WHO, json!({})).await["me"].take()
+    studio.me(token, "profile { username } sessions { id current }").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,6 +245,15 @@ impl TestStudio {
         answer["data"].take()
     }
 
+    /// What `me` says to a token, or null for one that does not count, which must be said.
+    pub async fn me(&self, token: &str, selection: &str) -> Value {
+        let mut answer = self.graphql_raw(Some(token), &format!("{{ me {{ {selection} }} }}"), json!({})).await;
+        let me = answer["data"]["me"].take();
+        let told = answer["errors"][0]["extensions"]["code"].as_str();
+        assert_eq!(told, me.is_null().then_some("UNAUTHENTICATED"), "{answer}");
+        me
+    }
+
     /// One mutation that no rule may refuse; its payload.
     pub async fn mutate(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
         let data = self.graphql(token, query, variables).await;

@@ -82,6 +82,30 @@ async fn a_field_that_must_not_be_null_takes_the_data_along_and_the_status_stays
 }
 
 #[tokio::test]
+async fn what_passes_by_itself_is_503_when_no_root_field_has_data() {
+    let kit = Kit::new();
+    for (query, status) in [
+        ("{ passing }", 503),
+        ("{ a: passing b: passing }", 503),
+        ("{ passing coded }", 503),
+        ("{ passing greeting }", 200),
+        ("{ passing __typename }", 200),
+        // Unavailable for longer: a retry would not help, and the caller's own page is no fault of the service.
+        ("{ parked }", 200),
+        ("{ coded }", 200),
+        ("{ uncoded }", 200),
+    ] {
+        for accept in [JSON, GRAPHQL] {
+            let answer = kit.send(post(accept, json!({ "query": query }).to_string()), false).await;
+            assert_eq!(answer.status, status, "{query}: {}", answer.body);
+            let retry = answer.headers.get("retry-after").map(|value| value.to_str().expect("ASCII"));
+            assert_eq!(retry, (status == 503).then_some("7"), "{query}");
+            assert!(answer.body.get("data").is_some(), "{query}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_argument_that_only_its_resolver_understands_is_bad_input_and_is_not_repeated() {
     let (log, _guard) = Log::capture();
     let answer = Kit::new().query("{ node { name local(moment: \"ada@example.com\") } }").await;

@@ -33,8 +33,6 @@ async fn r1_other_content_types_get_415_and_have_no_side_effect() {
         Some("application/graphql"),
         Some("application/jsonp"),
         Some("application/json; charset=utf-16"),
-        Some("application/json; boundary=x"),
-        Some("application/json;"),
         Some("text/plain, application/json"),
     ] {
         let answer = kit.send(with_type(content_type), false).await;
@@ -46,11 +44,18 @@ async fn r1_other_content_types_get_415_and_have_no_side_effect() {
 #[tokio::test]
 async fn r1_application_json_in_utf8_runs() {
     let kit = Kit::new();
-    for content_type in [JSON, "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\""] {
+    let kinds = [
+        JSON,
+        "application/json;",
+        "Application/JSON; charset=utf-8",
+        "application/json;charset=\"UTF-8\"",
+        "application/json; charset=utf-8; foo=bar",
+    ];
+    for content_type in kinds {
         let answer = kit.send(with_type(Some(content_type)), false).await;
         assert_eq!(answer.body, json!({"data": {"bump": {"name": "bumped"}}}));
     }
-    assert_eq!(kit.ran.count(), 3);
+    assert_eq!(usize::try_from(kit.ran.count()), Ok(kinds.len()));
 }
 
 #[tokio::test]

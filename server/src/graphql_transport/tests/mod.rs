@@ -126,6 +126,19 @@ impl Query {
         })))
     }
 
+    /// A fault of the database.
+    async fn passing(&self) -> Option<Result<i32>> {
+        Some(Err(Error::new("later").extend_with(|_, extensions| {
+            extensions.set("code", "UNAVAILABLE");
+            extensions.set("retryAfter", 7);
+        })))
+    }
+
+    /// One account in one read model.
+    async fn parked(&self) -> Option<Result<i32>> {
+        Some(Err(Error::new("parked").extend_with(|_, extensions| extensions.set("code", "UNAVAILABLE"))))
+    }
+
     async fn uncoded(&self) -> Option<Result<i32>> {
         Some(Err(Error::new("connection to 10.0.0.7 refused")))
     }

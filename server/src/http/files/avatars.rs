@@ -38,7 +38,7 @@ pub async fn upload(
     let Ok(Path(ticket)) = ticket else { return Err(ApiError::not_found()) };
     let caller = match auth::caller(&edge, request.headers()).await? {
         Caller::Session { account, .. } => Some(account),
-        Caller::Anonymous => None,
+        Caller::Anonymous | Caller::Ended => None,
     };
     let begun = UploadAvatar { ticket, caller }.begin(&edge.write).await?;
     let node = edge.clone();

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use crate::header_value::{is_encoded, is_json};
 use crate::http::answer::{ApiError, ApiResult};
 
 /// The most bytes of a body: a prompt of 4,000 characters fits many times over.
@@ -14,21 +18,29 @@ const MAX_BODY: usize = 64 * 1024;
 /// How long the body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Refuses any content type but JSON.
+fn unsupported(message: &str) -> ApiError {
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+}
+
+/// Refuses a body that is compressed or encoded otherwise.
+fn require_plain(headers: &HeaderMap) -> ApiResult<()> {
+    if is_encoded(headers) { Err(unsupported("The body must not have a Content-Encoding.")) } else { Ok(()) }
+}
+
+/// Refuses any content type but JSON, and a body that is encoded.
 pub fn require_json(headers: &HeaderMap) -> ApiResult<()> {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let value =
-        values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut parts = value.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-    let utf8 = parts.all(|parameter| {
-        parameter.eq_ignore_ascii_case("charset=utf-8") || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
-    });
-    if json && utf8 {
-        return Ok(());
+    if !is_json(headers) {
+        return Err(unsupported("Content-Type must be application/json."));
     }
-    let message = "Content-Type must be application/json.";
-    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
+    require_plain(headers)
+}
+
+/// The middleware before handlers that take a body of another kind: an encoded one is refused.
+pub async fn plain(request: Request, next: Next) -> Response {
+    match require_plain(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 /// Reads the body as a JSON object whose members are all known.

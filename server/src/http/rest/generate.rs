@@ -26,6 +26,7 @@ use super::{body, job};
 use crate::http::Edge;
 use crate::http::answer::{ApiError, ApiResult};
 use crate::http::key_gate::{Visit, Visitor};
+use crate::http::prefer::Wait;
 
 /// How long `/v1/generate` waits for the job, when the client does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -54,7 +55,7 @@ pub async fn generate(
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "dry_run must be true or false.")
             .with("field", "dry_run")
     })?;
-    let wait = wait(&headers)?;
+    let wait = Wait::of(&headers);
     let request = read(&visit, &headers, content).await?;
     if options.dry_run {
         let price = request.price()?.price;
@@ -64,11 +65,13 @@ pub async fn generate(
     if accepted.deleted {
         return Err(gone(&accepted));
     }
-    let deadline = Instant::now() + wait;
-    match settled(&edge, &visit.key, &accepted, deadline).await? {
-        Some((found, position)) => done(&edge, &visit, &accepted, &found, &position).await,
-        None => waiting(&edge, &visit, &accepted).await,
-    }
+    let deadline = Instant::now() + wait.map_or(DEFAULT_WAIT, Wait::duration);
+    let mut response = match settled(&edge, &visit.key, &accepted, deadline).await? {
+        Some((found, position)) => done(&edge, &visit, &accepted, &found, &position).await?,
+        None => waiting(&edge, &visit, &accepted).await?,
+    };
+    response.headers_mut().extend(wait.map(Wait::applied));
+    Ok(response)
 }
 
 /// Requests a generation and does not wait for it.
@@ -133,20 +136,6 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> 
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message).with("field", "Idempotency-Key")
     };
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
-}
-
-/// `Prefer: wait=0..60` (RFC 7240), else the default.
-fn wait(headers: &HeaderMap) -> ApiResult<Duration> {
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let asked = preferences.flat_map(|value| value.split(',')).find_map(|part| part.trim().strip_prefix("wait="));
-    let Some(asked) = asked else { return Ok(DEFAULT_WAIT) };
-    match asked.trim().parse::<u64>() {
-        Ok(seconds @ 0..=60) => Ok(Duration::from_secs(seconds)),
-        Ok(_) | Err(_) => {
-            let message = "Prefer: wait must be 0 to 60 seconds.";
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message).with("field", "Prefer"))
-        }
-    }
 }
 
 /// Waits until the job has ended and its hold with it, or until the deadline or the node's stop.

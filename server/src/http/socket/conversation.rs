@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_graphql::Response;
 use atelier_commands::Origin;
+use atelier_vault::SecretDigest;
 use atelier_vault::credential_rows::sessions::{self, AuthenticatedSession};
-use atelier_vault::{SecretDigest, SessionToken};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::super::{Edge, auth};
+use super::super::Edge;
+use super::super::auth::{self, Credential};
 use super::message::{Answer, Closing, Said};
 use super::subscriptions::{Given, Subscriptions};
 use crate::graphql_transport::{Call, Event};
@@ -26,8 +27,8 @@ pub struct Arrival {
     pub trace_id: String,
     /// Where from.
     pub origin: Origin,
-    /// The session's token, from a header.
-    pub token: Option<SessionToken>,
+    /// What the headers brought.
+    pub credential: Credential,
     /// Whether the client speaks our subprotocol.
     pub spoken: bool,
 }
@@ -178,11 +179,12 @@ impl Conversation {
 
     /// `connection_init`: the session is looked up, as for a request. Its end is listened for before.
     async fn begin(&mut self, socket: &mut WebSocket, authorization: Option<&str>) -> Result<(), Over> {
-        let token = match authorization {
-            Some(value) => auth::bearer_of(value).and_then(|text| SessionToken::parse(text).ok()),
-            None => self.arrival.token.take(),
+        let by_message = authorization.map_or(Credential::None, Credential::of_authorization);
+        let by_header = std::mem::replace(&mut self.arrival.credential, Credential::None);
+        let ((Credential::Token(token), _) | (Credential::None, Credential::Token(token))) = (by_message, by_header)
+        else {
+            return Err(Closing::Forbidden.into());
         };
-        let token = token.ok_or(Closing::Forbidden)?;
         let key = Key { session: token.session_id(), digest: self.edge.write.secrets.session(&token) };
         self.place.presents(key.session, key.digest);
         let found = self.authenticate(key).await?;
@@ -203,7 +205,7 @@ impl Conversation {
             Ok(None) => Err(Closing::Forbidden.into()),
             Err(error) => {
                 tracing::error!(trace_id = self.arrival.trace_id, %error, "a socket's session cannot be looked up");
-                Err(Closing::Internal.into())
+                Err(Closing::Unavailable.into())
             }
         }
     }

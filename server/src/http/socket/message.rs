@@ -33,8 +33,8 @@ pub enum Closing {
     TwiceInit,
     /// More messages than may be.
     TooManyMessages,
-    /// Something of ours broke.
-    Internal,
+    /// The database does not answer; come again. (4500 would make clients give up for good.)
+    Unavailable,
 }
 
 impl Closing {
@@ -43,7 +43,7 @@ impl Closing {
         match self {
             Self::GoingAway => 1001,
             Self::TooBig => 1009,
-            Self::TooManySockets | Self::Unresponsive => 1013,
+            Self::TooManySockets | Self::Unresponsive | Self::Unavailable => 1013,
             Self::BadMessage => 4400,
             Self::Unauthorized => 4401,
             Self::Forbidden => 4403,
@@ -51,7 +51,6 @@ impl Closing {
             Self::InitTimeout => 4408,
             Self::Duplicate => 4409,
             Self::TwiceInit | Self::TooManyMessages => 4429,
-            Self::Internal => 4500,
         }
     }
 
@@ -70,7 +69,7 @@ impl Closing {
             Self::Duplicate => "Subscriber already exists",
             Self::TwiceInit => "Too many initialisation requests",
             Self::TooManyMessages => "Too many messages",
-            Self::Internal => "Internal server error",
+            Self::Unavailable => "Temporarily unavailable",
         }
     }
 }
@@ -100,6 +99,7 @@ struct Message {
 
 #[derive(Deserialize)]
 struct InitPayload {
+    #[serde(alias = "Authorization")]
     authorization: Option<String>,
 }
 
@@ -173,6 +173,7 @@ mod tests {
         assert_eq!(init(r#"{"type":"connection_init","payload":{"other":1}}"#), Some(None));
         let with = init(r#"{"type":"connection_init","payload":{"authorization":"Bearer t"}}"#);
         assert_eq!(with, Some(Some("Bearer t".to_owned())));
+        assert_eq!(init(r#"{"type":"connection_init","payload":{"Authorization":"Bearer t"}}"#), with);
         assert!(matches!(Said::read(r#"{"type":"ping","payload":{}}"#), Some(Said::Ping)));
         assert!(matches!(Said::read(r#"{"id":"1","type":"complete"}"#), Some(Said::Complete { id }) if id == "1"));
         let long = format!(r#"{{"id":"{}","type":"complete"}}"#, "i".repeat(MAX_ID + 1));

@@ -12,7 +12,7 @@
 //! | no session that counts, now or at any later event (sec.S6) | close 4403 |
 //! | not a text message of the protocol; an id that is taken | close 4400, 4409 |
 //! | a message over the limit of a request's body; too many messages; too many sockets of the account | close 1009, 4429, 1013 |
-//! | a client that takes nothing, or answers no ping | close 1013 |
+//! | a client that takes nothing, or answers no ping; a database that does not answer | close 1013 |
 //! | a query or a mutation, a document over its limits, too many subscriptions | `error` for its id |
 //! | the node stops | close 1001 |
 //!
@@ -21,7 +21,6 @@
 
 mod conversation;
 mod message;
-mod origin;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -33,11 +32,9 @@ use axum::response::Response;
 
 use super::answer::{ApiError, ApiResult};
 use super::observe::RequestId;
-use super::{Edge, auth, client};
+use super::{Edge, auth, client, cookies};
 use crate::open_sockets::Full;
 use conversation::{Arrival, Conversation};
-
-pub use origin::{Origins, origin};
 
 /// The protocol.
 const SUBPROTOCOL: &str = "graphql-transport-ws";
@@ -51,7 +48,7 @@ const WRITE_BUFFER: usize = 128 * 1024;
 /// Upgrades a request to a socket.
 pub async fn upgrade(State(edge): State<Arc<Edge>>, request: Request) -> ApiResult<Response> {
     let forbidden = || ApiError::new(StatusCode::FORBIDDEN, "forbidden", "Pages of this origin may not connect.");
-    let cookie = auth::cookie(request.headers(), edge.cookie.name()).is_some();
+    let cookie = cookies::find(request.headers(), edge.cookie.name()).is_some();
     if !edge.origins.admit(request.headers(), cookie) {
         return Err(forbidden());
     }
@@ -60,7 +57,7 @@ pub async fn upgrade(State(edge): State<Arc<Edge>>, request: Request) -> ApiResu
     }
     let trace_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let origin = client::origin(&edge, &request);
-    let token = auth::session_token(&edge, request.headers());
+    let (credential, _) = auth::credential(&edge, request.headers());
     let (mut parts, _body) = request.into_parts();
     let asked = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|_| {
         ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "This address is for WebSockets of HTTP/1.1.")
@@ -77,7 +74,7 @@ pub async fn upgrade(State(edge): State<Arc<Edge>>, request: Request) -> ApiResu
     let begun = edge.begun.token();
     Ok(asked.on_upgrade(move |socket| async move {
         let _begun = begun;
-        let arrival = Arrival { trace_id, origin, token, spoken };
+        let arrival = Arrival { trace_id, origin, credential, spoken };
         Conversation::new(edge, place, arrival).run(socket).await;
     }))
 }
