@@ -5,6 +5,7 @@ mod cookies;
 mod cors;
 mod credentials;
 mod faults;
+mod graphiql;
 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, SET_COOKIE};

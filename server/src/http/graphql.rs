@@ -1,13 +1,12 @@
-//! `/graphql`, GraphiQL, and the schema as text.
+//! `/graphql`, and the schema as text.
 
 use std::sync::Arc;
 
-use async_graphql::http::GraphiQLSource;
 use atelier_graphql::Caller;
 use atelier_graphql::caller::SessionCookie;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 
 use super::answer::{ApiError, ApiResult};
 use super::auth::Identity;
@@ -52,9 +51,4 @@ pub async fn schema(State(edge): State<Arc<Edge>>) -> ApiResult<Response> {
         return Err(ApiError::not_found());
     }
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], atelier_graphql::sdl()).into_response())
-}
-
-/// GraphiQL, in development.
-pub async fn graphiql() -> Html<String> {
-    Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql/ws").title("atelier").finish())
 }

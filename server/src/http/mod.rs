@@ -7,6 +7,7 @@ mod cookies;
 mod cors;
 mod files;
 mod google;
+mod graphiql;
 mod graphql;
 mod health;
 mod keep_two_factor;
@@ -133,7 +134,8 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .method_not_allowed_fallback(answer::method_not_allowed);
     if edge.development {
         router = router
-            .route("/", get(graphql::graphiql))
+            .route("/", get(graphiql::page))
+            .route("/graphiql/{file}", get(graphiql::file))
             .route("/mailbox", get(mailbox::list))
             .route("/mailbox/{file}", get(mailbox::show))
             .route("/mailbox/{file}/html", get(mailbox::html));

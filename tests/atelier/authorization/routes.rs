@@ -60,6 +60,7 @@ const ROWS: &[Row] = &[
     ("/reset-password", Opens::Link, "POST /reset-password token=atm_x", &[400]),
     ("/unsubscribe", Opens::Link, "POST /unsubscribe?token=x", &[400]),
     ("/", Opens::Development, "GET /", &[200]),
+    ("/graphiql/{file}", Opens::Development, "GET /graphiql/start.js", &[200]),
     ("/mailbox", Opens::Development, "GET /mailbox", &[200]),
     ("/mailbox/{file}", Opens::Development, "GET /mailbox/nothing", &[404]),
     ("/mailbox/{file}/html", Opens::Development, "GET /mailbox/nothing/html", &[404]),
