@@ -1,6 +1,6 @@
 # Every target says what it does: `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run peers test clients corpus check fmt clippy doc schema release clean-data postgres bench soak
+.PHONY: help run peers test clients corpus browser graphiql check fmt clippy doc schema release clean-data postgres bench soak
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,14 @@ clients: postgres ## stock clients and reference implementations against a runni
 corpus: ## freeze the corpus of GraphQL documents anew, with graphql-js's verdicts, over schema.graphql
 	@sh scripts/test-clients.sh
 	@node target/clients/tests/corpus/freeze.mjs schema.graphql tests/clients/corpus
+
+browser: postgres ## Chromium against a real server: other origins, and GraphiQL without a network (some 5 minutes with the build)
+	@sh scripts/find-chromium.sh
+	@cargo build --bin atelier
+	@sh scripts/test-browser.sh
+
+graphiql: ## make the files of GraphiQL anew from their pinned npm packages (server/assets/graphiql)
+	@sh scripts/graphiql.sh
 
 fmt: ## check the formatting
 	cargo fmt --all --check
