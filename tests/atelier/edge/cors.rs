@@ -42,7 +42,7 @@ fn varies_by_origin(headers: &HeaderMap) -> bool {
 }
 
 /// A request of every kind of route and of every kind of error, with its status.
-const REQUESTS: [(&str, &str, &str, &str, u16); 22] = [
+const REQUESTS: [(&str, &str, &str, &str, u16); 24] = [
     ("POST", "/graphql", "application/json", "{\"query\":\"{ models { id } }\"}", 200),
     ("POST", "/graphql", "text/plain", "{}", 415),
     ("POST", "/graphql", "application/json", "{", 400),
@@ -57,7 +57,9 @@ const REQUESTS: [(&str, &str, &str, &str, u16); 22] = [
     ("GET", "/v1/nothing", "", "", 404),
     ("PUT", "/uploads/avatar/x", "", "x", 400),
     ("GET", "/exports/x", "", "", 404),
-    ("GET", "/media/a/b/1.png", "", "", 403),
+    ("GET", "/media/x", "", "", 403),
+    ("GET", "/media/a/b/1/1.png", "", "", 403),
+    ("GET", "/avatars/x/256", "", "", 404),
     ("GET", "/avatars/x/y/256", "", "", 404),
     ("GET", "/auth/google/start", "", "", 400),
     ("GET", "/auth/google/callback", "", "", 400),
