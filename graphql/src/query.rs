@@ -6,7 +6,7 @@ use atelier_projections::models::{creations, explore, profile};
 
 use crate::Sides;
 use crate::audit::{Audit, audit};
-use crate::caller::{signed_in, viewer};
+use crate::caller::{account, signed_in, viewer};
 use crate::connection::GenerationConnection;
 use crate::creator::{Creator, Makers, published};
 use crate::generation::{Generation, MediaType};
