@@ -108,6 +108,12 @@ impl LedgerId {
     pub const fn live(account: AccountId) -> Self {
         Self { account, environment: Environment::Live }
     }
+
+    /// Both ledgers of an account.
+    #[must_use]
+    pub const fn both(account: AccountId) -> [Self; 2] {
+        [Self::live(account), Self { account, environment: Environment::Test }]
+    }
 }
 
 impl fmt::Display for LedgerId {

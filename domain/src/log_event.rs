@@ -6,6 +6,7 @@ use crate::account::AccountEvent;
 use crate::credit_ledger::CreditLedgerEvent;
 use crate::decode::{DecodeError, parse};
 use crate::generation::GenerationEvent;
+use crate::upcast::version_of;
 use crate::{AccountId, GenerationId, LedgerId};
 
 /// An event with the stream it belongs to. Matches on it are exhaustive, so a new event names every place that must decide.
@@ -23,7 +24,7 @@ impl LogEvent {
     /// Decodes a stored event, any version of it that was ever stored.
     ///
     /// # Errors
-    /// A [`DecodeError`] when the program does not know the event; a projection stops on it (DESIGN 5).
+    /// A [`DecodeError`] when the program does not know the event; a projection puts its account in quarantine (DESIGN 5).
     pub fn decode(
         aggregate_type: &str,
         aggregate_id: &str,
@@ -47,6 +48,16 @@ impl LogEvent {
             other => return Err(DecodeError::UnknownAggregate(other.to_owned())),
         };
         if event.name() == event_type { Ok(event) } else { Err(DecodeError::WrongName(event_type.to_owned())) }
+    }
+
+    /// Every event that this release decodes: its aggregate, its name, and the highest version of it.
+    pub fn forms() -> impl Iterator<Item = (&'static str, &'static str, i32)> {
+        let of = |aggregate: &'static str, names: &'static [&'static str]| {
+            names.iter().map(move |name| (aggregate, *name, version_of(aggregate, name).parse().unwrap_or(1)))
+        };
+        of("Account", AccountEvent::NAMES)
+            .chain(of("CreditLedger", CreditLedgerEvent::NAMES))
+            .chain(of("Generation", GenerationEvent::NAMES))
     }
 
     /// The event's stored name.

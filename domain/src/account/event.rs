@@ -233,6 +233,47 @@ pub enum AccountEvent {
 }
 
 impl AccountEvent {
+    /// Every stored name; a test compares them with the committed forms.
+    pub const NAMES: &[&str] = &[
+        "AccountOpened",
+        "AccountAbandoned",
+        "EmailVerified",
+        "EmailChanged",
+        "UsernameChanged",
+        "DisplayNameChanged",
+        "BioChanged",
+        "AvatarChanged",
+        "AvatarRemoved",
+        "PublicProfileChanged",
+        "LanguageChanged",
+        "NotificationPreferenceChanged",
+        "PublishPreferenceChanged",
+        "PlanAssigned",
+        "SessionStarted",
+        "SessionEnded",
+        "PasswordResetRequested",
+        "PasswordChanged",
+        "ExternalIdentityLinked",
+        "ExternalIdentityUnlinked",
+        "TwoFactorEnabled",
+        "TwoFactorDisabled",
+        "TwoFactorResetRequested",
+        "TwoFactorResetStopped",
+        "RecoveryCodesRenewed",
+        "RecoveryCodeUsed",
+        "ApiKeyCreated",
+        "ApiKeyExpiryChanged",
+        "ApiKeyRevoked",
+        "RoleGranted",
+        "RoleWithdrawn",
+        "StaffActionRecorded",
+        "DataExportRequested",
+        "DataExportReady",
+        "DataExportFailed",
+        "AccountDeletionRequested",
+        "AccountErased",
+    ];
+
     /// The event's stored name.
     #[must_use]
     pub const fn name(&self) -> &'static str {

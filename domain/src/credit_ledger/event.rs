@@ -108,6 +108,10 @@ impl CreditLedgerEvent {
         }
     }
 
+    /// Every stored name; a test compares them with the committed forms.
+    pub const NAMES: &[&str] =
+        &["CreditsGranted", "HoldPlaced", "HoldCaptured", "HoldVoided", "LotExpired", "LedgerClosed"];
+
     /// The event's stored name.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -118,6 +118,18 @@ pub enum GenerationEvent {
 }
 
 impl GenerationEvent {
+    /// Every stored name; a test compares them with the committed forms.
+    pub const NAMES: &[&str] = &[
+        "GenerationRequested",
+        "GenerationAbandoned",
+        "GenerationStarted",
+        "GenerationSucceeded",
+        "GenerationFailed",
+        "GenerationCancelled",
+        "GenerationPublished",
+        "GenerationDeleted",
+    ];
+
     /// The event's stored name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
