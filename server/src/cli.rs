@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ServeConfig};
 use crate::database::Database;
-use crate::{doctor, keys, logs, projections, serve, staff};
+use crate::{doctor, keys, logs, projections, serve, staff, work};
 
 /// The event-sourced backend of an AI-art studio.
 #[derive(Debug, Parser)]
@@ -37,6 +37,11 @@ enum Command {
     Projections {
         #[command(subcommand)]
         action: projections::Action,
+    },
+    /// Look at the work that does not end by itself, and repair it. Works beside running nodes, also with the private PostgreSQL.
+    Work {
+        #[command(subcommand)]
+        action: work::Action,
     },
     /// Look after the keys that personal data is sealed with.
     Keys {
@@ -102,6 +107,7 @@ async fn execute(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Projections { action } => projections::run(&cli.config, action).await,
+        Command::Work { action } => work::run(&cli.config, action).await,
         Command::Keys { action } => keys::run(&cli.config, action).await,
         Command::Staff { action } => staff::run(&cli.config, action).await,
         Command::Doctor => doctor::run(&cli.config).await,

@@ -24,3 +24,4 @@ mod staff;
 pub mod studio;
 pub mod system;
 pub mod write_timeout;
+mod work;

@@ -94,7 +94,14 @@ pub const STEPS: &[Step] = &[
 ];
 
 /// The tables of accounts that no step touches, and why.
-pub const LEFT_ALONE: &[(&str, &str)] = &[("public.idempotency_keys", "keyed digests; each goes with its day (L07)")];
+pub const LEFT_ALONE: &[(&str, &str)] = &[
+    ("public.idempotency_keys", "keyed digests; each goes with its day (L07)"),
+    // Not a step: a follower that folded on without its quarantine would miss what it had left out, such as the ledger's end.
+    (
+        "public.quarantine",
+        "each follower forgets the account, rows and quarantine, in the transaction in which it meets AccountErased",
+    ),
+];
 
 /// Carries a deletion out, from the top; what was done before is found done. Nothing, when none was requested.
 ///

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atelier_domain::Envelope;
+use atelier_domain::{AccountId, Envelope};
 use atelier_vault::credential_rows::RowError;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 
 use super::{ProcessManager, Reaction, Work};
+
+/// Later than anything that is due: the first second of the year 9999.
+const NEVER: DateTime<Utc> = DateTime::from_timestamp(253_370_764_800, 0).expect("a year of four digits");
 
 /// Feeds a batch of events to a process manager and writes what it decides, inside the caller's transaction.
 ///
@@ -97,6 +100,17 @@ async fn save<M: ProcessManager>(
     Ok(())
 }
 
+/// Forgets what a process manager remembers of an account that was erased while its events were left out here: the instances that its
+/// id names, or whose state holds it. Rare, so it may look at all of them.
+///
+/// # Errors
+/// When the database failed.
+pub async fn forget<M: ProcessManager>(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
+    let forget =
+        "delete from process_states where manager = $1 and (strpos(instance, $2) > 0 or strpos(state::text, $2) > 0)";
+    sqlx::query(forget).bind(M::NAME).bind(account.to_string()).execute(connection).await.map(drop)
+}
+
 /// Adds pieces of work; the same id again is the same work. What has no time of its own is due at once, by the database's clock.
 async fn insert(connection: &mut PgConnection, work: &[(String, Work)]) -> Result<(), sqlx::Error> {
     if work.is_empty() {
@@ -105,7 +119,9 @@ async fn insert(connection: &mut PgConnection, work: &[(String, Work)]) -> Resul
     let ids: Vec<&str> = work.iter().map(|(id, _)| id.as_str()).collect();
     let lanes: Vec<&str> = work.iter().map(|(_, item)| item.lane().as_str()).collect();
     let payloads: Vec<Json<&Work>> = work.iter().map(|(_, item)| Json(item)).collect();
-    let due: Vec<Option<DateTime<Utc>>> = work.iter().map(|(_, item)| item.due_at()).collect();
+    // An older log may hold instants that the database does not carry: what is due far too early or late is due at the end of what it does.
+    let bounds = |at: DateTime<Utc>| at.clamp(DateTime::UNIX_EPOCH, NEVER);
+    let due: Vec<Option<DateTime<Utc>>> = work.iter().map(|(_, item)| item.due_at().map(bounds)).collect();
     sqlx::query(
         "insert into process_work (id, lane, payload, due_at) select u.id, u.lane, u.payload, coalesce(u.due_at, now()) \
          from unnest($1::text[], $2::text[], $3::jsonb[], $4::timestamptz[]) as u (id, lane, payload, due_at) \

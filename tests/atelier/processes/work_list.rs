@@ -255,3 +255,63 @@ async fn work_is_seen_in_metrics_and_health() {
     assert!(takeovers.is_some_and(|count| count >= 1.0), "{takeovers:?}");
     scene.studio.stop().await;
 }
+
+/// Runs `atelier work` on a database.
+fn command(database: &TestDatabase, arguments: &[&str]) -> (bool, String) {
+    let mut command = as_atelier::command(&[&["work"], arguments].concat());
+    let output = command.env("DATABASE_URL", &database.url).output().expect("it runs");
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a2_dead_and_stuck_work_is_listed_tried_again_and_given_up_for_a_reason_that_is_kept() {
+    let database = TestDatabase::fresh().await;
+    let insert = "insert into process_work (id, lane, payload, due_at, attempts, state, last_error, leased_until) values \
+        ('Welcome:019b76da-a800-7000-8000-000000000001:0', 'message', '{\"kind\": \"send_farewell\"}', 'infinity', 1, 'dead', 'no such place', null), \
+        ('Other:019b76da-a800-7000-8000-000000000002:0', 'message', '{\"kind\": \"send_farewell\"}', now() + interval '1 hour', 12, 'stuck', null, null), \
+        ('Other:3:0', 'timer', '{\"kind\": \"expire_lot\"}', now() + interval '1 hour', 12, 'stuck', 'slow', null), \
+        ('Other:4:0', 'timer', '{\"kind\": \"expire_lot\"}', now(), 13, 'stuck', 'slow', now() + interval '1 hour'), \
+        ('Other:5:0', 'timer', '{\"kind\": \"expire_lot\"}', now(), 0, 'waiting', null, null)";
+    sqlx::query(insert).execute(&database.pool).await.expect("rows are inserted");
+    let (_, list) = command(&database, &["list"]);
+    let farewell = "dead Welcome:019b76da-a800-7000-8000-000000000001:0 send_farewell attempts=1 asked=2026-01-01 00:00:00: no such place";
+    assert!(list.contains(farewell) && !list.contains("Other:5:0"), "{list}");
+    assert_eq!(list.lines().filter(|line| line.starts_with("stuck ")).count(), 3, "{list}");
+
+    for refused in [
+        &["retry", "Other:5:0"][..],
+        &["retry", "nobody"],
+        &["retry", "--kind", "nothing"],
+        &["retry"],
+        &["drop", "Other:4:0", "--reason", "it is being tried"],
+        &["drop", "Other:5:0", "--reason", "it waits"],
+        &["drop", "Other:3:0"],
+        &["drop", "Other:3:0", "--reason", " "],
+        &["drop", "Other:3:0", "--reason", "two\u{7}"],
+    ] {
+        let (done, said) = command(&database, refused);
+        assert!(!done, "{refused:?}: {said}");
+    }
+    let (done, said) = command(&database, &["retry", "--kind", "send_farewell"]);
+    assert!(done && said.matches("is tried again").count() == 2, "{said}");
+    let state = async |id: &str| {
+        let state = "select state, due_at <= now(), attempts from process_work where id = $1";
+        sqlx::query_as::<_, (String, bool, i32)>(state).bind(id).fetch_one(&database.pool).await.expect("the row")
+    };
+    let (dead, stuck) =
+        ("Welcome:019b76da-a800-7000-8000-000000000001:0", "Other:019b76da-a800-7000-8000-000000000002:0");
+    assert_eq!(state(dead).await, ("waiting".to_owned(), true, 1));
+    assert_eq!(state(stuck).await, ("waiting".to_owned(), true, 12));
+    assert_eq!(state("Other:3:0").await, ("stuck".to_owned(), false, 12), "of another kind");
+
+    let (done, said) = command(&database, &["drop", "Other:3:0", "--reason", "the lot is gone"]);
+    assert!(done && said.contains("Other:3:0 is given up"), "{said}");
+    assert!(gone(&database, "Other:3:0").await);
+    let (_, list) = command(&database, &["list", "--dropped"]);
+    assert!(
+        list.contains("Other:3:0 expire_lot given up") && list.contains("the lot is gone (it had failed of: slow)"),
+        "{list}"
+    );
+    let forged = sqlx::query("update dropped_work set reason = 'another'").execute(&database.pool).await;
+    assert!(forged.is_err(), "a record stays as it is");
+}

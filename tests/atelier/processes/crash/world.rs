@@ -140,7 +140,7 @@ impl World {
     /// Whether the managers have seen everything and nothing but renders is left to do.
     pub async fn is_idle_but_for_renders(&self) -> bool {
         let idle = "select not exists (select from checkpoints \
-                where state = 'running' and name = any($1) and position < (select max(position) from events)) \
+                where state <> 'stopped' and name = any($1) and position < (select max(position) from events)) \
              and not exists (select from process_work where lane <> 'render' and (due_at <= now() or leased_until > now()))";
         let managers = &["GenerationCharge", "SecurityNotifier", "Notifier", "Welcome", "ExpirySweep"][..];
         sqlx::query_scalar(idle).bind(managers).fetch_one(&self.database.pool).await.expect("the database answers")
