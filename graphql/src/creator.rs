@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result};
 use atelier_domain::AccountId;
 use atelier_domain::policy::rank::RankProgress;
+use atelier_projections::ReadError;
 use atelier_projections::models::profile::ProfileView;
 use atelier_projections::models::{explore, profile, rank};
 use tokio::sync::OnceCell;
@@ -42,7 +43,7 @@ impl Makers {
         Arc::new(Self { reading: reading.clone(), accounts, profiles: OnceCell::new(), standings: OnceCell::new() })
     }
 
-    /// One of them; none when there is no such account, or its profile is not public and the viewer is somebody else (C3).
+    /// One of them; none when there is no such account, its profile is in quarantine, or it is not public and the viewer is another (C3).
     pub(crate) async fn creator(
         self: &Arc<Self>,
         context: &Context<'_>,
@@ -63,10 +64,20 @@ impl Makers {
         Ok(seen.map(creator))
     }
 
+    /// The creator alone that is asked for. One whose profile is in quarantine is an error, where a list leaves it out.
+    pub(crate) async fn one(context: &Context<'_>, reading: &Reading, account: AccountId) -> Result<Option<Creator>> {
+        let found = Self::of(reading, [account]).creator(context, account).await?;
+        if found.is_none() {
+            reading.read(async |snapshot| profile::of(snapshot, account).await).await?;
+        }
+        Ok(found)
+    }
+
     async fn rank(&self, account: AccountId) -> Result<&'static str> {
         let read = async || self.reading.read(async |snapshot| rank::find(snapshot, &self.accounts).await).await;
         let standings = self.standings.get_or_init(read).await.as_ref().map_err(Clone::clone)?;
-        Ok(standings.get(&account).map_or("", |standing| standing.current.name()))
+        let standing = standings.get(&account).map(|standing| standing.current.name());
+        standing.ok_or_else(|| self.reading.fault(&ReadError::Quarantined(rank::NAME)))
     }
 }
 

@@ -60,6 +60,12 @@ pub(crate) fn read_fault(models: &ReadModels, error: &ReadError) -> Error {
             .extend_with(|_, extensions| extensions.set("currentPosition", models.token(current.0))),
         ReadError::PositionUnknown => coded("POSITION_UNKNOWN", "The position is not one of this log."),
         ReadError::BadCursor(_) => coded("BAD_CURSOR", "The cursor is not one of this list."),
+        // Not a fault of the database: an operator repairs it, and it concerns this account alone.
+        ReadError::Quarantined(model) => coded("UNAVAILABLE", "This part of the account is being repaired.")
+            .extend_with(|_, extensions| {
+                extensions.set("reason", "QUARANTINED");
+                extensions.set("model", *model);
+            }),
         ReadError::Database(cause) => unavailable(cause),
         ReadError::Rows(cause) => unavailable(cause),
         ReadError::Vault(_) | ReadError::NotAsked(_) => {

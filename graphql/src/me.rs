@@ -385,9 +385,8 @@ impl Me {
     }
 
     async fn own_profile(&self) -> Result<Option<ProfileView>> {
-        let accounts = [self.account];
-        let found = self.reading.read(async |snapshot| profile::find(snapshot, &accounts).await).await?;
-        Ok(found.into_iter().next())
+        let account = self.account;
+        self.reading.read(async |snapshot| profile::of(snapshot, account).await).await
     }
 
     async fn standing(&self) -> Result<Rank> {

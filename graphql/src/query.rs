@@ -90,7 +90,7 @@ impl Query {
             let now = context.data::<Sides>()?.write.now();
             let found = reading.read(async |snapshot| profile::account_of(snapshot, &username, now).await).await?;
             match found {
-                Some(account) => Makers::of(&reading, [account]).creator(context, account).await,
+                Some(account) => Makers::one(context, &reading, account).await,
                 None => Ok(None),
             }
         };
@@ -147,7 +147,7 @@ impl Query {
                 }
                 Some(GlobalId::Creator(id)) => {
                     let reading = Reading::begin_as(context, QUERY, "creator", None).await?;
-                    let found = Makers::of(&reading, [id]).creator(context, id).await?;
+                    let found = Makers::one(context, &reading, id).await?;
                     found.map(|found| Node::Creator(Box::new(found)))
                 }
                 Some(
@@ -201,7 +201,8 @@ pub(crate) async fn generation(
     reading: &Reading,
     id: atelier_domain::GenerationId,
 ) -> Result<Option<Generation>> {
-    let Some(found) = reading.read(async |snapshot| creations::find(snapshot, id).await).await? else {
+    let viewer = account(context);
+    let Some(found) = reading.read(async |snapshot| creations::find(snapshot, id, viewer).await).await? else {
         return Ok(None);
     };
     let makers = Makers::of(reading, [found.account]);

@@ -153,8 +153,8 @@ impl StaffAccountView {
     /// Reads the view, not older than the record of the look. `None` when the account went in between.
     pub(crate) async fn read(context: &Context<'_>, account: AccountId, position: &str) -> Result<Option<Self>> {
         let reading = Reading::begin(context, MUTATION, Some(position)).await?;
-        let found = reading.read(async |snapshot| profile::find(snapshot, &[account]).await).await?;
-        let Some(profile) = found.into_iter().next() else { return Ok(None) };
+        let found = reading.read(async |snapshot| profile::of(snapshot, account).await).await?;
+        let Some(profile) = found else { return Ok(None) };
         let loaded = context.data::<Sides>()?.write.path.load::<Account>(&account.to_string()).await;
         let state = loaded.map_err(|error| unavailable(&error))?.state;
         Ok(Some(Self {

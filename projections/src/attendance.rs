@@ -6,6 +6,7 @@ use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::position_as_f64;
+use crate::forms;
 use crate::runner::Runner;
 
 /// Between two looks.
@@ -30,6 +31,7 @@ impl Runner {
         if let Ok(node) = self.node().await {
             // If this does not arrive, the heartbeat grows old.
             let _ = sqlx::query("delete from follower_nodes where node = $1").bind(node).execute(&self.pool).await;
+            let _ = forms::withdraw(&self.pool, node).await;
         }
     }
 
@@ -41,11 +43,13 @@ impl Runner {
                         on conflict (node, name, version) do update set seen_at = excluded.seen_at";
             let node = self.node().await?;
             sqlx::query(beat).bind(node).bind(&names).bind(&versions).execute(&self.pool).await?;
+            forms::say(&self.pool, node).await?;
         }
         let mut building = false;
         // The age of the oldest event that is not applied yet, by the clock that recorded it.
         let lag = "select c.name, coalesce(extract(epoch from greatest(clock_timestamp() - e.recorded_at, '0'))::float8, 0), \
-                   c.state = 'stopped', c.serving, r.position, h.head \
+                   c.state = 'stopped', c.serving, r.position, h.head, (select count(*) from quarantine q \
+                   where (q.follower, q.version, q.place) = (c.name, c.version, c.place)) \
                    from unnest($1::text[], $2::int[]) as f (name, version) join checkpoints c using (name, version) \
                    cross join (select coalesce(max(position), 0) as head from events) h \
                    left join events e on e.position = c.position + 1 \
@@ -58,6 +62,8 @@ impl Runner {
             gauge(metrics::gauge!("atelier_projection_lag_seconds", "projection" => name.clone()), row.try_get(1)?);
             let stopped = f64::from(u8::from(row.try_get::<bool, _>(2)?));
             gauge(metrics::gauge!("atelier_projection_stopped", "projection" => name.clone()), stopped);
+            let quarantined = position_as_f64(row.try_get(6)?);
+            gauge(metrics::gauge!("atelier_quarantined_accounts", "projection" => name.clone()), quarantined);
             building |= !row.try_get::<bool, _>(3)?;
             let last: i64 = row.try_get(5)?;
             *head = Some(last);

@@ -166,13 +166,12 @@ impl Changes {
             let events: Vec<_> = batch.events.iter().take_while(|event| event.position <= reached).collect();
             let topics: HashSet<Topic> = events.iter().filter_map(|event| (track.topic)(&event.event)).collect();
             topics.into_iter().for_each(|topic| self.wake(topic));
-            match events.last() {
-                Some(last) => seen = last.position,
-                // A newer release has folded what this one cannot read.
-                None if batch.poison.is_some() => {
-                    seen = reached;
-                    self.wake_all();
-                }
+            // A newer release may have folded what this one cannot decode, for anybody.
+            if batch.undecodable.iter().any(|event| event.position <= reached) {
+                self.wake_all();
+            }
+            match batch.last() {
+                Some(last) => seen = last.min(reached),
                 // Not known here yet; the head wakes us.
                 None => break,
             }

@@ -1,15 +1,16 @@
 //! The feed: one tail reader per node that decodes each event once and feeds every projection (DESIGN 5).
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_domain::Envelope;
 use sqlx::postgres::{PgListener, PgRow};
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::batch::{Batch, Logged};
 use crate::stored_event::{StoredAround, StoredEvent};
 
 /// How many decoded events stay in memory for the projections that are near the head.
@@ -17,38 +18,10 @@ const KEPT: usize = 32_768;
 /// How often the head is looked at without being told: polling is the truth, notifications only save time.
 const POLL: Duration = Duration::from_millis(500);
 
-/// How the error of an event begins that this program does not understand; a newer one may.
-pub(crate) const UNDECODABLE: &str = "cannot be decoded: ";
-
-/// Events in order, and what stands behind them if it cannot be understood.
-#[derive(Debug, Clone, Default)]
-pub struct Batch {
-    /// Decoded events, dense from the asked position on.
-    pub events: Vec<Arc<Envelope>>,
-    /// The event right after them cannot be decoded: whoever gets there must stop.
-    pub poison: Option<Poison>,
-}
-
-/// An event that this program does not understand.
-#[derive(Debug, Clone)]
-pub struct Poison {
-    /// Where it is.
-    pub position: i64,
-    /// Why; structure only, no values.
-    pub error: String,
-}
-
-impl Poison {
-    /// An event that cannot be decoded, and why.
-    pub(crate) fn undecodable(position: i64, error: &str) -> Self {
-        Self { position, error: format!("{UNDECODABLE}{error}") }
-    }
-}
-
 /// The tail of the log in memory, and the log behind it.
 pub struct Feed {
     pool: PgPool,
-    tail: Mutex<VecDeque<Arc<Envelope>>>,
+    tail: Mutex<VecDeque<Logged>>,
     head: watch::Sender<i64>,
 }
 
@@ -119,44 +92,51 @@ impl Feed {
         if let Some(batch) = from_tail(&tail, position, limit) {
             return Ok(batch);
         }
-        let at_the_end = tail.back().is_none_or(|last| last.position <= position);
+        let at_the_end = tail.back().is_none_or(|last| last.position() <= position);
         if at_the_end {
             // Read under the lock, so that the others find it decoded.
-            let batch = self.read(position, limit).await?;
-            if tail.back().is_some_and(|last| last.position < position) {
+            let read = self.read(position, limit).await?;
+            if tail.back().is_some_and(|last| last.position() < position) {
                 tail.clear();
             }
-            tail.extend(batch.events.iter().cloned());
+            tail.extend(read.iter().cloned());
             let excess = tail.len().saturating_sub(KEPT);
             tail.drain(..excess);
-            return Ok(batch);
+            return Ok(read.into_iter().collect());
         }
         drop(tail);
-        self.read(position, limit).await
+        Ok(self.read(position, limit).await?.into_iter().collect())
     }
 
-    async fn read(&self, after: i64, limit: usize) -> Result<Batch, sqlx::Error> {
-        let rows = sqlx::query(
-            "select position, event_id, sequence, decided_at, recorded_at, metadata, aggregate_type, aggregate_id, event_type, \
-             event_version, payload from events where position > $1 and position <= $2 order by position",
-        )
+    async fn read(&self, after: i64, limit: usize) -> Result<Vec<Logged>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        range(&mut connection, after, limit).await
+    }
+}
+
+/// Up to `limit` events after a position, from the log itself, whatever is known of its head.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) async fn range(connection: &mut PgConnection, after: i64, limit: usize) -> Result<Vec<Logged>, sqlx::Error> {
+    let rows = sqlx::query(&format!("{EVENTS} where position > $1 and position <= $2 order by position"))
         .bind(after)
         .bind(after.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX)))
-        .fetch_all(&self.pool)
+        .fetch_all(connection)
         .await?;
-        let mut batch = Batch::default();
-        batch.events.reserve(rows.len());
-        for row in rows {
-            match decode(&row)? {
-                Ok(envelope) => batch.events.push(Arc::new(envelope)),
-                Err(poison) => {
-                    batch.poison = Some(poison);
-                    break;
-                }
-            }
-        }
-        Ok(batch)
-    }
+    rows.iter().map(logged).collect()
+}
+
+/// The events at these positions, in order.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) async fn at(connection: &mut PgConnection, positions: &[i64]) -> Result<Vec<Logged>, sqlx::Error> {
+    let rows = sqlx::query(&format!("{EVENTS} where position = any($1) order by position"))
+        .bind(positions)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(logged).collect()
 }
 
 /// The head that the next notification carries; none when the connection that brings them is lost.
@@ -167,15 +147,22 @@ async fn told(listener: &mut Option<PgListener>) -> Option<i64> {
     }
 }
 
-fn from_tail(tail: &VecDeque<Arc<Envelope>>, after: i64, limit: usize) -> Option<Batch> {
-    let first = tail.front()?.position;
+fn from_tail(tail: &VecDeque<Logged>, after: i64, limit: usize) -> Option<Batch> {
+    let first = tail.front()?.position();
     let skip = usize::try_from(after + 1 - first).ok()?;
-    let events: Vec<_> = tail.iter().skip(skip).take(limit).cloned().collect();
-    (!events.is_empty()).then_some(Batch { events, poison: None })
+    let batch: Batch = tail.iter().skip(skip).take(limit).cloned().collect();
+    (!batch.is_empty()).then_some(batch)
 }
 
-/// Decodes a row of the columns that [`Feed::read`] asks for, in their order.
-fn decode(row: &PgRow) -> Result<Result<Envelope, Poison>, sqlx::Error> {
+/// The columns of [`logged`], in their order.
+const EVENTS: &str = "select position, event_id, sequence, decided_at, recorded_at, metadata, aggregate_type, aggregate_id, event_type, \
+                      event_version, payload from events";
+
+/// Decodes a row. Whatever is wrong with its values is the event's fault and stays with it.
+///
+/// # Errors
+/// When the row does not have the columns of an event: then it is none of the log.
+fn logged(row: &PgRow) -> Result<Logged, sqlx::Error> {
     let event = StoredEvent {
         position: row.try_get(0)?,
         aggregate_type: row.try_get(6)?,
@@ -185,14 +172,12 @@ fn decode(row: &PgRow) -> Result<Result<Envelope, Poison>, sqlx::Error> {
         // JSON as it was stored, unread: its type would have it parsed, or copied once more by the database to make a text of it.
         payload: row.try_get_unchecked(10)?,
     };
-    let around = StoredAround {
-        event_id: row.try_get(1)?,
-        sequence: row.try_get(2)?,
-        decided_at: row.try_get(3)?,
-        recorded_at: row.try_get(4)?,
-        metadata: row.try_get_unchecked(5)?,
-    };
-    Ok(event.decode(&around).map_err(|error| Poison::undecodable(event.position, &error)))
+    let (event_id, sequence, metadata) = (row.try_get(1)?, row.try_get(2)?, row.try_get_unchecked(5)?);
+    // The driver panics at an instant that chrono does not have, such as infinity.
+    let instant =
+        |column: usize| std::panic::catch_unwind(AssertUnwindSafe(|| row.try_get(column).ok())).ok().flatten();
+    let around = StoredAround { event_id, sequence, decided_at: instant(3), recorded_at: instant(4), metadata };
+    Ok(event.logged(&around))
 }
 
 /// A position as a gauge's value; exact below 2^53.

@@ -2,23 +2,29 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod attendance;
+mod batch;
+mod carried;
 pub mod changes;
 pub mod cursor;
+mod fault;
 pub mod feed;
+mod forms;
 pub mod models;
 pub mod notices;
 mod place;
+mod quarantine;
 mod read_row;
 pub mod rebuild;
 pub mod replay;
 pub mod runner;
 pub mod snapshot;
-mod stops;
 mod stored_event;
 
+pub use batch::{Batch, Logged, Undecodable};
 pub use changes::{Changes, Interest, Topic};
 pub use cursor::{BadCursor, Cursor, PositionToken};
 pub use feed::Feed;
+pub use quarantine::{Quarantined, Retried, RetryError, quarantined};
 pub use rebuild::{RebuildError, Rebuilt};
 pub use replay::{Replay, ReplayError};
 pub use runner::{Projection, Runner, RunnerOptions};

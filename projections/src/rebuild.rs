@@ -14,22 +14,25 @@
 //! replaces, `atelier projections prune` drops. `read_models.<table>` shows the serving place of a version, and
 //! `analytics.<name>` the newest version that serves.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use atelier_domain::Envelope;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use sqlx::{PgConnection, Postgres, Row, Transaction};
 
-use crate::feed::Poison;
 use crate::place::{self, Place};
+use crate::quarantine::{self, STATE, Slot};
 use crate::replay::{Replay, ReplayError};
 use crate::runner::{Projection, Runner};
-use crate::stops::{is_poison, poison};
+
+mod compare;
+mod fold;
+
+pub use compare::ComparedTable;
 
 /// How many rows of the old place are removed in one transaction.
 const CLEARED: i64 = 10_000;
-/// How long one statement of the comparison may take; the model does not move meanwhile.
-const COMPARISON: &str = "set local statement_timeout = 1000";
+/// The most subjects that a build may leave out and what serves does not.
+const LEFT_OUT: i64 = 3;
 
 /// Why a rebuild did not take over. What served goes on serving.
 #[derive(Debug, thiserror::Error)]
@@ -40,26 +43,23 @@ pub enum RebuildError {
     /// Somebody has begun another rebuild of it.
     #[error("another rebuild of it has begun")]
     Overtaken,
-    /// An event cannot be folded.
-    #[error("the event at {position} cannot be folded: {error}")]
-    Poisoned {
-        /// Where.
+    /// The fold's SQL is wrong.
+    #[error("the fold fails at the events up to {position}: {error}")]
+    Broken {
+        /// Up to where the batch went.
         position: i64,
         /// Why; structure only.
         error: String,
     },
+    /// It would put accounts in quarantine that are served.
+    #[error("the build leaves out {0} accounts that are served: correct the fold first; what served goes on serving")]
+    LeavesOut(i64),
     /// The log could not be read back.
     #[error(transparent)]
     Replay(#[from] ReplayError),
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-}
-
-impl From<Poison> for RebuildError {
-    fn from(Poison { position, error }: Poison) -> Self {
-        Self::Poisoned { position, error }
-    }
 }
 
 /// What has taken over.
@@ -69,25 +69,8 @@ pub struct Rebuilt {
     pub position: i64,
     /// The old rows and the new ones of each table, both at this position; none when the old ones stood elsewhere.
     pub tables: Vec<ComparedTable>,
-}
-
-/// A table's old rows beside its new ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComparedTable {
-    /// The table.
-    pub table: &'static str,
-    /// How many rows served, with their content's digest; `None` when they were too many to be read in time.
-    pub old: Option<(i64, String)>,
-    /// The same of those that have taken over.
-    pub new: Option<(i64, String)>,
-}
-
-impl ComparedTable {
-    /// Whether both hold the same rows; `None` when it could not be found out in time.
-    #[must_use]
-    pub fn same(&self) -> Option<bool> {
-        Some(self.old.as_ref()? == self.new.as_ref()?)
-    }
+    /// How many accounts, or streams without one, it has in quarantine: these it did not fold.
+    pub left_out: i64,
 }
 
 /// A build under way.
@@ -98,6 +81,8 @@ struct Attempt<'a> {
     number: i64,
     place: Place,
     position: i64,
+    /// The subjects in quarantine, as they are stored. Only this attempt writes them.
+    left_out: BTreeSet<String>,
 }
 
 impl Runner {
@@ -140,7 +125,8 @@ impl<'a> Attempt<'a> {
             .await?
             .ok_or_else(|| RebuildError::Unknown(projection.name().to_owned()))?;
         let (number, place) = (row.try_get(0)?, Place::of(row.try_get(1)?));
-        Ok(Self { runner, projection, replay: Replay::new(runner.pool.clone()), number, place, position: 0 })
+        let (replay, left_out) = (Replay::new(runner.pool.clone()), BTreeSet::new());
+        Ok(Self { runner, projection, replay, number, place, position: 0, left_out })
     }
 
     /// A transaction in the attempt's place that is fenced: it has the row of the build, at this position.
@@ -164,9 +150,16 @@ impl<'a> Attempt<'a> {
         if moved.rows_affected() == 1 { Ok(()) } else { Err(RebuildError::Overtaken) }
     }
 
+    fn slot(&self) -> Slot {
+        Slot::of(self.projection, self.place)
+    }
+
     /// Removes every row of the attempt's place, piece by piece. Nobody reads them but who began to before a takeover, and those
     /// keep what their snapshot holds.
     async fn clear(&self) -> Result<(), RebuildError> {
+        let mut transaction = self.step(self.position, true).await?;
+        quarantine::clear(&mut transaction, self.slot()).await?;
+        transaction.commit().await?;
         for table in self.projection.tables() {
             let piece =
                 format!("delete from {table} where ctid = any(array(select ctid from {table} limit {CLEARED}))");
@@ -184,7 +177,7 @@ impl<'a> Attempt<'a> {
 
     /// Where the serving rows are, so that both can be compared; beyond a stop, to the head of the log.
     async fn goal(&self) -> Result<i64, RebuildError> {
-        let goal = "select case state when 'running' then position else (select coalesce(max(position), 0) from events) end \
+        let goal = "select case state when 'stopped' then (select coalesce(max(position), 0) from events) else position end \
                     from checkpoints where name = $1 and version = $2";
         let goal = sqlx::query_scalar(goal).bind(self.projection.name()).bind(self.projection.version());
         Ok(goal.fetch_one(&self.runner.pool).await?)
@@ -193,36 +186,12 @@ impl<'a> Attempt<'a> {
     /// Folds everything up to this position.
     async fn catch_up(&mut self, to: i64, watch: &mut (impl FnMut(i64, i64) + Send)) -> Result<(), RebuildError> {
         let mut ranges = Box::pin(self.replay.envelopes(self.position + 1..=to));
-        while let Some(batch) = ranges.next().await.transpose()? {
-            for events in batch.events.chunks(self.runner.options.batch) {
+        while let Some(range) = ranges.next().await.transpose()? {
+            for events in range.in_order().chunks(self.runner.options.batch) {
                 self.fold(events).await?;
                 watch(self.position, to);
             }
-            if let Some(poison) = batch.poison {
-                return Err(poison.into());
-            }
         }
-        Ok(())
-    }
-
-    async fn fold(&mut self, events: &[Arc<Envelope>]) -> Result<(), RebuildError> {
-        let Some(last) = events.last() else { return Ok(()) };
-        let mut transaction = self.step(last.position, false).await?;
-        match self.projection.apply(&mut transaction, events).await {
-            Ok(()) => {}
-            // One by one, to say which it is.
-            Err(error) if is_poison(&error) && events.len() > 1 => {
-                transaction.rollback().await?;
-                for event in events.chunks(1) {
-                    Box::pin(self.fold(event)).await?;
-                }
-                return Ok(());
-            }
-            Err(error) if is_poison(&error) => return Err(poison(last.position, &error).into()),
-            Err(error) => return Err(error.into()),
-        }
-        transaction.commit().await?;
-        self.position = last.position;
         Ok(())
     }
 
@@ -245,17 +214,20 @@ impl<'a> Attempt<'a> {
         }
         let position = served.max(self.position);
         self.fence(&mut transaction, position).await?;
-        let rest: Vec<_> = self.replay.envelopes(self.position + 1..=position).try_collect().await?;
-        for batch in rest {
-            self.projection.apply(&mut transaction, &batch.events).await?;
-            if let Some(poison) = batch.poison {
-                return Err(poison.into());
-            }
+        if behind > 0 && !self.fold_last(&mut transaction, position).await? {
+            // In steps of its own, each with its quarantine; then again.
+            transaction.rollback().await?;
+            self.catch_up(position, &mut |_, _| {}).await?;
+            return Ok(None);
+        }
+        let (left_out, newly) = quarantine::newly_left_out(&mut transaction, self.slot()).await?;
+        if newly > LEFT_OUT {
+            return Err(RebuildError::LeavesOut(newly));
         }
         // A model that had stopped is behind the build; then there is nothing to compare at one position.
         let tables = if served == position { self.compare(&mut transaction).await? } else { Vec::new() };
-        let take = "update checkpoints set place = $3, position = $4, state = 'running', error = null, failed_position = null, \
-                    serving = true where name = $1 and version = $2";
+        quarantine::clear(&mut transaction, Slot::of(self.projection, self.place.other())).await?;
+        let take = "update checkpoints set place = $3, position = $4, serving = true where name = $1 and version = $2";
         sqlx::query(take)
             .bind(self.projection.name())
             .bind(self.projection.version())
@@ -263,6 +235,11 @@ impl<'a> Attempt<'a> {
             .bind(position)
             .execute(&mut *transaction)
             .await?;
+        let goes_on = format!(
+            "update checkpoints c set state = {STATE}, error = null, failed_position = null where name = $1 and version = $2"
+        );
+        let goes_on = sqlx::query(&goes_on).bind(self.projection.name()).bind(self.projection.version());
+        goes_on.execute(&mut *transaction).await?;
         let clearing = "update rebuilds set state = 'clearing', place = $3 where name = $1 and version = $2";
         sqlx::query(clearing)
             .bind(self.projection.name())
@@ -272,20 +249,7 @@ impl<'a> Attempt<'a> {
             .await?;
         transaction.commit().await?;
         self.position = position;
-        Ok(Some(Rebuilt { position, tables }))
-    }
-
-    async fn compare(
-        &self,
-        transaction: &mut Transaction<'static, Postgres>,
-    ) -> Result<Vec<ComparedTable>, RebuildError> {
-        let mut tables = Vec::new();
-        for table in self.projection.tables() {
-            let old = digest(transaction, self.place.other(), table).await?;
-            let new = digest(transaction, self.place, table).await?;
-            tables.push(ComparedTable { table, old, new });
-        }
-        Ok(tables)
+        Ok(Some(Rebuilt { position, tables, left_out }))
     }
 
     async fn end(self) -> Result<(), RebuildError> {
@@ -297,30 +261,5 @@ impl<'a> Attempt<'a> {
             .execute(&self.runner.pool)
             .await?;
         Ok(())
-    }
-}
-
-/// A table's number of rows and a digest of what is in them, whatever their order; `None` when it takes too long.
-async fn digest(
-    transaction: &mut Transaction<'static, Postgres>,
-    place: Place,
-    table: &str,
-) -> Result<Option<(i64, String)>, sqlx::Error> {
-    let sql = format!(
-        "select count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from {}.{table} t",
-        place.schema()
-    );
-    let mut part = sqlx::Acquire::begin(&mut *transaction).await?;
-    sqlx::query(COMPARISON).execute(&mut *part).await?;
-    match sqlx::query_as(&sql).fetch_one(&mut *part).await {
-        Ok(found) => {
-            part.commit().await?;
-            Ok(Some(found))
-        }
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57014") => {
-            part.rollback().await?;
-            Ok(None)
-        }
-        Err(error) => Err(error),
     }
 }

@@ -19,7 +19,7 @@ use sqlx::{PgPool, Postgres};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::feed::{Batch, Poison};
+use crate::batch::Batch;
 use crate::stored_event::{StoredAround, StoredEvent};
 
 /// How many positions are read in one transaction.
@@ -85,8 +85,7 @@ impl Replay {
         self.copy(positions, columns, of, dense, move |fields| Some(decode(stored(fields)?)))
     }
 
-    /// The decoded events at these positions, in global order: a batch for each range. At an event that cannot be decoded the
-    /// batch has it as its poison, and that is the last batch whose events may be used.
+    /// The events at these positions, decoded, in global order: a batch for each range.
     ///
     /// # Errors
     /// An item is a [`ReplayError`] when the log could not be read; nothing comes after it.
@@ -101,25 +100,13 @@ impl Replay {
             let around = StoredAround {
                 event_id: Uuid::from_slice(fields.next()?).ok()?,
                 sequence: fields.integer()?,
-                decided_at: fields.instant()?,
-                recorded_at: fields.instant()?,
+                decided_at: instant(fields.integer()?),
+                recorded_at: instant(fields.integer()?),
                 metadata: fields.text()?,
             };
-            Some(event.decode(&around).map(Arc::new).map_err(|error| Poison::undecodable(event.position, &error)))
+            Some(event.logged(&around))
         };
-        self.copy(positions, columns, String::new(), true, decode).map_ok(|decoded| {
-            let mut batch = Batch { events: Vec::with_capacity(decoded.len()), poison: None };
-            for event in decoded {
-                match event {
-                    Ok(event) => batch.events.push(event),
-                    Err(poison) => {
-                        batch.poison = Some(poison);
-                        break;
-                    }
-                }
-            }
-            batch
-        })
+        self.copy(positions, columns, String::new(), true, decode).map_ok(|logged| logged.into_iter().collect())
     }
 
     fn copy<T: Send + 'static, D: Fn(&mut Fields<'_>) -> Option<T> + Send + Sync + 'static>(
@@ -227,10 +214,10 @@ impl<'a> Fields<'a> {
     fn integer(&mut self) -> Option<i64> {
         Some(i64::from_be_bytes(self.next()?.try_into().ok()?))
     }
+}
 
-    /// Microseconds since the first second of 2000.
-    fn instant(&mut self) -> Option<DateTime<Utc>> {
-        let epoch = DateTime::from_timestamp(946_684_800, 0)?;
-        epoch.checked_add_signed(TimeDelta::microseconds(self.integer()?))
-    }
+/// The instant so many microseconds after the first second of 2000; `None` for one that chrono does not have, such as infinity.
+fn instant(microseconds: i64) -> Option<DateTime<Utc>> {
+    let epoch = DateTime::from_timestamp(946_684_800, 0)?;
+    epoch.checked_add_signed(TimeDelta::microseconds(microseconds))
 }

@@ -11,17 +11,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use atelier_domain::Envelope;
-use sqlx::{PgConnection, PgPool, Row};
+use atelier_domain::{AccountId, Envelope};
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::feed::{Feed, Poison, position_as_f64};
-use crate::place::{self, Place};
-use crate::stops::{is_poison, poison};
+use crate::feed::{Feed, position_as_f64};
+use crate::{forms, quarantine};
+
+mod frozen;
+mod step;
+mod stops;
+
+use step::Step;
 
 /// A batch of so many events says that more are on their way.
 const BUSY: usize = 16;
@@ -31,8 +36,6 @@ const GATHER: Duration = Duration::from_micros(200);
 const GATHER_MOST: Duration = Duration::from_millis(100);
 /// How often it looks meanwhile whether somebody waits for what it would apply.
 const GATHER_LOOK: Duration = Duration::from_millis(5);
-/// How much longer than the bound a holder may stand before it is ended by another node.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// What follows the log: a read model, or a process manager hung on by the composition root.
 #[async_trait]
@@ -54,6 +57,12 @@ pub trait Projection: Send + Sync + 'static {
     /// Folds a batch into its rows, by the bare names of its tables. No clock, no serials, no random ids: the same events give the
     /// same bytes, however they are cut into batches.
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error>;
+
+    /// Removes what it holds of an account, by the bare names of its tables, before the account's events are folded again or because it
+    /// was erased.
+    async fn forget(&self, connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
+        quarantine::forget_account(connection, self.tables(), account).await
+    }
 
     /// Called after a batch was committed.
     fn committed(&self) {}
@@ -88,28 +97,6 @@ pub struct Runner {
     progress: Arc<Progress>,
     advanced: watch::Sender<()>,
     node: OnceCell<Uuid>,
-}
-
-enum Step {
-    /// So many events further; there may be more.
-    Moved(usize),
-    /// At the head.
-    AtHead,
-    /// Another node is moving it on from this position.
-    Held(i64),
-    /// It is stopped.
-    Stopped,
-    /// The next event cannot be applied.
-    Poisoned(Poison),
-}
-
-/// A checkpoint's row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Here {
-    position: i64,
-    running: bool,
-    place: Place,
-    holder: Option<Uuid>,
 }
 
 impl Runner {
@@ -148,7 +135,7 @@ impl Runner {
         self.node.get_or_try_init(draw).await.copied()
     }
 
-    /// Makes sure that every projection has a checkpoint. A version that begins over an old log does not serve before it was at the head.
+    /// Makes sure that every projection has a checkpoint, and says what this node decodes. A version that begins over an old log does not serve before it was at the head.
     ///
     /// # Errors
     /// When the database failed.
@@ -166,7 +153,7 @@ impl Runner {
                 .execute(&self.pool)
                 .await?;
         }
-        Ok(())
+        forms::say(&self.pool, self.node().await?).await
     }
 
     /// Starts one task for each projection, one for the head of the log, one that reports; they end when `stop` is cancelled.
@@ -206,12 +193,8 @@ impl Runner {
                     rest(self.options.rest, stop).await;
                 }
                 Ok(Step::Stopped) => rest(self.options.rest, stop).await,
-                Ok(Step::Poisoned(poison)) => self.stop_projection(projection, &poison).await,
-                Err(error) if is_poison(&error) && batch > 1 => batch = 1,
-                Err(error) if is_poison(&error) => {
-                    let position = self.here(projection).await.map_or(0, |here| here.position) + 1;
-                    self.stop_projection(projection, &poison(position, &error)).await;
-                }
+                // One of these cannot be folded: closer to it.
+                Ok(Step::Failed(events)) => batch = (events / 2).max(1),
                 Err(error) => {
                     tracing::warn!(projection = projection.name(), %error, "a projection could not move; trying again");
                     // Perhaps it was too much for one transaction.
@@ -232,107 +215,7 @@ impl Runner {
         }
     }
 
-    async fn here(&self, projection: &dyn Projection) -> Result<Here, sqlx::Error> {
-        let here =
-            "select position, state = 'running', place, holder from checkpoints where name = $1 and version = $2";
-        let row = sqlx::query(here).bind(projection.name()).bind(projection.version()).fetch_one(&self.pool).await?;
-        let place = Place::of(row.try_get(2)?);
-        Ok(Here { position: row.try_get(0)?, running: row.try_get(1)?, place, holder: row.try_get(3)? })
-    }
-
-    /// Takes up to `limit` events further. `known` is the checkpoint as this node left it; the fence finds out when it is wrong.
-    async fn step(
-        &self,
-        projection: &dyn Projection,
-        limit: usize,
-        known: &mut Option<Here>,
-    ) -> Result<Step, sqlx::Error> {
-        let here = match known.take() {
-            Some(here) => here,
-            None => self.here(projection).await?,
-        };
-        self.report(projection, here.position);
-        if !here.running {
-            let goes_on = self.try_stopped(projection, here.position).await?;
-            return Ok(if goes_on { Step::Moved(0) } else { Step::Stopped });
-        }
-        let batch = self.feed.after(here.position, limit).await?;
-        let Some(last) = batch.events.last() else {
-            *known = Some(here);
-            return Ok(batch.poison.map_or(Step::AtHead, Step::Poisoned));
-        };
-        let node = self.node().await?;
-        let started = Instant::now();
-        let mut transaction = place::begin(&self.pool, here.place, self.options.bound, projection.durable()).await?;
-        // The place is part of the fence: a build that took over has another one. The lock only saves work.
-        let fence = "update checkpoints set position = $4, holder = $6 where name = $1 and version = $2 and position = $3 \
-                     and place = $5 and state = 'running' and pg_try_advisory_xact_lock(hashtext($1), $2)";
-        let fence = sqlx::query(fence)
-            .bind(projection.name())
-            .bind(projection.version())
-            .bind(here.position)
-            .bind(last.position)
-            .bind(here.place.as_str())
-            .bind(node)
-            .execute(&mut *transaction)
-            .await?;
-        if fence.rows_affected() != 1 {
-            transaction.rollback().await?;
-            let there = self.here(projection).await?;
-            return Ok(if there == here { Step::Held(here.position) } else { Step::Moved(0) });
-        }
-        projection.apply(&mut transaction, &batch.events).await?;
-        transaction.commit().await?;
-        projection.committed();
-        self.moved(projection, &here, batch.events.len(), node, started.elapsed());
-        *known = Some(Here { position: last.position, holder: Some(node), ..here });
-        Ok(Step::Moved(batch.events.len()))
-    }
-
-    /// Counts a batch.
-    fn moved(&self, projection: &dyn Projection, from: &Here, events: usize, node: Uuid, took: Duration) {
-        let name = projection.name();
-        self.report(projection, from.position + i64::try_from(events).unwrap_or_default());
-        metrics::counter!("atelier_projection_events_total", "projection" => name).increment(events as u64);
-        metrics::histogram!("atelier_projection_batch_events", "projection" => name)
-            .record(u32::try_from(events).map_or(f64::MAX, f64::from));
-        metrics::histogram!("atelier_projection_apply_seconds", "projection" => name).record(took);
-        if from.holder.is_some_and(|holder| holder != node) {
-            metrics::counter!("atelier_projection_takeovers_total", "projection" => name).increment(1);
-        }
-    }
-
-    /// Ends a holder whose transaction has stood longer than the database's own bounds should have let it: a frozen process that
-    /// was being sent something runs into none of them. `since` is from when on it was seen at this position.
-    async fn end_frozen_holder(&self, projection: &dyn Projection, position: i64, since: &mut Option<(i64, Instant)>) {
-        let limit = self.options.bound + GRACE;
-        match since {
-            Some((at, seen)) if *at == position && seen.elapsed() >= limit => {}
-            Some((at, _)) if *at == position => return,
-            _ => {
-                *since = Some((position, Instant::now()));
-                return;
-            }
-        }
-        let end = "select count(pg_terminate_backend(l.pid)) from pg_locks l join pg_stat_activity a using (pid) \
-                   where l.locktype = 'advisory' and l.granted and l.database = a.datid and a.datname = current_database() \
-                   and l.classid::bigint = hashtext($1)::bigint & 4294967295 and l.objid::bigint = $2 and l.objsubid = 2 \
-                   and a.xact_start < clock_timestamp() - make_interval(secs => $3)";
-        let ended = sqlx::query_scalar::<_, i64>(end)
-            .bind(projection.name())
-            .bind(projection.version())
-            .bind(limit.as_secs_f64())
-            .fetch_one(&self.pool)
-            .await;
-        match ended {
-            Ok(0) => {}
-            Ok(_) => tracing::warn!(projection = projection.name(), position, "a frozen holder was ended"),
-            Err(error) => tracing::warn!(projection = projection.name(), %error, "a frozen holder could not be ended"),
-        }
-        *since = None;
-    }
-
-    fn report(&self, projection: &dyn Projection, position: i64) {
+    pub(crate) fn report(&self, projection: &dyn Projection, position: i64) {
         let progress = self.progress.get(projection.name());
         let moved = |progress: &watch::Sender<i64>| {
             progress.send_if_modified(|known| std::mem::replace(known, position) != position)

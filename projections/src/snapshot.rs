@@ -47,6 +47,9 @@ pub enum ReadError {
     /// The cursor is not one of this list (`BAD_CURSOR`).
     #[error(transparent)]
     BadCursor(#[from] BadCursor),
+    /// The read model leaves this account out until an operator has repaired it (`UNAVAILABLE`).
+    #[error("{0} has this account in quarantine")]
+    Quarantined(&'static str),
     /// The database failed.
     #[error("the read models cannot be read: {0}")]
     Database(#[from] sqlx::Error),
@@ -92,6 +95,8 @@ struct Standing {
     place: Place,
     /// Whether it answers: it was at the head once, and has reached the asked position.
     there: bool,
+    /// The version whose rows are read, if it leaves an account out.
+    partial: Option<i32>,
 }
 
 /// A page of a list, newest first.
@@ -230,16 +235,17 @@ impl ReadModels {
         let ours: BTreeMap<&'static str, i32> =
             self.tables.values().copied().filter(|(name, _)| models.contains(name)).collect();
         let (names, versions): (Vec<&str>, Vec<i32>) = ours.iter().map(|(name, version)| (*name, *version)).unzip();
-        let checkpoints = "select c.name, c.position, c.place, c.serving \
-                           from unnest($1::text[], $2::int[]) as m (name, version) join checkpoints c using (name, version)";
-        let rows: Vec<(String, i64, String, bool)> =
+        let checkpoints = "select c.name, c.position, c.place, c.serving, exists (select from quarantine q \
+                           where q.follower = c.name and q.version = c.version and q.place = c.place) from unnest($1::text[], $2::int[]) as m (name, version) join checkpoints c using (name, version)";
+        let rows: Vec<(String, i64, String, bool, bool)> =
             sqlx::query_as(checkpoints).bind(names).bind(versions).fetch_all(&mut *transaction).await?;
         let standing = |name: &'static str| {
             let row = rows.iter().find(|(row, ..)| row == name);
             // A version that was never at the head is half-built: it does not answer yet.
-            let there = row.is_some_and(|(_, at, _, serving)| *serving && wanted.is_none_or(|wanted| wanted <= *at));
-            let (position, place) = row.map_or((0, Place::A), |(_, at, place, _)| (*at, Place::of(place)));
-            (name, Standing { position, place, there })
+            let there = row.is_some_and(|(_, at, _, serving, _)| *serving && wanted.is_none_or(|wanted| wanted <= *at));
+            let (position, place) = row.map_or((0, Place::A), |(_, at, place, ..)| (*at, Place::of(place)));
+            let partial = row.filter(|(.., partial)| *partial).and_then(|_| ours.get(name).copied());
+            (name, Standing { position, place, there, partial })
         };
         let asked = models.iter().copied().map(standing).collect();
         let ends = Instant::now() + SNAPSHOT_LIFE;
@@ -266,8 +272,9 @@ impl ReadModels {
     /// When the database failed.
     pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, sqlx::Error> {
         let rows = sqlx::query(
-            "select name, version, position, state, error, failed_position, (select coalesce(max(position), 0) from events), serving \
-             from checkpoints order by name, version",
+            "select name, version, position, state, error, failed_position, (select coalesce(max(position), 0) from events), serving, \
+             (select count(*) from quarantine q where (q.follower, q.version, q.place) = (c.name, c.version, c.place)) \
+             from checkpoints c order by name, version",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -282,6 +289,7 @@ impl ReadModels {
                     failed_position: row.try_get(5)?,
                     head: row.try_get(6)?,
                     serving: row.try_get(7)?,
+                    quarantined: row.try_get(8)?,
                 })
             })
             .collect()
@@ -302,7 +310,7 @@ pub struct Checkpoint {
     pub version: i32,
     /// The last event it has folded.
     pub position: i64,
-    /// Whether it stopped at a poison event.
+    /// Whether it stopped.
     pub stopped: bool,
     /// Why.
     pub error: Option<String>,
@@ -312,6 +320,8 @@ pub struct Checkpoint {
     pub head: i64,
     /// Whether it was ever at the head: a version that was not does not answer yet.
     pub serving: bool,
+    /// How many accounts, or streams without one, it leaves out.
+    pub quarantined: i64,
 }
 
 impl Snapshot {
@@ -337,6 +347,12 @@ impl Snapshot {
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.transaction
+    }
+
+    /// The version of a model that was asked for and the place where it serves, if it leaves an account out.
+    pub(crate) fn partial(&self, model: &str) -> Option<(i32, Place)> {
+        let standing = self.asked.get(model)?;
+        Some((standing.partial?, standing.place))
     }
 
     /// The least position of the asked read models of this kind; `None` when there is none.

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use atelier_commands::ports::Clock;
 use atelier_commands::process::Backlog;
+use atelier_projections::Quarantined;
 
 use crate::config::Config;
 use crate::database::{self, Database};
@@ -115,6 +116,7 @@ async fn log(pool: &sqlx::PgPool) -> Vec<Finding> {
         sqlx::query_as("select count(*), coalesce(max(position), 0) from events").fetch_one(pool).await;
     let stopped: Result<Vec<String>, _> =
         sqlx::query_scalar("select name from checkpoints where state = 'stopped'").fetch_all(pool).await;
+    let left_out = atelier_projections::quarantined(pool, 1).await;
     vec![
         (
             "log",
@@ -129,6 +131,18 @@ async fn log(pool: &sqlx::PgPool) -> Vec<Finding> {
             match stopped {
                 Ok(names) if names.is_empty() => Ok("none stopped".into()),
                 Ok(names) => Err(format!("stopped: {}; see atelier projections list", names.join(", "))),
+                Err(error) => Err(error.to_string()),
+            },
+        ),
+        (
+            "quarantine",
+            match left_out {
+                Ok(first) if first.is_empty() => Ok("empty".into()),
+                Ok(first) => {
+                    let each = |one: &Quarantined| format!("{} at {}: {}", one.follower, one.position, one.error);
+                    let each: Vec<String> = first.iter().map(each).collect();
+                    Err(format!("accounts are left out by {}; see atelier projections list", each.join("; ")))
+                }
                 Err(error) => Err(error.to_string()),
             },
         ),

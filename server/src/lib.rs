@@ -23,5 +23,5 @@ mod serve;
 mod staff;
 pub mod studio;
 pub mod system;
-pub mod write_timeout;
 mod work;
+pub mod write_timeout;

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_commands::process::{ProcessManager, react};
-use atelier_domain::Envelope;
+use atelier_commands::process::{ProcessManager, forget, react};
+use atelier_domain::{AccountId, Envelope};
 use atelier_projections::Projection;
 use sqlx::PgConnection;
 use tokio::sync::Notify;
@@ -45,6 +45,11 @@ impl<M: ProcessManager> Projection for ProcessFollower<M> {
 
     async fn apply(&self, connection: &mut PgConnection, events: &[Arc<Envelope>]) -> Result<(), sqlx::Error> {
         react::<M>(connection, events).await
+    }
+
+    /// What it remembers of the account's instances: their states hold its id, or are named by it.
+    async fn forget(&self, connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
+        forget::<M>(connection, account).await
     }
 
     fn committed(&self) {

@@ -16,7 +16,7 @@ use atelier_commands::process::{
 };
 use atelier_commands::write_side::AccessSettings;
 use atelier_commands::{CommandPath, WriteSide, reconciler};
-use atelier_projections::{Changes, Feed, ReadModels, Runner, RunnerOptions, models};
+use atelier_projections::{Changes, Feed, Projection, ReadModels, Runner, RunnerOptions, models};
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, UsernameQuarantine, Vault};
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -143,17 +143,7 @@ impl Studio {
             usage: KeyUsage::default(),
         };
         let wake = Arc::new(Notify::new());
-        let mut followers = models::all();
-        followers.push(ProcessFollower::<Welcome>::follow(wake.clone()));
-        followers.push(ProcessFollower::<GenerationCharge>::follow(wake.clone()));
-        followers.push(ProcessFollower::<ExpirySweep>::follow(wake.clone()));
-        followers.push(ProcessFollower::<Notifier>::follow(wake.clone()));
-        followers.push(ProcessFollower::<AccountDeletion>::follow(wake.clone()));
-        followers.push(ProcessFollower::<SecurityNotifier>::follow(wake.clone()));
-        followers.push(ProcessFollower::<AvatarKeeper>::follow(wake.clone()));
-        followers.push(ProcessFollower::<StaffFollower>::follow(wake.clone()));
-        followers.push(ProcessFollower::<DataExport>::follow(wake.clone()));
-        let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers, runner));
+        let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers(&wake), runner));
         runner.register().await?;
         let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;
         Ok(Self {
@@ -210,7 +200,7 @@ impl Studio {
         let (names, versions): (Vec<&str>, Vec<i32>) = self.runner.followers().unzip();
         sqlx::query_scalar(
             "select not exists (select from unnest($1::text[], $2::int[]) as f (name, version) join checkpoints c using (name, version) \
-             where c.state = 'running' and c.position < (select coalesce(max(position), 0) from events)) \
+             where c.state <> 'stopped' and c.position < (select coalesce(max(position), 0) from events)) \
              and not exists (select from process_work where due_at <= now() or leased_until > now() \
              or (state = 'waiting' and attempts > 0 and last_error is not null))",
         )
@@ -234,6 +224,21 @@ impl Studio {
         let writer = tokio::time::timeout(STOP_PATIENCE, self.writer_tasks.wait()).await.is_ok();
         background && writer
     }
+}
+
+/// Everything that follows the log: the read models, and the process managers; `wake` tells the dispatcher that work may have arrived.
+pub fn followers(wake: &Arc<Notify>) -> Vec<Arc<dyn Projection>> {
+    let mut followers = models::all();
+    followers.push(ProcessFollower::<Welcome>::follow(wake.clone()));
+    followers.push(ProcessFollower::<GenerationCharge>::follow(wake.clone()));
+    followers.push(ProcessFollower::<ExpirySweep>::follow(wake.clone()));
+    followers.push(ProcessFollower::<Notifier>::follow(wake.clone()));
+    followers.push(ProcessFollower::<AccountDeletion>::follow(wake.clone()));
+    followers.push(ProcessFollower::<SecurityNotifier>::follow(wake.clone()));
+    followers.push(ProcessFollower::<AvatarKeeper>::follow(wake.clone()));
+    followers.push(ProcessFollower::<StaffFollower>::follow(wake.clone()));
+    followers.push(ProcessFollower::<DataExport>::follow(wake.clone()));
+    followers
 }
 
 fn server_keys(keys: &Path, ports: &Ports) -> Result<(Secrets, BlindIndex), StudioError> {

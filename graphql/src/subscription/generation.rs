@@ -47,8 +47,8 @@ impl Followed for OwnGeneration<'_> {
         let _turn = self.context.data::<Sides>()?.changes.turn().await;
         let after = self.after.take();
         let reading = Reading::begin(self.context, SUBSCRIPTION, after.as_deref()).await?;
-        let id = self.id;
-        let found = reading.read(async |snapshot| creations::find(snapshot, id).await).await?;
+        let (id, viewer) = (self.id, Some(self.account));
+        let found = reading.read(async |snapshot| creations::find(snapshot, id, viewer).await).await?;
         let position = reading.position().to_owned();
         // Published or not: others ask for it again, they do not follow it.
         let Some(found) = found.filter(|found| found.account == self.account) else {

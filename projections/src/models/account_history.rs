@@ -100,6 +100,7 @@ struct Row {
     entry_id: Uuid,
     account_id: Uuid,
     sequence: i64,
+    #[serde(serialize_with = "crate::carried::instant")]
     at: DateTime<Utc>,
     kind: HistoryKind,
     actor: HistoryActor,
@@ -318,13 +319,14 @@ pub struct HistoryView {
 /// A page of an account's history, newest first.
 ///
 /// # Errors
-/// `BadCursor`; or when the database failed.
+/// `BadCursor`; `Quarantined`; or when the database failed.
 pub async fn page(
     snapshot: &mut Snapshot,
     account: AccountId,
     first: usize,
     after: Option<&str>,
 ) -> Result<Page<HistoryView>, ReadError> {
+    snapshot.whole(NAME, account).await?;
     // The place in the stream is the cursor's id: events of one append have one time.
     let after = snapshot.cursor(after)?.map(|cursor| i64::try_from(cursor.id.as_u128()).unwrap_or(i64::MAX));
     let sql = format!(

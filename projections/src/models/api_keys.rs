@@ -35,8 +35,11 @@ struct Row {
     total_cap: Option<Credits>,
     replaces: Option<Uuid>,
     replaced_by: Option<Uuid>,
+    #[serde(serialize_with = "crate::carried::instant")]
     created_at: DateTime<Utc>,
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     expires_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     revoked_at: Option<DateTime<Utc>>,
 }
 
@@ -186,13 +189,14 @@ pub async fn find(snapshot: &mut Snapshot, account: AccountId, key: ApiKeyId) ->
 /// A page of an account's keys, newest first; revoked ones stay visible.
 ///
 /// # Errors
-/// `BadCursor`; or when the database failed or a label cannot be opened.
+/// `BadCursor`; `Quarantined`; or when the database failed or a label cannot be opened.
 pub async fn page(
     snapshot: &mut Snapshot,
     account: AccountId,
     first: usize,
     after: Option<&str>,
 ) -> Result<Page<ApiKeyView>, ReadError> {
+    snapshot.whole(NAME, account).await?;
     let after = snapshot.cursor(after)?;
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 \

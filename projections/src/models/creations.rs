@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::account_end::drop_rows;
 use crate::cursor::Cursor;
+use crate::quarantine;
 use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{Page, ReadError, Snapshot};
@@ -33,9 +34,13 @@ struct Row {
     model: String,
     media_type: MediaType,
     prompt: Sealed,
+    #[serde(serialize_with = "crate::carried::integer")]
     width: u32,
+    #[serde(serialize_with = "crate::carried::integer")]
     height: u32,
+    #[serde(serialize_with = "crate::carried::integer")]
     num_images: u32,
+    #[serde(serialize_with = "crate::carried::bigint")]
     seed: u64,
     price: Credits,
     captured: Option<Credits>,
@@ -43,7 +48,9 @@ struct Row {
     published: bool,
     failure: Option<FailureReason>,
     outputs: Vec<Output>,
+    #[serde(serialize_with = "crate::carried::instant")]
     requested_at: DateTime<Utc>,
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     ended_at: Option<DateTime<Utc>>,
 }
 
@@ -244,12 +251,43 @@ async fn open(snapshot: &Snapshot, row: Row) -> Result<CreationView, ReadError> 
     })
 }
 
-/// One job, if it is there and has not been deleted. Whether the asker may see it is the asker's to check.
+/// One job, if it is there and has not been deleted. Whether the asker may see it is the asker's to check. While its owner is in
+/// quarantine it is there for nobody else, and so is every job that is not there for a viewer in quarantine: it may be theirs.
 ///
 /// # Errors
-/// When the database failed or the prompt cannot be opened.
-pub async fn find(snapshot: &mut Snapshot, generation: GenerationId) -> Result<Option<CreationView>, ReadError> {
-    match snapshot.rows::<Row>([generation.0]).await?.remove(generation.0) {
+/// `Quarantined`, for its owner; or when the database failed or the prompt cannot be opened.
+pub async fn find(
+    snapshot: &mut Snapshot,
+    generation: GenerationId,
+    viewer: Option<AccountId>,
+) -> Result<Option<CreationView>, ReadError> {
+    let row = snapshot.rows::<Row>([generation.0]).await?.remove(generation.0);
+    let owner = row.as_ref().map(|row| AccountId(row.account_id));
+    if let Some(viewer) = viewer.filter(|viewer| owner.is_none_or(|owner| owner == *viewer)) {
+        snapshot.whole(NAME, viewer).await?;
+    }
+    match row {
+        Some(row) if !snapshot.left_out(NAME, &[AccountId(row.account_id)]).await?.is_empty() => Ok(None),
+        Some(row) => Ok(Some(open(snapshot, row).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The job behind a link, whose holder may see it as its owner may.
+///
+/// # Errors
+/// `Quarantined`, while its owner is, whether the job was folded or not; or when the database failed or the prompt cannot be opened.
+pub async fn behind_link(snapshot: &mut Snapshot, generation: GenerationId) -> Result<Option<CreationView>, ReadError> {
+    let row = snapshot.rows::<Row>([generation.0]).await?.remove(generation.0);
+    let owner = match &row {
+        Some(row) => Some(AccountId(row.account_id)),
+        None if snapshot.partial(NAME).is_some() => quarantine::owner_of(snapshot.connection(), generation).await?,
+        None => None,
+    };
+    if let Some(owner) = owner {
+        snapshot.whole(NAME, owner).await?;
+    }
+    match row {
         Some(row) => Ok(Some(open(snapshot, row).await?)),
         None => Ok(None),
     }
@@ -258,7 +296,7 @@ pub async fn find(snapshot: &mut Snapshot, generation: GenerationId) -> Result<O
 /// A page of an account's jobs, newest first; the filter applies before the page is cut (A29).
 ///
 /// # Errors
-/// `BadCursor`; or when the database failed or a prompt cannot be opened.
+/// `BadCursor`; `Quarantined`; or when the database failed or a prompt cannot be opened.
 pub async fn page(
     snapshot: &mut Snapshot,
     account: AccountId,
@@ -267,6 +305,7 @@ pub async fn page(
     first: usize,
     after: Option<&str>,
 ) -> Result<Page<CreationView>, ReadError> {
+    snapshot.whole(NAME, account).await?;
     let after = snapshot.cursor(after)?;
     let sql = format!(
         "select row_to_json(t) from {} t \

@@ -44,6 +44,7 @@ pub struct LotRow {
     /// How many are left, neither spent nor held.
     pub remaining: Credits,
     /// When they expire, if ever.
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -151,8 +152,9 @@ pub struct BalanceView {
 /// A ledger's balance as of `now`: a lot is unspendable from its expiry on, swept or not (L13).
 ///
 /// # Errors
-/// When the database failed.
+/// `Quarantined`; or when the database failed.
 pub async fn of(snapshot: &mut Snapshot, ledger: LedgerId, now: DateTime<Utc>) -> Result<BalanceView, ReadError> {
+    snapshot.whole(NAME, ledger.account).await?;
     let row = snapshot.rows::<Row>([ledger]).await?.remove(ledger);
     let (held, mut lots) = row.map_or((Credits::ZERO, Vec::new()), |row| (row.held, row.lots));
     lots.retain(|lot| lot.remaining.is_positive() && lot.expires_at.is_none_or(|at| at > now));

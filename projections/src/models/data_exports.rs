@@ -29,9 +29,13 @@ const SHOWN: i64 = 20;
 struct Row {
     export_id: ExportId,
     account_id: Uuid,
+    #[serde(serialize_with = "crate::carried::instant")]
     requested_at: DateTime<Utc>,
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     ready_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     expires_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     failed_at: Option<DateTime<Utc>>,
 }
 
@@ -129,8 +133,9 @@ pub struct ExportView {
 /// An account's copies as of `now`, newest first, the last twenty. One is over from its instant on, removed or not.
 ///
 /// # Errors
-/// When the database failed.
+/// `Quarantined`; or when the database failed.
 pub async fn of(snapshot: &mut Snapshot, account: AccountId, now: DateTime<Utc>) -> Result<Vec<ExportView>, ReadError> {
+    snapshot.whole(NAME, account).await?;
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 order by requested_at desc, export_id desc limit $2",
         snapshot.table::<Row>()?

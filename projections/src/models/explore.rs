@@ -31,9 +31,12 @@ struct Row {
     model: String,
     media_type: MediaType,
     prompt: Sealed,
+    #[serde(serialize_with = "crate::carried::integer")]
     width: u32,
+    #[serde(serialize_with = "crate::carried::integer")]
     height: u32,
     outputs: Vec<Output>,
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     published_at: Option<DateTime<Utc>>,
 }
 
@@ -150,23 +153,27 @@ pub struct ExploreFilter<'a> {
     pub model: Option<&'a str>,
 }
 
-/// A page of the feed, newest first.
+/// A page of the feed, newest first; without what an account in quarantine made.
 ///
 /// # Errors
-/// `BadCursor`; or when the database failed or a prompt cannot be opened.
+/// `BadCursor`; `Quarantined`, where one creator in quarantine is asked for; or when the database failed or a prompt cannot be opened.
 pub async fn page(
     snapshot: &mut Snapshot,
     filter: ExploreFilter<'_>,
     first: usize,
     after: Option<&str>,
 ) -> Result<Page<ExploreView>, ReadError> {
+    if let Some(creator) = filter.creator {
+        snapshot.whole(NAME, creator).await?;
+    }
     let after = snapshot.cursor(after)?;
     let sql = format!(
-        "select row_to_json(t) from {} t where published_at is not null \
+        "select row_to_json(t) from {} t where published_at is not null{} \
          and ($1::uuid is null or account_id = $1) and ($2::text is null or media_type = $2) and ($3::text is null or model = $3) \
          and ($4::timestamptz is null or (published_at, generation_id) < ($4, $5)) \
          order by published_at desc, generation_id desc limit $6",
-        snapshot.table::<Row>()?
+        snapshot.table::<Row>()?,
+        snapshot.only_whole(NAME)
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
         .bind(filter.creator.map(|account| account.0))

@@ -34,7 +34,9 @@ struct Choice {
     kind: NoticeKind,
     channel: Channel,
     on: bool,
+    #[serde(serialize_with = "crate::carried::maybe_integer")]
     text_version: Option<u32>,
+    #[serde(serialize_with = "crate::carried::instant")]
     since: DateTime<Utc>,
 }
 
@@ -160,8 +162,9 @@ pub struct PreferencesView {
 /// An account's preferences; `None` when there is no such account.
 ///
 /// # Errors
-/// When the database failed.
+/// `Quarantined`; or when the database failed.
 pub async fn of(snapshot: &mut Snapshot, account: AccountId) -> Result<Option<PreferencesView>, ReadError> {
+    snapshot.whole(NAME, account).await?;
     let rows = snapshot.rows::<Row>([account.0]).await?;
     let Some(row) = rows.get(account.0) else { return Ok(None) };
     let every = NoticeKind::ALL.into_iter().flat_map(|kind| Channel::ALL.map(|channel| (kind, channel)));

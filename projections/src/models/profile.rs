@@ -37,6 +37,7 @@ struct Row {
     email_verified: bool,
     plan: Plan,
     publish: bool,
+    #[serde(serialize_with = "crate::carried::instant")]
     opened_at: DateTime<Utc>,
 }
 
@@ -186,14 +187,24 @@ pub struct ProfileView {
     pub opened_at: DateTime<Utc>,
 }
 
-/// The profiles of these accounts, in one statement; those that do not exist are left out.
+/// An account's profile; `None` when there is no such account.
+///
+/// # Errors
+/// `Quarantined`; or when the database failed or a sealed value cannot be opened.
+pub async fn of(snapshot: &mut Snapshot, account: AccountId) -> Result<Option<ProfileView>, ReadError> {
+    snapshot.whole(NAME, account).await?;
+    Ok(find(snapshot, &[account]).await?.into_iter().next())
+}
+
+/// The profiles of these accounts, in one statement; those that do not exist are left out, and those in quarantine.
 ///
 /// # Errors
 /// When the database failed or a sealed value cannot be opened.
 pub async fn find(snapshot: &mut Snapshot, accounts: &[AccountId]) -> Result<Vec<ProfileView>, ReadError> {
+    let left_out = snapshot.left_out(NAME, accounts).await?;
     let rows = snapshot.rows::<Row>(accounts.iter().map(|account| account.0)).await?;
     let mut found = Vec::new();
-    for account in accounts {
+    for account in accounts.iter().filter(|account| !left_out.contains(account)) {
         let Some(row) = rows.get(account.0) else { continue };
         let bio = match &row.bio {
             Some(bio) => snapshot.open(*account, "bio", bio).await?.filter(|bio| !bio.is_empty()),
@@ -220,7 +231,7 @@ pub async fn find(snapshot: &mut Snapshot, accounts: &[AccountId]) -> Result<Vec
 /// Whose username this is, or was until less than 90 days ago (U29); found by its keyed digest, because the name itself is sealed.
 ///
 /// # Errors
-/// When the database failed or a sealed value cannot be opened.
+/// `Quarantined`, where only the profile could tell; or when the database failed or a sealed value cannot be opened.
 pub async fn account_of(
     snapshot: &mut Snapshot,
     username: &str,
@@ -234,8 +245,8 @@ pub async fn account_of(
         ClaimState::Released => claim.redirects(now),
         // A rename took it: it is the account's once its event is there.
         ClaimState::Pending => {
-            let profiles = find(snapshot, &[claim.account]).await?;
-            claim.redirects(now) || profiles.iter().any(|profile| profile.username.as_ref() == Some(&folded))
+            let profile = of(snapshot, claim.account).await?;
+            claim.redirects(now) || profile.is_some_and(|profile| profile.username.as_ref() == Some(&folded))
         }
     };
     Ok(found.then_some(claim.account))

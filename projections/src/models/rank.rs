@@ -114,7 +114,7 @@ impl Projection for RankCount {
     }
 }
 
-/// These accounts' ranks, each with the way to the next one, in one statement.
+/// These accounts' ranks, each with the way to the next one, in one statement; those in quarantine are left out.
 ///
 /// # Errors
 /// When the database failed.
@@ -122,18 +122,20 @@ pub async fn find(
     snapshot: &mut Snapshot,
     accounts: &[AccountId],
 ) -> Result<BTreeMap<AccountId, RankProgress>, ReadError> {
+    let left_out = snapshot.left_out(NAME, accounts).await?;
     let rows = snapshot.rows::<Row>(accounts.iter().map(|account| account.0)).await?;
     let standing = |account: &AccountId| {
         let successes = rows.get(account.0).map_or(0, |row| row.successes);
         (*account, progress(successes))
     };
-    Ok(accounts.iter().map(standing).collect())
+    Ok(accounts.iter().filter(|account| !left_out.contains(account)).map(standing).collect())
 }
 
 /// An account's rank, with the way to the next one.
 ///
 /// # Errors
-/// When the database failed.
+/// `Quarantined`; or when the database failed.
 pub async fn of(snapshot: &mut Snapshot, account: AccountId) -> Result<RankProgress, ReadError> {
+    snapshot.whole(NAME, account).await?;
     Ok(find(snapshot, &[account]).await?.remove(&account).unwrap_or_else(|| progress(0)))
 }

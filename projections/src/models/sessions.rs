@@ -30,8 +30,10 @@ pub struct SessionView {
     pub session_id: SessionId,
     account_id: Uuid,
     /// When it started.
+    #[serde(serialize_with = "crate::carried::instant")]
     pub started_at: DateTime<Utc>,
     /// Its absolute end.
+    #[serde(serialize_with = "crate::carried::instant")]
     pub expires_at: DateTime<Utc>,
 }
 
@@ -108,12 +110,13 @@ pub struct ListedSession {
 /// counts, and from where it was used when, is its row's: one that was revoked a moment ago is not shown.
 ///
 /// # Errors
-/// When the database failed.
+/// `Quarantined`; or when the database failed.
 pub async fn of(
     snapshot: &mut Snapshot,
     account: AccountId,
     now: DateTime<Utc>,
 ) -> Result<Vec<ListedSession>, ReadError> {
+    snapshot.whole(NAME, account).await?;
     let sql = format!(
         "select row_to_json(t) from {} t where account_id = $1 and expires_at > $2 \
          order by started_at desc, session_id desc limit 100",

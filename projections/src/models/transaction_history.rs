@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_domain::credit_ledger::{CreditLedgerEvent, GrantSource};
-use atelier_domain::{Credits, Envelope, GenerationId, LedgerId, LogEvent};
+use atelier_domain::{AccountId, Credits, Envelope, GenerationId, LedgerId, LogEvent};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -58,10 +58,13 @@ pub struct TransactionView {
     /// The lot, for earned, purchased and expired.
     pub lot_id: Option<Uuid>,
     /// The price list the amount comes from, for held and spent (L23).
+    #[serde(serialize_with = "crate::carried::maybe_integer")]
     pub price_version: Option<u32>,
     /// When it began.
+    #[serde(serialize_with = "crate::carried::instant")]
     pub at: DateTime<Utc>,
     /// When the job's hold ended.
+    #[serde(serialize_with = "crate::carried::maybe_instant")]
     pub settled_at: Option<DateTime<Utc>>,
 }
 
@@ -105,6 +108,13 @@ impl Projection for TransactionHistory {
             }
         }
         rows.save(connection).await
+    }
+
+    /// A line knows its ledger, and by that its account.
+    async fn forget(&self, connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
+        let ledgers = LedgerId::both(account).map(|ledger| ledger.to_string());
+        let delete = format!("delete from {} where ledger_id = any($1)", TransactionView::TABLE);
+        sqlx::query(&delete).bind(&ledgers[..]).execute(connection).await.map(drop)
     }
 }
 
@@ -168,13 +178,14 @@ fn fold(rows: &mut Rows<TransactionView>, ledger: LedgerId, event: &CreditLedger
 /// A page of a ledger's history, newest first.
 ///
 /// # Errors
-/// `BadCursor`; or when the database failed.
+/// `BadCursor`; `Quarantined`; or when the database failed.
 pub async fn page(
     snapshot: &mut Snapshot,
     ledger: LedgerId,
     first: usize,
     after: Option<&str>,
 ) -> Result<Page<TransactionView>, ReadError> {
+    snapshot.whole(NAME, ledger.account).await?;
     let after = snapshot.cursor(after)?;
     let sql = format!(
         "select row_to_json(t) from {} t \

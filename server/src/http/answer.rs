@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 pub const INVALID_API_KEY: &str =
     r#"{"success":false,"error":"invalid_api_key","message":"The API key provided is not valid."}"#;
 
+/// The code of an answer that a read model cannot give for this account alone.
+const QUARANTINED: &str = "account_unavailable";
+
 /// An error of the REST API: `success:false, error, message`, and additive fields.
 #[derive(Debug, Clone)]
 pub struct ApiError {
@@ -53,6 +56,11 @@ impl ApiError {
         let mut answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, error, message).with("retryable", true);
         answer.retry_after = Some(1);
         answer
+    }
+
+    /// Whether only a read model lacks this account: then commands go on without the answer.
+    pub fn is_quarantine(&self) -> bool {
+        self.error == QUARANTINED
     }
 
     /// Too much for now; more in so many seconds (sec.R5).
@@ -165,6 +173,7 @@ impl From<ReadError> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_field", "the position is not one of this log")
             }
             ReadError::Stale { .. } => Self::unavailable("stale_read", "The answer is not ready yet; try again."),
+            ReadError::Quarantined(_) => Self::unavailable(QUARANTINED, "This part of the account is being repaired."),
             ReadError::Database(cause) => {
                 tracing::error!(%cause, "a read failed");
                 Self::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")

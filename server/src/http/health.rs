@@ -23,9 +23,8 @@ pub async fn live() -> Json<serde_json::Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// The node can serve: the database answers, the clocks agree, and its read models have been built. Stopped projections and work
-/// that does not end by itself are
-/// shown; they do not take the node out, because everything else still works.
+/// The node can serve: the database answers, the clocks agree, and its read models have been built. Stopped projections, accounts in
+/// quarantine and work that does not end by itself are shown; they do not take the node out, because everything else still works.
 pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
     if edge.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "stopping" }))).into_response();
@@ -48,6 +47,12 @@ pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
         .into_iter()
         .map(|c| json!({ "projection": c.name, "failed_position": c.failed_position, "error": c.error }))
         .collect();
+    // How many and what for, without whose: this is open to whoever reaches the node.
+    let quarantined: Vec<_> = checkpoints
+        .iter()
+        .filter(|c| c.quarantined > 0)
+        .map(|c| json!({ "projection": c.name, "version": c.version, "accounts": c.quarantined }))
+        .collect();
     // A release whose read models were never at the head leaves the answers to the nodes of the older one.
     let building = edge.read.building(&checkpoints);
     let in_time = skew.abs() <= MAX_SKEW_MS;
@@ -55,7 +60,7 @@ pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
         "clock skew"
     } else if !building.is_empty() {
         "building read models"
-    } else if stopped.is_empty() && backlog.stuck == 0 && backlog.dead == 0 {
+    } else if stopped.is_empty() && quarantined.is_empty() && backlog.stuck == 0 && backlog.dead == 0 {
         "ready"
     } else {
         "degraded"
@@ -63,7 +68,8 @@ pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
     let code = if in_time && building.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let work = json!({ "stuck": backlog.stuck, "dead": backlog.dead });
     let body = json!({
-        "status": status, "clock_skew_ms": skew, "stopped_projections": stopped, "building": building, "work": work,
+        "status": status, "clock_skew_ms": skew, "stopped_projections": stopped, "quarantine": quarantined, "building": building,
+        "work": work,
     });
     (code, Json(body)).into_response()
 }

@@ -62,7 +62,7 @@ async fn serve(edge: &Edge, method: &Method, headers: &HeaderMap, opened: Option
     let invalid = || ApiError::new(StatusCode::FORBIDDEN, "invalid_link", "This link is not valid any more.");
     let OpenedLink { generation, output: which, until } = opened.ok_or_else(invalid)?;
     let mut snapshot = edge.read.snapshot(&[creations::NAME], None).await?;
-    let found = creations::find(&mut snapshot, generation).await?.ok_or_else(gone)?;
+    let found = creations::behind_link(&mut snapshot, generation).await?.ok_or_else(gone)?;
     drop(snapshot);
     let output = |(index, output): &(u32, Output)| match &which {
         OutputName::Index(asked) => asked == index,

@@ -9,6 +9,7 @@ use atelier_domain::credit_ledger::CreditLedger;
 use atelier_domain::generation::Status;
 use atelier_domain::{Actor, LedgerId};
 use atelier_graphql::global_id::GlobalId;
+use atelier_projections::ReadError;
 use atelier_projections::models::creations::{self, CreationView};
 use atelier_projections::models::credit_balance;
 use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
@@ -154,7 +155,11 @@ async fn settled(
         // The change is listened for before the look, so that none is missed in between.
         let mut snapshot = edge.read.snapshot(&models, None).await?;
         let position = snapshot.position();
-        let found = creations::find(&mut snapshot, accepted.generation).await?;
+        let found = match creations::find(&mut snapshot, accepted.generation, Some(key.account)).await {
+            // It is accepted and goes on; only what it looks like cannot be said here.
+            Err(ReadError::Quarantined(_)) => return Ok(None),
+            found => found?,
+        };
         drop(snapshot);
         if let Some(found) = found.filter(|job| job.settled && job.account == key.account) {
             return Ok(Some((found, position)));
@@ -193,7 +198,10 @@ async fn done(
     }
     let mut snapshot = edge.read.snapshot(&[credit_balance::NAME], Some(position)).await?;
     let ledger = LedgerId { account: visit.key.account, environment: visit.key.environment };
-    let balance = credit_balance::of(&mut snapshot, ledger, edge.write.now()).await?;
+    let balance = match credit_balance::of(&mut snapshot, ledger, edge.write.now()).await {
+        Err(ReadError::Quarantined(_)) => None,
+        balance => Some(balance?),
+    };
     let body = json!({
         "success": true,
         "images": job::images(&edge.write, found),
@@ -202,7 +210,9 @@ async fn done(
         "seed": found.seed,
     });
     let mut response = Json(body).into_response();
-    visit.remaining(balance.available);
+    if let Some(balance) = balance {
+        visit.remaining(balance.available);
+    }
     let headers = response.headers_mut();
     if let Ok(position) = HeaderValue::from_str(position) {
         headers.insert("atelier-position", position);
