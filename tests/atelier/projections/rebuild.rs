@@ -97,7 +97,12 @@ async fn d5_a_rebuild_ended_at_any_moment_loses_nothing_and_the_next_one_starts_
         assert_eq!(counted::rows(&pool, "read_models.counted_v1").await, (300, 300, 300), "ended after {after}");
     }
     assert!(ended > 5, "most were ended: {ended}");
-    let rebuilt = counted::runner(&pool, Counted::plain(), 20, BOUND).rebuild(NAME, |_, _| {}).await;
+    // The first statement of one that was ended may still arrive, and then that attempt is the later one: once more.
+    let again = || async { counted::runner(&pool, Counted::plain(), 20, BOUND).rebuild(NAME, |_, _| {}).await };
+    let rebuilt = match again().await {
+        Err(RebuildError::Overtaken) => again().await,
+        rebuilt => rebuilt,
+    };
     assert_eq!(rebuilt.expect("a rebuild").tables[0].same(), Some(true));
     append(&pool, 301, 10, EVENT).await;
     at_head(&pool, &[NAME]).await;
@@ -185,10 +190,8 @@ async fn d5_a_rebuild_after_a_corrected_fold_says_what_differs_and_ends_a_stop()
     let stop =
         "update checkpoints set state = 'stopped', failed_position = 301, error = 'SQLSTATE 22003' where name = $1";
     sqlx::query(stop).bind(NAME).execute(&pool).await.expect("a stop");
-    match corrected.rebuild(NAME, |_, _| {}).await {
-        Err(RebuildError::Poisoned { position: 301, error }) => assert!(error.contains("EmailVerified"), "{error}"),
-        other => panic!("poison does not take over: {other:?}"),
-    }
+    let rebuilt = corrected.rebuild(NAME, |_, _| {}).await.expect("a rebuild");
+    assert_eq!((rebuilt.position, rebuilt.left_out), (301, 1), "it says whom it did not fold");
     assert_eq!(counted::rows(&pool, "read_models.counted_v1").await, (300, 300, 300));
     assert!(matches!(corrected.rebuild("Nobody", |_, _| {}).await, Err(RebuildError::Unknown(_))));
 }

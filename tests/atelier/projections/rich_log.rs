@@ -33,6 +33,19 @@ pub async fn database() -> (TestDatabase, i64) {
     (database, head)
 }
 
+/// The account of this number.
+pub fn account(n: u32) -> AccountId {
+    AccountId(id(n, 1, 0))
+}
+
+/// A job of the account of this number.
+pub fn generation(n: u32, job: u32) -> GenerationId {
+    GenerationId(id(n, 2, job))
+}
+
+/// The number of the account that is deleted in the end.
+pub const DELETED: u32 = ACCOUNTS - 1;
+
 fn id(account: u32, kind: u128, n: u32) -> Uuid {
     Uuid::from_u128(0x019b_76da_a800_7000_8000_0000_0000_0000 | u128::from(account) << 32 | kind << 24 | u128::from(n))
 }
@@ -46,7 +59,7 @@ fn entries<const N: usize>(lines: [(LedgerAccount, i64); N]) -> Vec<Entry> {
 }
 
 /// Everything that happens to one account, in order.
-fn life(n: u32) -> VecDeque<LogEvent> {
+pub fn life(n: u32) -> VecDeque<LogEvent> {
     let account = AccountId(id(n, 1, 0));
     let mut events = VecDeque::new();
     if n == 0 {
@@ -299,7 +312,7 @@ fn interleaved(mut lives: Vec<VecDeque<LogEvent>>) -> Vec<LogEvent> {
 }
 
 /// The names of the aggregate and the event, the stream, the version.
-fn address(event: &LogEvent) -> (&'static str, &'static str, String, String) {
+pub fn address(event: &LogEvent) -> (&'static str, &'static str, String, String) {
     match event {
         LogEvent::Account(id, event) => ("Account", event.name(), id.to_string(), event.event_version()),
         LogEvent::CreditLedger(id, event) => ("CreditLedger", event.name(), id.to_string(), event.event_version()),
@@ -317,7 +330,7 @@ fn covers_every_event(events: &[LogEvent]) {
     assert_eq!(known, ours.collect(), "the rich log has every event");
 }
 
-async fn write(database: &TestDatabase, events: &[LogEvent]) -> i64 {
+pub async fn write(database: &TestDatabase, events: &[LogEvent]) -> i64 {
     let metadata = r#"{"actor":"operator","correlation_id":"00000000-0000-0000-0000-000000000001","causation_id":"00000000-0000-0000-0000-000000000001"}"#;
     let start = DateTime::from_timestamp(1_780_000_000, 654_321_000).expect("an instant");
     let mut owner = PgConnection::connect(&database.owner_url).await.expect("the owner connects");

@@ -47,9 +47,11 @@ async fn d8_the_metrics_show_lag_batches_takeovers_stops_and_rebuilds() {
         metric(&studio, "atelier_projection_takeovers_total", profile::NAME).await.filter(|count| *count >= 1.0)
     })
     .await;
-    // A stop, and with it an age that grows.
-    append(&studio.database.pool, 2_000_000, 1, r#"{"NoSuchEvent":{}}"#).await;
+    // Three accounts in quarantine; then a stop, and with it an age that grows.
+    append(&studio.database.pool, 2_000_000, 4, r#"{"NoSuchEvent":{}}"#).await;
     until("a stop", async || {
+        metric(&studio, "atelier_quarantine_parked_total", profile::NAME).await.filter(|parked| *parked >= 3.0)?;
+        metric(&studio, "atelier_quarantined_accounts", profile::NAME).await.filter(|left_out| *left_out == 3.0)?;
         metric(&studio, "atelier_projection_stops_total", profile::NAME).await?;
         metric(&studio, "atelier_projection_stopped", profile::NAME).await.filter(|stopped| *stopped == 1.0)
     })
@@ -91,15 +93,22 @@ async fn d5_the_command_line_lists_rebuilds_and_retries_beside_a_running_node() 
     let (code, said) = command(&studio, &["prune"]).await;
     assert_eq!((code, said.contains("nothing to drop")), (Some(0), true), "{said}");
 
-    append(&studio.database.pool, 3_000_000, 1, r#"{"NoSuchEvent":{}}"#).await;
+    let (code, said) = command(&studio, &["retry", "Welcome"]).await;
+    assert_eq!(
+        (code, said.contains("Welcome is not stopped, and has nothing in quarantine")),
+        (Some(0), true),
+        "{said}"
+    );
+    append(&studio.database.pool, 3_000_000, 4, r#"{"NoSuchEvent":{}}"#).await;
     let stopped = until("a stop in the list", async || {
         let (_, list) = command(&studio, &["list"]).await;
         list.lines().find(|line| line.starts_with("Profile ") && line.contains("stopped")).map(str::to_owned)
     })
     .await;
-    assert!(stopped.contains("malformed payload of EmailVerified"), "{stopped}");
+    assert!(stopped.contains("malformed payload of EmailVerified") && stopped.contains("3 in quarantine"), "{stopped}");
     let (code, said) = command(&studio, &["retry", "Profile"]).await;
-    assert_eq!((code, said.contains("Profile tries again")), (Some(0), true), "{said}");
+    assert_eq!((code, said.contains("Profile tries again")), (Some(1), true), "{said}");
+    assert_eq!(said.matches("stays in quarantine, at").count(), 3, "{said}");
     studio.stop().await;
 }
 
