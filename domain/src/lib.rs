@@ -8,6 +8,7 @@ pub mod decide;
 pub mod decode;
 pub mod generation;
 pub mod ids;
+pub mod instant;
 pub mod log_event;
 pub mod metadata;
 pub mod personal;

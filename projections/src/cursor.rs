@@ -20,6 +20,8 @@ pub struct Cursor {
 }
 
 const CURSOR_BYTES: usize = 4 + 8 + 16;
+/// The last instant that a row of a list can have, in microseconds since 1970: the end of the year 9999.
+const LAST_MICROS: i64 = 253_402_300_799_999_999;
 const POSITION_BYTES: usize = 4 + 8;
 
 /// The part of the log's id that cursors and positions carry.
@@ -42,7 +44,7 @@ impl Cursor {
     /// Reads the opaque form back.
     ///
     /// # Errors
-    /// [`BadCursor`] when it is malformed or of another log.
+    /// [`BadCursor`] when it is malformed, of another log, or of an instant that no row has: before 1970 or after the year 9999.
     pub fn decode(text: &str, log: Uuid) -> Result<Self, BadCursor> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadCursor)?;
         let (head, rest) = bytes.split_at_checked(4).ok_or(BadCursor)?;
@@ -51,7 +53,8 @@ impl Cursor {
             return Err(BadCursor);
         }
         let micros = i64::from_be_bytes(micros.try_into().map_err(|_| BadCursor)?);
-        let at = DateTime::from_timestamp_micros(micros).ok_or(BadCursor)?;
+        let known = (0..=LAST_MICROS).contains(&micros);
+        let at = DateTime::from_timestamp_micros(micros).filter(|_| known).ok_or(BadCursor)?;
         Ok(Self { at, id: Uuid::from_slice(id).map_err(|_| BadCursor)? })
     }
 }
@@ -96,6 +99,31 @@ mod tests {
         assert_eq!(Cursor::decode(&text, OTHER), Err(BadCursor));
         for broken in ["", "AAAA", "not base64!", &text[..text.len() - 2], &format!("{text}AAAA")] {
             assert_eq!(Cursor::decode(broken, LOG), Err(BadCursor), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_an_instant_that_no_row_has_is_none() {
+        let text = |micros: i64| {
+            let mut bytes = mark(LOG).to_vec();
+            bytes.extend(micros.to_be_bytes());
+            bytes.extend(Uuid::from_u128(7).as_bytes());
+            URL_SAFE_NO_PAD.encode(bytes)
+        };
+        let year = |text: &str| text.parse::<DateTime<Utc>>().unwrap().timestamp_micros();
+        for micros in [
+            i64::MIN,
+            year("-9999-01-01T00:00:00Z"),
+            year("0000-01-01T00:00:00Z"),
+            -1,
+            LAST_MICROS + 1,
+            year("+262142-12-31T23:59:59Z"),
+            i64::MAX,
+        ] {
+            assert_eq!(Cursor::decode(&text(micros), LOG), Err(BadCursor), "{micros}");
+        }
+        for micros in [0, year("9999-12-31T23:59:59.999999Z")] {
+            assert!(Cursor::decode(&text(micros), LOG).is_ok(), "{micros}");
         }
     }
 
