@@ -62,11 +62,6 @@ impl Credits {
     pub const fn is_positive(self) -> bool {
         self.0 > 0
     }
-
-    /// The exact sum of many amounts, or `None` on overflow.
-    pub fn checked_sum(amounts: impl IntoIterator<Item = Self>) -> Option<Self> {
-        amounts.into_iter().try_fold(Self::ZERO, Self::checked_add)
-    }
 }
 
 impl fmt::Display for Credits {

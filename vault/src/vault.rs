@@ -212,18 +212,6 @@ impl Vault {
         let text = SealedText::parse(sealed).filter(|text| text.place == *place).ok_or(VaultError::Tampered)?;
         open_with(self.keys(account).await?.as_ref(), account, &text)
     }
-
-    /// Opens many values, as a list of rows needs: one key load for each account that is not in memory.
-    pub async fn open_many<'a>(
-        &self,
-        values: impl IntoIterator<Item = (AccountId, &'a str, &'a Sealed)>,
-    ) -> Vec<Result<Opened, VaultError>> {
-        let mut opened = Vec::new();
-        for (account, field, sealed) in values {
-            opened.push(self.open(account, field, sealed).await);
-        }
-        opened
-    }
 }
 
 fn open_with(keys: &AccountKeys, account: AccountId, text: &SealedText<'_>) -> Result<Opened, VaultError> {
