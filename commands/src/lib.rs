@@ -29,6 +29,6 @@ pub use command_path::{CommandContext, CommandError, CommandPath};
 pub use event_store::Position;
 pub use notice_topic::NoticeTopic;
 pub use origin::Origin;
-pub use refusal::{Refusal, RefusalCode, UseCaseError};
+pub use refusal::{Named, Refusal, RefusalCode, UseCaseError};
 pub use return_address::{AppAddress, ReturnAddress, ReturnAddresses};
 pub use write_side::WriteSide;

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod generation;
 pub mod ids;
 pub mod instant;
+pub mod invalid;
 pub mod log_event;
 pub mod metadata;
 pub mod personal;
@@ -23,6 +24,7 @@ pub use ids::{
     AccountId, ApiKeyId, AvatarId, Environment, EventId, ExportId, GenerationId, HoldId, IdentityId, LedgerId, LotId,
     PaymentId, SessionId,
 };
+pub use invalid::{Invalid, Reason};
 pub use log_event::LogEvent;
 pub use metadata::{Actor, Envelope, EventMetadata};
 pub use personal::{KeyClass, Personal, PersonalFields, PersonalSlot, Sealed};

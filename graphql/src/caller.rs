@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::error::{session_over, unauthenticated};
-use crate::payload::UserError;
+use crate::payload::UserErrors;
 
 /// Who asks. GraphQL accepts sessions; API keys have REST (B01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +54,13 @@ pub(crate) fn viewer(context: &Context<'_>) -> Result<Option<AccountId>> {
 ///
 /// # Errors
 /// `UNAUTHENTICATED` without a session.
-pub fn freshly_proven(context: &Context<'_>) -> Result<std::result::Result<(AccountId, SessionId), UserError>> {
+pub fn freshly_proven(context: &Context<'_>) -> Result<std::result::Result<(AccountId, SessionId), UserErrors>> {
     let (account, session) = signed_in(context)?;
     let now = context.data::<Sides>()?.write.now();
     match context.data_opt::<Caller>() {
         Some(Caller::Session { proved_at, .. }) if now - *proved_at <= FRESH => Ok(Ok((account, session))),
         _ => {
-            let message = "This needs a fresh proof of who you are: call reauthenticate first.";
+            let message = "This needs a fresh proof of who you are; prove it first.";
             Ok(Err(Refusal::new(RefusalCode::ReauthenticationRequired, message).into()))
         }
     }

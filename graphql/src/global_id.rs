@@ -1,6 +1,9 @@
 //! Ids as clients see them: opaque, tagged with their type, the same in GraphQL and REST (DESIGN 6).
 
+use std::borrow::Cow;
+
 use async_graphql::ID;
+use atelier_commands::{Named, Refusal};
 use atelier_domain::{AccountId, ApiKeyId, ExportId, GenerationId, IdentityId, SessionId};
 use uuid::Uuid;
 
@@ -77,6 +80,33 @@ impl GlobalId {
             | None => None,
         }
     }
+}
+
+macro_rules! named {
+    ($($(#[$doc:meta])+ $name:ident: $($kind:ident)|+ => $id:ty),+ $(,)?) => {$(
+        $(#[$doc])+
+        pub(crate) fn $name(field: impl Into<Cow<'static, str>>, id: &str) -> Named<$id> {
+            match GlobalId::parse(id) {
+                Some($(GlobalId::$kind(id))|+) => Ok(id),
+                Some(_) | None => Err(Refusal::unknown_id(field)),
+            }
+        }
+    )+};
+}
+
+named! {
+    /// The account that a field of an input names.
+    account: Account | Creator => AccountId,
+    /// The generation that a field of an input names.
+    generation: Generation => GenerationId,
+    /// The API key that a field of an input names.
+    api_key: ApiKey => ApiKeyId,
+    /// The session that a field of an input names.
+    session: Session => SessionId,
+    /// The notice that a field of an input names.
+    notice: Notice => Uuid,
+    /// The identity that a field of an input names.
+    identity: Identity => IdentityId,
 }
 
 impl From<GlobalId> for ID {

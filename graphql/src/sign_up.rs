@@ -10,7 +10,7 @@ use atelier_domain::policy::account::{
 use crate::Sides;
 use crate::caller::{account, origin};
 use crate::number::int;
-use crate::payload::{UserError, outcome};
+use crate::payload::{UserError, UserErrors, outcome};
 
 /// What a sign-up screen needs to know before there is a session.
 #[derive(SimpleObject)]
@@ -86,9 +86,10 @@ pub(crate) async fn availability(context: &Context<'_>, username: String) -> Res
     let use_case = CheckUsername { username, account: account(context), origin: origin(context) };
     Ok(match outcome(use_case.run(write).await)? {
         Ok(()) => UsernameAvailability { available: Some(true), user_errors: Vec::new() },
-        Err(error) => {
-            let available = (!error.is_rate_limited()).then_some(false);
-            UsernameAvailability { available, user_errors: vec![error] }
+        Err(errors) => {
+            let available = (!errors.is_rate_limited()).then_some(false);
+            let UserErrors(user_errors) = errors;
+            UsernameAvailability { available, user_errors }
         }
     })
 }

@@ -11,7 +11,7 @@ use crate::Sides;
 use crate::caller::{freshly_proven, signed_in};
 use crate::error::unavailable;
 use crate::global_id::GlobalId;
-use crate::payload::{UserError, outcome};
+use crate::payload::{UserErrors, outcome};
 use crate::reading::{MUTATION, Reading};
 
 /// The most API keys of one account that staff are shown: more than are active at once.
@@ -34,7 +34,7 @@ pub enum Role {
 ///
 /// # Errors
 /// `UNAUTHENTICATED` without a session; faults.
-pub(crate) async fn desk(context: &Context<'_>, right: Right) -> Result<std::result::Result<Desk, UserError>> {
+pub(crate) async fn desk(context: &Context<'_>, right: Right) -> Result<std::result::Result<Desk, UserErrors>> {
     let (account, _) = signed_in(context)?;
     let desk = match outcome(Desk::admit(&context.data::<Sides>()?.write, account, right).await)? {
         Ok(desk) => desk,

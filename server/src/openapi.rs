@@ -1,5 +1,6 @@
 //! The OpenAPI document of the REST API: generated from the same catalogue and bounds that the handlers use, and committed.
 
+use atelier_domain::Reason;
 use atelier_domain::account::KeyScope;
 use atelier_domain::policy::catalogue;
 use serde_json::{Value, json};
@@ -272,6 +273,7 @@ fn schemas() -> Value {
     );
     request["additionalProperties"] = json!(false);
     let status = json!({ "type": "string", "enum": ["queued", "running", "succeeded", "failed", "cancelled"] });
+    let reasons: Vec<Value> = Reason::ALL.iter().map(|reason| reason.as_str().into()).chain([Value::Null]).collect();
     let page_items = json!({ "type": "array", "items": reference("Generation") });
     json!({
         "GenerationRequest": request,
@@ -303,8 +305,21 @@ fn schemas() -> Value {
             "success": yes, "position": string,
             "urls": { "type": "object", "description": "By the edge in pixels.", "additionalProperties": { "type": "string", "format": "uri" } }
         })),
+        "FieldError": object(&["error", "field", "message", "reason", "min", "max"], json!({
+            "error": string, "field": string, "message": string,
+            "reason": {
+                "type": ["string", "null"], "enum": reasons, "description": "What is wrong with the value, to be translated."
+            },
+            "min": { "type": ["integer", "null"], "description": "The least that is allowed, where a bound is the reason." },
+            "max": { "type": ["integer", "null"], "description": "The most that is allowed, where a bound is the reason." }
+        })),
         "Error": object(&["success", "error", "message"], json!({
-            "success": { "const": false }, "error": string, "message": string, "field": string, "required": integer,
+            "success": { "const": false }, "error": string, "message": string, "field": string,
+            "errors": {
+                "type": "array", "items": reference("FieldError"),
+                "description": "Every wrong field of the request; the first one stands in error, field and message as well."
+            },
+            "required": integer,
             "available": integer, "period": { "type": "string", "enum": ["day", "life"] }, "cap": integer, "spent": integer, "retryable": { "type": "boolean" }
         }))
     })

@@ -130,13 +130,13 @@ async fn appoint(
     add: bool,
 ) -> Result<(AccountId, bool), UseCaseError> {
     let Appointment { who, role, reason } = appointment;
-    let whom = if who.contains('@') { Whom::Email(who.clone()) } else { Whom::Username(who.clone()) };
-    let account = staff_desk::find(write, &whom).await?;
+    let whom = if who.contains('@') { Whom::of_email(who) } else { Whom::of_username(who) };
+    let account = staff_desk::find(write, &whom?).await?;
     let (desk, role, reason) = (Desk::console(), *role, reason.clone());
     let (_, changed) = if add {
-        StaffGrantRole { desk, account, role, reason }.run(write, context).await?
+        StaffGrantRole { desk, account: Ok(account), role, reason }.run(write, context).await?
     } else {
-        StaffWithdrawRole { desk, account, role, reason }.run(write, context).await?
+        StaffWithdrawRole { desk, account: Ok(account), role, reason }.run(write, context).await?
     };
     Ok((account, changed))
 }

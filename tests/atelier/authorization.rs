@@ -5,7 +5,7 @@ pub mod cast;
 mod mutations;
 mod queries;
 mod rest;
-mod routes;
+pub mod routes;
 mod schema;
 mod subscriptions;
 mod table;

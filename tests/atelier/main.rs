@@ -13,6 +13,7 @@ mod edge;
 mod event_forms;
 mod graphql;
 mod harness;
+mod inputs;
 mod journey;
 mod log;
 mod media;

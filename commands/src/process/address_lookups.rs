@@ -47,7 +47,8 @@ pub(super) async fn start_password_reset(
 ) -> Result<(), WorkError> {
     let Some((account, _)) = holder(write, to).await? else { return Ok(()) };
     let meaning = serde_json::json!(["requestPasswordReset", id]);
-    let key = idempotency::key(write, account, Some(id), &meaning, account.to_string()).map_err(failed)?;
+    let sent = idempotency::sent(Some(id)).map_err(failed)?;
+    let key = idempotency::key(write, account, sent, &meaning, account.to_string());
     let command = |_| AccountCommand::RequestPasswordReset;
     let recorded = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
     recorded.map_err(failed)?;

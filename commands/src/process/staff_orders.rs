@@ -48,7 +48,7 @@ pub(super) async fn turn_two_factor_off(
     }
     let Some(sealed) = &reset.reason else { return Ok(()) };
     let reason = match write.vault.open(account, "reason", sealed).await.map_err(failed)? {
-        Opened::Text(reason) => StaffReason::parse(&reason).map_err(failed)?,
+        Opened::Text(reason) => StaffReason::stored(reason),
         Opened::Erased => return Ok(()),
     };
     let order = StaffOrder { staff: reset.staff, reason };

@@ -1,9 +1,8 @@
 //! Claims on email and username: taken before the account opens, taken over when their account never did (DESIGN 4, Uniqueness).
 
-use atelier_domain::AccountId;
-use atelier_domain::KeyClass;
 use atelier_domain::account::{Account, AccountCommand, AccountError};
 use atelier_domain::text::{Email, Username};
+use atelier_domain::{AccountId, KeyClass, Reason};
 use atelier_vault::credential_rows::claims::{self, Claim, ClaimOutcome, ClaimState, PendingName};
 use atelier_vault::credential_rows::delete_account;
 use atelier_vault::{IndexDigest, IndexKind, VaultError};
@@ -31,9 +30,8 @@ pub(super) enum Claims {
 }
 
 /// The no to a name that is somebody's, sends visitors on, or is under quarantine; which of them is not said.
-pub(super) fn username_taken() -> UseCaseError {
-    let refusal = Refusal::new(RefusalCode::UsernameTaken, "This username is taken.");
-    Refusal { field: Some("username"), ..refusal }.into()
+pub(super) fn username_taken() -> Refusal {
+    Refusal::coded(RefusalCode::UsernameTaken, "username", Reason::Taken, "This username is taken.")
 }
 
 /// The digest an address is found by.

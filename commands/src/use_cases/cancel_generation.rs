@@ -9,7 +9,7 @@ use super::delete_generation::own_generation;
 use crate::command_path::{CommandContext, CommandError, Executed, Target};
 use crate::event_store::Position;
 use crate::idempotency;
-use crate::refusal::{Refusal, UseCaseError};
+use crate::refusal::{Named, Refusal, UseCaseError, together};
 use crate::write_side::WriteSide;
 
 /// Withdraws a job.
@@ -18,7 +18,7 @@ pub struct CancelGeneration {
     /// Who asks; must own it.
     pub account: AccountId,
     /// The job.
-    pub generation: GenerationId,
+    pub generation: Named<GenerationId>,
     /// A repeat with the same key is the same withdrawal; the key withdraws no other job.
     pub idempotency_key: Option<String>,
 }
@@ -26,6 +26,8 @@ pub struct CancelGeneration {
 /// A withdrawn job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled {
+    /// Which.
+    pub generation: GenerationId,
     /// The position to read from.
     pub position: Position,
     /// Whether an earlier request with the same key had done it.
@@ -39,24 +41,24 @@ impl CancelGeneration {
     /// `not_found` when it is not the caller's; `already_ended` when it was delivered or failed; `KeyReused` for another request
     /// under the same key.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Cancelled, UseCaseError> {
-        let meaning = serde_json::json!(["cancelGeneration", self.generation]);
-        let sent = self.idempotency_key.as_deref();
-        let key = idempotency::key(write, self.account, sent, &meaning, self.generation.to_string())?;
+        let (generation, sent) = together((self.generation, idempotency::sent(self.idempotency_key.as_deref())))?;
+        let meaning = serde_json::json!(["cancelGeneration", generation]);
+        let key = idempotency::key(write, self.account, sent, &meaning, generation.to_string());
         let earlier = async || write.path.repeat::<Generation>(key.as_ref()).await.map_err(to_use_case);
         if let Some(repeat) = earlier().await? {
-            return Ok(Cancelled { position: repeat.position(), repeated: true });
+            return Ok(Cancelled { generation, position: repeat.position(), repeated: true });
         }
-        own_generation(write, self.account, self.generation).await?;
-        let target = Target { id: self.generation.to_string(), subject: self.account };
+        own_generation(write, self.account, generation).await?;
+        let target = Target { id: generation.to_string(), subject: self.account };
         let command = |_| GenerationCommand::Cancel;
         match write.path.execute::<Generation>(&target, context, key.as_ref(), command).await.map_err(to_use_case)? {
-            Executed::Repeat { position, .. } => Ok(Cancelled { position, repeated: true }),
+            Executed::Repeat { position, .. } => Ok(Cancelled { generation, position, repeated: true }),
             // Withdrawn already, perhaps by a twin with this key.
             Executed::Done { events, position, .. } if events.is_empty() => {
                 let twin = earlier().await?.map(|repeat| repeat.position());
-                Ok(Cancelled { position: twin.unwrap_or(position), repeated: twin.is_some() })
+                Ok(Cancelled { generation, position: twin.unwrap_or(position), repeated: twin.is_some() })
             }
-            Executed::Done { position, .. } => Ok(Cancelled { position, repeated: false }),
+            Executed::Done { position, .. } => Ok(Cancelled { generation, position, repeated: false }),
         }
     }
 }

@@ -6,11 +6,11 @@ use atelier_domain::account::{Account, PasswordVia};
 use atelier_domain::{AccountId, SessionId};
 use atelier_vault::credential_rows::passwords::{self, Grounds, PasswordChange};
 
-use super::password_changes::{hash_new, own_names, record};
+use super::password_changes::{NewPassword, own_names, record};
 use super::reauthenticate::prove_password;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
-use crate::refusal::{Refusal, UseCaseError};
+use crate::refusal::{Refusal, UseCaseError, refused, together};
 use crate::write_side::WriteSide;
 
 /// Changes a password.
@@ -35,11 +35,13 @@ impl ChangePassword {
     /// `rate_limited`; `Conflict` when somebody else changed it at the same moment.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         let Self { account, session, current_password, new_password } = self;
-        let version = prove_password(write, account, "current_password", &current_password).await?;
         let loaded =
             write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
         let names = own_names(write, account, &loaded.state).await?;
-        let phc = hash_new(write, "new_password", &new_password, names).await?;
+        let new = NewPassword::check(write, "new_password", &new_password, names).await?;
+        let proven = refused(prove_password(write, account, "current_password", &current_password).await)?;
+        let (version, new) = together((proven, new))?;
+        let phc = new.hash(write).await?;
         let change = PasswordChange { id: write.fresh_id(), account, via: PasswordVia::Change, keeps: Some(session) };
         if !passwords::change(&write.pool, &change, Grounds::Password(version), &phc, write.now()).await? {
             return Err(CommandError::Conflict);

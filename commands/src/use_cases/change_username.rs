@@ -91,12 +91,12 @@ impl ChangeUsername {
                     && write.quarantine.holds(&write.pool, &index, write.now()).await?
                 {
                     claims::give_up(&write.pool, self.account, &index, claim.claimed_at).await?;
-                    return Err(username_taken());
+                    return Err(username_taken().into());
                 }
                 return Ok(pending);
             }
             if !clear_if_stale(write, context, &index, claim).await? {
-                return Err(username_taken());
+                return Err(username_taken().into());
             }
         }
         Err(CommandError::Conflict)
@@ -119,7 +119,7 @@ impl ChangeUsername {
         match executed {
             Ok(Executed::Done { events, .. }) if events.is_empty() => Err(CommandError::Conflict),
             Ok(executed) => Ok(executed.position()),
-            Err(error) => Err(error.map(|refused| Refusal { field: Some("username"), ..Refusal::from(refused) })),
+            Err(error) => Err(error.map(|refused| Refusal::from(refused).about("username"))),
         }
     }
 }

@@ -6,14 +6,15 @@
 //! link again.
 
 use atelier_domain::account::{Account, AccountCommand, PasswordVia, Status};
-use atelier_vault::MailToken;
+use atelier_domain::{AccountId, Reason};
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 use atelier_vault::credential_rows::passwords::{self, Grounds, PasswordChange};
+use atelier_vault::{MailToken, OwnNames, SecretDigest};
 
-use super::password_changes::{hash_new, own_names, record};
-use crate::command_path::CommandContext;
+use super::password_changes::{NewPassword, own_names, record};
+use crate::command_path::{CommandContext, Loaded};
 use crate::event_store::Position;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::refusal::{Refusal, RefusalCode, UseCaseError, refused, together};
 use crate::write_side::{WriteSide, account_target};
 
 /// Sets a new password.
@@ -31,25 +32,18 @@ impl CompletePasswordReset {
     /// # Errors
     /// `invalid_token` when it is wrong, used or expired; which, is not said. `invalid_field` for the password; `rate_limited`.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let refused = || Refusal::new(RefusalCode::InvalidToken, "This link is not valid any more; ask for a new one.");
-        let token = MailToken::parse(&self.token).map_err(|_| refused())?;
-        let digest = write.secrets.mail(&token);
-        let purpose = MailPurpose::ResetPassword;
-        let found = mail_tokens::peek(&write.pool, &digest, purpose, write.now()).await?;
-        let held = found.ok_or_else(refused)?;
-        let account = held.account;
-        let loaded =
-            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
-        // A link that went to a former address is in somebody else's hands, perhaps.
-        if loaded.state.status() != Status::Open || !held.was_mailed_to(loaded.state.email()) {
-            return Err(refused().into());
-        }
-        let names = own_names(write, account, &loaded.state).await?;
-        let phc = hash_new(write, "new_password", &self.new_password, names).await?;
+        let owner = refused(self.owner(write).await)?;
+        let names = match &owner {
+            Ok((account, loaded, _)) => own_names(write, *account, &loaded.state).await?,
+            Err(_) => OwnNames::default(),
+        };
+        let new = NewPassword::check(write, "new_password", &self.new_password, names).await?;
+        let ((account, loaded, digest), new) = together((owner, new))?;
+        let phc = new.hash(write).await?;
         let via = if loaded.state.has_password() { PasswordVia::Reset } else { PasswordVia::Added };
         let change = PasswordChange { id: write.fresh_id(), account, via, keeps: None };
         if !passwords::change(&write.pool, &change, Grounds::Token(&digest), &phc, write.now()).await? {
-            return Err(refused().into());
+            return Err(not_valid().into());
         }
         let position = record(write, context, &change).await?;
         if loaded.state.email_verified() || !loaded.state.address_claimed() {
@@ -61,4 +55,25 @@ impl CompletePasswordReset {
         let executed = write.path.execute::<Account>(&account_target(account), context, None, verify).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
+
+    /// Whose link it is, as the log has them, and the digest that the link is found by.
+    async fn owner(&self, write: &WriteSide) -> Result<(AccountId, Loaded<Account>, SecretDigest), UseCaseError> {
+        let token = MailToken::parse(&self.token).map_err(|_| not_valid())?;
+        let digest = write.secrets.mail(&token);
+        let found = mail_tokens::peek(&write.pool, &digest, MailPurpose::ResetPassword, write.now()).await?;
+        let held = found.ok_or_else(not_valid)?;
+        let account = held.account;
+        let loaded =
+            write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+        // A link that went to a former address is in somebody else's hands, perhaps.
+        if loaded.state.status() != Status::Open || !held.was_mailed_to(loaded.state.email()) {
+            return Err(not_valid().into());
+        }
+        Ok((account, loaded, digest))
+    }
+}
+
+fn not_valid() -> Refusal {
+    let message = "This link is not valid any more; ask for a new one.";
+    Refusal::coded(RefusalCode::InvalidToken, "token", Reason::Wrong, message)
 }

@@ -3,6 +3,7 @@
 //!
 //! What happens when the process dies: a challenge that nobody saw expires; a code that was used up is gone, and the next one works.
 
+use atelier_domain::Reason;
 use atelier_vault::credential_rows::challenges::{self, Challenged};
 use atelier_vault::{Passing, PassingToken};
 use chrono::{DateTime, Utc};
@@ -70,7 +71,14 @@ impl CompleteSignIn {
     /// `invalid_token` when the challenge is wrong, used, expired or tried too often; `invalid_code`; `rate_limited` while the
     /// authenticator is locked; `invalid_credentials` when the password was changed meanwhile.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<SignedIn, UseCaseError> {
-        let refused = || Refusal::new(RefusalCode::InvalidToken, "This sign-in is not valid any more; begin again.");
+        let refused = || {
+            Refusal::coded(
+                RefusalCode::InvalidToken,
+                "challenge",
+                Reason::Wrong,
+                "This sign-in is not valid any more; begin again.",
+            )
+        };
         let token = PassingToken::parse(Passing::Challenge, &self.challenge).map_err(|_| refused())?;
         let digest = write.secrets.passing(&token);
         let challenged = challenges::take_try(&write.pool, &digest, write.now()).await?.ok_or_else(refused)?;

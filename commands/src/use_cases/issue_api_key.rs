@@ -1,6 +1,8 @@
 //! What making a key and rotating one have in common: the row waits, the event is appended, the row counts (DESIGN 4).
 
-use atelier_domain::account::{Account, AccountCommand, KeyScope, NewApiKey as DomainKey, Replaced, SpendCaps};
+use atelier_domain::account::{
+    Account, AccountCommand, AccountError, KeyExpiry, KeyScope, NewApiKey as DomainKey, Replaced, SpendCaps,
+};
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::KeyLabel;
 use atelier_domain::{AccountId, ApiKeyId, Environment};
@@ -32,7 +34,7 @@ pub(super) struct Issue {
     pub label: KeyLabel,
     pub environment: Environment,
     pub scopes: Vec<KeyScope>,
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<KeyExpiry>,
     pub caps: SpendCaps,
     pub replaces: Option<Replaced>,
     pub idempotency: Option<IdempotencyKey>,
@@ -42,6 +44,10 @@ impl Issue {
     /// Makes the key. Died before the event, the pending row is removed by the reconciler; after it, the reconciler brings the end of
     /// the key it replaces forward and activates the row.
     pub(super) async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<CreatedApiKey, UseCaseError> {
+        // Before the row: it must never hold an end that its event cannot have.
+        if self.expires_at.is_some_and(|end| end.get() <= write.now()) {
+            return Err(Refusal::from(AccountError::ExpiryInThePast).into());
+        }
         let key = self.key;
         let secret = ApiKeySecret::generate(self.environment, write.ports.random.as_ref());
         let names: Vec<String> = self.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
@@ -52,7 +58,7 @@ impl Issue {
             digest: write.secrets.api_key(&secret),
             scopes: &names,
             created_at: write.now(),
-            expires_at: self.expires_at,
+            expires_at: self.expires_at.map(KeyExpiry::get),
             caps: self.caps,
             replaces: self.replaces.map(|replaced| replaced.key_id),
         };
@@ -104,6 +110,14 @@ impl Issue {
         };
         AccountCommand::CreateApiKey { key, now }
     }
+}
+
+/// Names an end that is over beside the other wrong fields. Alone it is no reason before a repeat was looked for.
+pub(super) fn with_past(refusal: Refusal, ends: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Refusal {
+    if ends.is_some_and(|end| end <= now) {
+        return refusal.and(AccountError::ExpiryInThePast.into());
+    }
+    refusal
 }
 
 /// The answer to a repeat: the key that was made then, without its secret.

@@ -2,8 +2,8 @@
 //!
 //! The event comes before the link is used up: a crash in between leaves a link whose repeat changes nothing.
 
-use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand};
+use atelier_domain::{AccountId, Reason};
 use atelier_vault::MailToken;
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 
@@ -34,7 +34,8 @@ impl KeepTwoFactor {
     /// `invalid_token` when the link is wrong, used or too late; which, is not said.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         let (purpose, now) = (MailPurpose::KeepTwoFactor, write.now());
-        let refused = || Refusal::new(RefusalCode::InvalidToken, "This link is not valid any more.");
+        let refused =
+            || Refusal::coded(RefusalCode::InvalidToken, "token", Reason::Wrong, "This link is not valid any more.");
         let digest = match self {
             Self::ByOwner { account } => return stop(write, context, account).await,
             Self::ByLink { token } => write.secrets.mail(&MailToken::parse(&token).map_err(|_| refused())?),

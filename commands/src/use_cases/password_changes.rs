@@ -4,9 +4,9 @@
 //! sessions are dead, and the event is appended by the reconciler under the change's own id, once, whoever comes first. A session
 //! that began in between ends with that event.
 
-use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand, AccountEvent};
 use atelier_domain::text::check_password;
+use atelier_domain::{AccountId, Invalid, Reason};
 use atelier_vault::credential_rows::passwords::{self, PasswordChange};
 use atelier_vault::credential_rows::{claims, sessions};
 use atelier_vault::{Opened, OwnNames};
@@ -18,19 +18,37 @@ use crate::idempotency;
 use crate::refusal::{Refusal, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
 
-/// The hash of a new password, if the rules like it (sec.S3, V07, V08). Its bytes are kept as they came.
-pub(crate) async fn hash_new(
-    write: &WriteSide,
-    field: &'static str,
-    password: &str,
-    names: OwnNames,
-) -> Result<String, UseCaseError> {
-    in_field(field, check_password(password, write.access.password_composition))?;
-    if write.passwords.is_guessable(password, names).await.map_err(overloaded)? {
-        let message = format!("{field} is too easy to guess: it is common, or made of your own names");
-        return Err(Refusal::field(field, message).into());
+/// A password that the rules allow.
+pub(crate) struct NewPassword<'a>(&'a str);
+
+impl<'a> NewPassword<'a> {
+    /// Checks a new password against the rules (sec.S3, V07, V08): the refusal of its field, to be told beside those of other fields.
+    ///
+    /// # Errors
+    /// `rate_limited` when too many passwords are being looked at.
+    pub(crate) async fn check(
+        write: &WriteSide,
+        field: &'static str,
+        password: &'a str,
+        names: OwnNames,
+    ) -> Result<Result<Self, Refusal>, UseCaseError> {
+        if let Err(refusal) = in_field(field, check_password(password, write.access.password_composition)) {
+            return Ok(Err(refusal));
+        }
+        if write.passwords.is_guessable(password, names).await.map_err(overloaded)? {
+            let says = "is too easy to guess: it is common, or made of your own names";
+            return Ok(Err(Refusal::value(field, Invalid::new(Reason::TooCommon, says))));
+        }
+        Ok(Ok(Self(password)))
     }
-    write.passwords.hash(password).await.map_err(overloaded)
+
+    /// Its hash. Its bytes are kept as they came.
+    ///
+    /// # Errors
+    /// `rate_limited` when too many passwords are being hashed.
+    pub(crate) async fn hash(&self, write: &WriteSide) -> Result<String, UseCaseError> {
+        write.passwords.hash(self.0).await.map_err(overloaded)
+    }
 }
 
 /// What an account's password must not be made of.
@@ -59,7 +77,8 @@ pub(crate) async fn record(
 ) -> Result<Position, UseCaseError> {
     let PasswordChange { id, account, via, keeps } = *change;
     let meaning = serde_json::json!(["changePassword", id]);
-    let key = idempotency::key(write, account, Some(&format!("password:{id}")), &meaning, id.to_string())?;
+    let own_key = format!("password:{id}");
+    let key = idempotency::key(write, account, idempotency::sent(Some(&own_key))?, &meaning, id.to_string());
     let command = |_| AccountCommand::ChangePassword { via, except: keeps };
     let executed = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
     let executed = executed.map_err(|error| error.map(Refusal::from))?;

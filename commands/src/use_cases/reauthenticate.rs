@@ -7,7 +7,7 @@
 //! What happens when the process dies: before the row is moved, nothing, except that a code from Google is used up and the owner goes
 //! there again; after it, no client has the new token, and the owner signs in again.
 
-use atelier_domain::{AccountId, SessionId};
+use atelier_domain::{AccountId, Invalid, Reason, SessionId};
 use atelier_vault::SessionToken;
 use atelier_vault::credential_rows::{passwords, sessions};
 use chrono::TimeDelta;
@@ -49,11 +49,18 @@ impl Reauthenticate {
         let Self { account, session, password, google, code } = self;
         let two_factor = second_factor::is_on(write, account).await?;
         match (password, google) {
-            (Some(_), Some(_)) => return Err(Refusal::field("google", "Prove it by a password or by Google.").into()),
+            (Some(_), Some(_)) => {
+                return Err(Refusal::value(
+                    "google",
+                    Invalid::new(Reason::ExactlyOne, "must be left out beside a password"),
+                )
+                .into());
+            }
             (None, Some(google)) => google.proves(write, account, session).await?,
             // Nothing to type a password for: the second factor is all there is, and as much as a password would be.
             (_, None) if two_factor && !has_password(write, account).await? => {}
             (password, None) => {
+                // A code is looked at only for somebody who knows the password.
                 prove_password(write, account, "password", password.as_deref().unwrap_or_default()).await?;
             }
         }
@@ -71,8 +78,8 @@ async fn has_password(write: &WriteSide, account: AccountId) -> Result<bool, Use
 /// The no to an account that proves itself otherwise.
 fn no_password(field: &'static str) -> UseCaseError {
     let message =
-        "This account has no password: prove who you are by Google, or set a password with requestPasswordReset.";
-    Refusal { field: Some(field), ..Refusal::new(RefusalCode::NoPassword, message) }.into()
+        "This account has no password: prove who you are by Google, or set a password by the link of a reset mail.";
+    Refusal::new(RefusalCode::NoPassword, message).about(field).into()
 }
 
 /// Gives a session another token and notes the proof; whoever calls this has just seen one.
@@ -109,8 +116,8 @@ pub(crate) async fn prove_password(
     let stored = passwords::get(&write.pool, account).await?.ok_or_else(|| no_password(field))?;
     let counted = throttle::count(write, vec![proof_bucket(write, account)], Some(account)).await?;
     let wrong = || {
-        let refusal = Refusal::new(RefusalCode::InvalidCredentials, "The password is wrong.");
-        UseCaseError::from(Refusal { field: Some(field), ..refusal })
+        let message = "The password is wrong.";
+        UseCaseError::from(Refusal::coded(RefusalCode::InvalidCredentials, field, Reason::Wrong, message))
     };
     match write.passwords.verify(password, &stored.phc).await {
         Ok(true) => {}

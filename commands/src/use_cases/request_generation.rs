@@ -8,10 +8,11 @@ use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLed
 use atelier_domain::generation::{
     Generation, GenerationCommand, GenerationError, GenerationRequest, RequestTerms, Status,
 };
+use atelier_domain::invalid::within;
 use atelier_domain::policy::catalogue::{self, Model};
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::Prompt;
-use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, LedgerId};
+use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, Invalid, LedgerId, Reason};
 
 use atelier_vault::credential_rows::key_places::{self, Place, Places};
 use chrono::TimeDelta;
@@ -20,7 +21,7 @@ use super::test_ledger;
 use crate::command_path::{CommandContext, CommandError, Executed, Loaded, Target};
 use crate::event_store::{IdempotencyKey, Position};
 use crate::idempotency;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
+use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field, together};
 use crate::write_side::WriteSide;
 
 /// The API key that a request comes by.
@@ -97,43 +98,36 @@ impl RequestGeneration {
     ///
     /// # Errors
     /// `invalid_field` or `model_unavailable`, naming the field; `max_credits_exceeded`.
-    pub fn price(&self) -> Result<Priced, UseCaseError> {
-        let prompt = in_field("prompt", Prompt::parse(&self.prompt))?;
-        let model = catalogue::model(&self.model).ok_or_else(|| Refusal {
-            field: Some("model"),
-            ..Refusal::new(RefusalCode::ModelUnavailable, "model is not in the catalogue; see GET /v1/models")
-        })?;
-        let side = |field, side: Option<u32>| {
-            let side = side.unwrap_or(catalogue::DEFAULT_SIDE);
-            let (least, most) = (catalogue::MIN_SIDE, catalogue::MAX_SIDE);
-            let allowed = (least..=most).contains(&side);
-            if allowed {
-                Ok(side)
-            } else {
-                Err(Refusal::field(field, format!("{field} must be {least} to {most} pixels")))
-            }
+    pub fn price(&self) -> Result<Priced, Refusal> {
+        let side = |side: Option<u32>| {
+            let bounds = catalogue::MIN_SIDE.into()..=catalogue::MAX_SIDE.into();
+            within(side.unwrap_or(catalogue::DEFAULT_SIDE), bounds, "pixels")
         };
-        let (width, height) = (side("width", self.width)?, side("height", self.height)?);
-        let num_images = self.num_images.unwrap_or(1);
-        if !(1..=catalogue::MAX_IMAGES).contains(&num_images) {
-            return Err(
-                Refusal::field("num_images", format!("num_images must be 1 to {}", catalogue::MAX_IMAGES)).into()
-            );
-        }
-        if self.seed.is_some_and(|seed| seed > u64::from(u32::MAX)) {
-            return Err(Refusal::field("seed", format!("seed must be 0 to {}", u32::MAX)).into());
-        }
-        if self.max_credits.is_some_and(|most| !(0..=Credits::MAX.get()).contains(&most)) {
-            return Err(Refusal::field("max_credits", format!("max_credits must be 0 to {}", Credits::MAX)).into());
-        }
+        let (prompt, model, width, height, num_images, max_credits, _, _) = together((
+            in_field("prompt", Prompt::parse(&self.prompt)),
+            self.on_offer(),
+            in_field("width", side(self.width)),
+            in_field("height", side(self.height)),
+            in_field("num_images", within(self.num_images.unwrap_or(1), 1..=catalogue::MAX_IMAGES.into(), "")),
+            in_field("max_credits", self.max_credits.map(|most| within(most, 0..=Credits::MAX.get(), "")).transpose()),
+            in_field("seed", self.seed.map(seed).transpose()),
+            idempotency::sent(self.idempotency_key.as_deref()),
+        ))?;
         let price = model.price_of(num_images);
-        if self.max_credits.is_some_and(|most| price.get() > most) {
-            let message = format!("This request costs {price} credits, more than max_credits allows.");
-            return Err(
-                Refusal { field: Some("max_credits"), ..Refusal::new(RefusalCode::TooExpensive, message) }.into()
-            );
+        if max_credits.is_some_and(|most| price.get() > most) {
+            let invalid = Invalid::at_least(Reason::OutOfRange, price.get(), "is below the price");
+            let message = format!("This request costs {price} credits, more than the most it may cost.");
+            let refusal = Refusal::new(RefusalCode::TooExpensive, message).about("max_credits");
+            return Err(Refusal { value: Some(Box::new(invalid)), ..refusal });
         }
         Ok(Priced { model, prompt, width, height, num_images, price })
+    }
+
+    fn on_offer(&self) -> Result<&'static Model, Refusal> {
+        catalogue::model(&self.model).ok_or_else(|| {
+            let message = "There is no such model in the catalogue.";
+            Refusal::coded(RefusalCode::ModelUnavailable, "model", Reason::Unknown, message)
+        })
     }
 
     /// Runs the use case: the job is accepted and its price held when this returns.
@@ -145,7 +139,7 @@ impl RequestGeneration {
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Accepted, UseCaseError> {
         let priced = self.price()?;
         let generation = GenerationId(write.fresh_id());
-        let key = self.key(write, &priced, generation)?;
+        let key = self.key(write, &priced, generation);
         if let Some(Executed::Repeat { result, position }) =
             write.path.repeat::<CreditLedger>(key.as_ref()).await.map_err(to_use_case)?
         {
@@ -230,7 +224,7 @@ impl RequestGeneration {
         }
         if self.publish == Some(false) && !account.plan().allows_private_generations() {
             let refusal = Refusal::new(RefusalCode::PlanRequired, "Keeping a generation private needs a premium plan.");
-            return Err(Refusal { field: Some("publish"), ..refusal }.into());
+            return Err(refusal.about("publish").into());
         }
         let publish = self.environment == Environment::Live && self.publish.unwrap_or(account.publishes());
         Ok((publish, account.plan()))
@@ -326,12 +320,9 @@ impl RequestGeneration {
     }
 
     /// The client's key with the request's meaning beside it: what a repeat must match (L04, L07).
-    fn key(
-        &self,
-        write: &WriteSide,
-        priced: &Priced,
-        generation: GenerationId,
-    ) -> Result<Option<IdempotencyKey>, UseCaseError> {
+    fn key(&self, write: &WriteSide, priced: &Priced, generation: GenerationId) -> Option<IdempotencyKey> {
+        // Refused by `price` when it is malformed.
+        let sent = idempotency::sent(self.idempotency_key.as_deref()).ok()?;
         let meaning = serde_json::json!([
             "generate",
             self.environment,
@@ -345,8 +336,13 @@ impl RequestGeneration {
             self.max_credits
         ]);
         let result = generation.to_string();
-        idempotency::key(write, self.account, self.idempotency_key.as_deref(), &meaning, result)
+        idempotency::key(write, self.account, sent, &meaning, result)
     }
+}
+
+fn seed(seed: u64) -> Result<u64, Invalid> {
+    let most = i64::from(u32::MAX);
+    within(i64::try_from(seed).unwrap_or(i64::MAX), 0..=most, "").map(|_| seed)
 }
 
 async fn job(write: &WriteSide, generation: GenerationId) -> Result<Loaded<Generation>, UseCaseError> {

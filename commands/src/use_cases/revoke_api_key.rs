@@ -3,7 +3,7 @@
 //! The row first, then the event: a crash in between leaves a dead key whose event the reconciler appends.
 
 use atelier_domain::account::{Account, AccountCommand};
-use atelier_domain::{AccountId, ApiKeyId};
+use atelier_domain::{AccountId, ApiKeyId, Reason};
 use atelier_vault::credential_rows::api_keys;
 
 use crate::command_path::CommandContext;
@@ -27,7 +27,9 @@ impl RevokeApiKey {
     /// `not_found` when it is not the caller's.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         if !api_keys::revoke(&write.pool, self.account, self.key).await? {
-            return Err(Refusal::new(RefusalCode::NotFound, "There is no such API key.").into());
+            return Err(
+                Refusal::coded(RefusalCode::NotFound, "id", Reason::Unknown, "There is no such API key.").into()
+            );
         }
         let command = |_| AccountCommand::RevokeApiKey { key_id: self.key };
         let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;

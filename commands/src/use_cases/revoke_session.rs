@@ -3,7 +3,7 @@
 //! The row first, then the event: a crash in between leaves a dead session whose event the reconciler appends.
 
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
-use atelier_domain::{AccountId, SessionId};
+use atelier_domain::{AccountId, Reason, SessionId};
 use atelier_vault::credential_rows::sessions;
 
 use crate::command_path::CommandContext;
@@ -29,7 +29,13 @@ impl RevokeSession {
     /// `not_found` when it is not the caller's.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         if !sessions::revoke(&write.pool, self.account, self.session).await? {
-            return Err(Refusal::new(RefusalCode::NotFound, "There is no such session.").into());
+            return Err(Refusal::coded(
+                RefusalCode::NotFound,
+                "session_id",
+                Reason::Unknown,
+                "There is no such session.",
+            )
+            .into());
         }
         let command = |_| AccountCommand::EndSession { session_id: self.session, reason: self.reason };
         let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;

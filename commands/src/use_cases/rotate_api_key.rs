@@ -8,16 +8,17 @@
 //! reconciler brings the old row's end forward and activates the new row (its secret unseen, to be revoked or rotated). Until then, ten
 //! minutes and a round, the old key works on: never shorter than was asked for, and nobody was told that it had ended.
 
-use atelier_domain::account::{Account, Replaced};
+use atelier_domain::account::{Account, KeyExpiry, Replaced};
+use atelier_domain::invalid::within;
 use atelier_domain::text::KeyLabel;
 use atelier_domain::{AccountId, ApiKeyId};
 use atelier_vault::Opened;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::issue_api_key::{CreatedApiKey, Issue, allowed, repeated};
+use super::issue_api_key::{CreatedApiKey, Issue, allowed, repeated, with_past};
 use crate::command_path::{CommandContext, CommandError, Executed};
 use crate::idempotency;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::refusal::{Named, Refusal, UseCaseError, in_field, together};
 use crate::write_side::WriteSide;
 
 /// How long both keys work, in hours, when nothing is said.
@@ -31,7 +32,7 @@ pub struct RotateApiKey {
     /// Whose.
     pub account: AccountId,
     /// The old key.
-    pub key: ApiKeyId,
+    pub key: Named<ApiKeyId>,
     /// How long the old key still works, 0 to 168 hours; 24 when not given.
     pub overlap_hours: Option<i64>,
     /// The new key's end; the old one's when not given, so that a rotation never outlives what was agreed.
@@ -47,14 +48,17 @@ impl RotateApiKey {
     /// `not_found` when the key is not the caller's or was revoked; `invalid_field` for the overlap or a past expiry;
     /// `limit_reached`; `plan_required` or `forbidden` as `createApiKey`.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<CreatedApiKey, UseCaseError> {
-        let hours = self.overlap_hours.unwrap_or(OVERLAP);
-        if !(0..=LONGEST).contains(&hours) {
-            return Err(Refusal::field("overlap_hours", format!("overlap_hours must be 0 to {LONGEST}")).into());
-        }
+        let now = write.now();
+        let (replaced, hours, ends, sent) = together((
+            self.key,
+            in_field("overlap_hours", within(self.overlap_hours.unwrap_or(OVERLAP), 0..=LONGEST, "")),
+            in_field("expires_at", self.expires_at.map(|at| KeyExpiry::parse(at, now)).transpose()),
+            idempotency::sent(self.idempotency_key.as_deref()),
+        ))
+        .map_err(|refusal| with_past(refusal, self.expires_at, now))?;
         let key = ApiKeyId(write.fresh_id());
-        let meaning = serde_json::json!(["rotateApiKey", self.key, hours, self.expires_at]);
-        let sent = self.idempotency_key.as_deref();
-        let idempotency = idempotency::key(write, self.account, sent, &meaning, key.to_string())?;
+        let meaning = serde_json::json!(["rotateApiKey", replaced, hours, ends.map(KeyExpiry::get)]);
+        let idempotency = idempotency::key(write, self.account, sent, &meaning, key.to_string());
         let repeat =
             write.path.repeat::<Account>(idempotency.as_ref()).await.map_err(|error| error.map(Refusal::from))?;
         if let Some(Executed::Repeat { result, position }) = repeat {
@@ -63,15 +67,14 @@ impl RotateApiKey {
         let loaded = write.path.load::<Account>(&self.account.to_string()).await;
         let account = loaded.map_err(|error| error.map(Refusal::from))?.state;
         allowed(write, account.plan())?;
-        let Some(old) = account.api_key(&self.key) else {
-            return Err(Refusal::new(RefusalCode::NotFound, "There is no such API key.").into());
-        };
+        let old = account.api_key(&replaced).ok_or_else(|| Refusal::unknown_id("id"))?;
+        let expires_at = ends.or_else(|| old.expires_at.map(|at| KeyExpiry::inherited(at, now)));
         let label = match &old.label {
             Some(sealed) => write.vault.open(self.account, "label", sealed).await,
             None => Ok(Opened::Erased),
         };
         let label = match label.map_err(|error| CommandError::Internal(error.to_string()))? {
-            Opened::Text(text) => KeyLabel::parse(&text).map_err(|error| CommandError::Internal(error.to_string()))?,
+            Opened::Text(text) => KeyLabel::stored(text),
             Opened::Erased => return Err(CommandError::Erased),
         };
         let issue = Issue {
@@ -80,9 +83,9 @@ impl RotateApiKey {
             label,
             environment: old.environment,
             scopes: old.scopes.clone(),
-            expires_at: self.expires_at.or(old.expires_at),
+            expires_at,
             caps: old.caps,
-            replaces: Some(Replaced { key_id: self.key, ends_at: write.now() + TimeDelta::hours(hours) }),
+            replaces: Some(Replaced { key_id: replaced, ends_at: now + TimeDelta::hours(hours) }),
             idempotency,
         };
         issue.run(write, context).await

@@ -3,8 +3,8 @@
 //! What happens when the process dies: a try that was counted stays counted until a right code comes; a recovery code that was
 //! used without its event gets it from the reconciler.
 
-use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand, AccountError, StaffCommand, StaffOrder};
+use atelier_domain::{AccountId, Reason};
 use atelier_vault::credential_rows::recovery_codes;
 use atelier_vault::credential_rows::second_factor::{self, FactorState, Try};
 use atelier_vault::{Opened, Place, RecoveryCode, SecretDigest, TotpSeed};
@@ -90,7 +90,7 @@ pub(super) async fn right_step(
         Try::Counted(sealed) => sealed,
         Try::Locked(until) => return Err(Refusal::too_many(until - now).into()),
         Try::NoFactor => {
-            let message = "There is nothing to confirm; begin with enrolTwoFactor.";
+            let message = "There is nothing to confirm; begin again to turn two-factor authentication on.";
             return Err(if enrolling { Refusal::new(RefusalCode::NotPossibleNow, message).into() } else { wrong() });
         }
     };
@@ -184,6 +184,6 @@ pub async fn turn_off_by_staff(
 
 /// The one answer to a wrong code, a used one, and none at all.
 pub(super) fn wrong() -> UseCaseError {
-    let refusal = Refusal::new(RefusalCode::InvalidCode, "The code is wrong, or was used already.");
-    Refusal { field: Some("code"), ..refusal }.into()
+    let message = "The code is wrong, or was used already.";
+    Refusal::coded(RefusalCode::InvalidCode, "code", Reason::Wrong, message).into()
 }

@@ -2,12 +2,12 @@
 //!
 //! One append, so all or none; a process that dies before it has changed nothing, after it everything.
 
-use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand, Channel, NoticeKind, NotificationChoice};
+use atelier_domain::{AccountId, Invalid, Reason};
 
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::{Refusal, UseCaseError};
+use crate::refusal::{Named, Refusal, UseCaseError, each};
 use crate::write_side::{WriteSide, account_target};
 
 /// The most switches of one request: each of them, once.
@@ -18,23 +18,31 @@ pub const MAX_CHOICES: usize = NoticeKind::ALL.len() * Channel::ALL.len();
 pub struct SetNotifications {
     /// Whose.
     pub account: AccountId,
-    /// The switches; what is not among them stays.
-    pub choices: Vec<NotificationChoice>,
+    /// The switches, each read or refused by the caller, who names its field; what is not among them stays.
+    pub choices: Vec<Named<NotificationChoice>>,
 }
 
 impl SetNotifications {
     /// Runs the use case; the answer is the position to read from.
     ///
     /// # Errors
-    /// `invalid_field` when there are more switches than there can be, or one is set twice.
+    /// `invalid_field` when there are more switches than there can be, one is set twice, or one cannot be set.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let twice = |(n, choice): (usize, &NotificationChoice)| {
-            self.choices[..n].iter().any(|other| (other.kind, other.channel) == (choice.kind, choice.channel))
-        };
-        if self.choices.len() > MAX_CHOICES || self.choices.iter().enumerate().any(twice) {
-            return Err(Refusal::field("choices", "Each switch may be set once.").into());
+        if self.choices.len() > MAX_CHOICES {
+            let says = format!("must be at most {MAX_CHOICES}");
+            return Err(Refusal::value("choices", Invalid::at_most(Reason::TooMany, MAX_CHOICES as i64, says)).into());
         }
-        let command = |_| AccountCommand::SetNotifications { choices: self.choices.clone() };
+        let mut seen = Vec::with_capacity(self.choices.len());
+        let choices = each(self.choices.into_iter().enumerate().map(|(number, choice)| {
+            let choice = choice?;
+            if seen.contains(&(choice.kind, choice.channel)) {
+                let invalid = Invalid::new(Reason::Duplicate, "set a switch that was set before");
+                return Err(Refusal::value(format!("choices.{number}"), invalid));
+            }
+            seen.push((choice.kind, choice.channel));
+            Ok(choice)
+        }))?;
+        let command = |_| AccountCommand::SetNotifications { choices: choices.clone() };
         let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }

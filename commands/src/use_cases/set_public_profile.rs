@@ -2,11 +2,10 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand};
-use atelier_domain::policy::account::HIDING_NEEDS_PREMIUM;
 
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
 /// Shows the public profile to others, or not.
@@ -22,15 +21,8 @@ impl SetPublicProfile {
     /// Runs the use case; the answer is the position to read from.
     ///
     /// # Errors
-    /// `plan_required` where the deployment asks for a premium plan.
+    /// `not_found` when the account is not open.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        if HIDING_NEEDS_PREMIUM && !self.public {
-            let loaded = write.path.load::<Account>(&self.account.to_string()).await;
-            let plan = loaded.map_err(|error| error.map(Refusal::from))?.state.plan();
-            if !plan.allows_private_generations() {
-                return Err(Refusal::new(RefusalCode::PlanRequired, "this needs a premium plan").into());
-            }
-        }
         let command = |_| AccountCommand::SetPublicProfile { public: self.public };
         let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())

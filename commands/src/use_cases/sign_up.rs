@@ -7,17 +7,18 @@
 //! claims settles them.
 
 use atelier_domain::AccountId;
-use atelier_domain::account::{Account, AccountCommand, AccountError};
-use atelier_domain::policy::account::MINIMUM_AGE;
+use atelier_domain::account::{Account, AccountCommand};
+use atelier_domain::policy::account::declared_age;
 use atelier_domain::text::{Email, Username};
+use atelier_vault::OwnNames;
 use atelier_vault::credential_rows::{claims, passwords};
-use atelier_vault::{IndexKind, OwnNames};
 
 use super::account_claims::{self, Claims, email_digest, username_taken};
-use super::password_changes::hash_new;
+use super::password_changes::NewPassword;
+use super::username_availability::is_free;
 use crate::command_path::{CommandContext, CommandError};
 use crate::origin::Origin;
-use crate::refusal::{Refusal, UseCaseError, in_field};
+use crate::refusal::{Refusal, UseCaseError, in_field, together};
 use crate::throttle::{self, Bucket, Rule};
 use crate::write_side::{WriteSide, account_target};
 
@@ -42,26 +43,22 @@ impl SignUp {
     /// # Errors
     /// `invalid_field` naming the field; `username_taken`; `rate_limited`.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(), UseCaseError> {
-        let email = in_field("email", Email::parse(&self.email))?;
-        let username = in_field("username", Username::parse(&self.username))?;
-        let minimum_age = u8::try_from(self.minimum_age.clamp(0, 255)).unwrap_or(0);
-        if minimum_age < MINIMUM_AGE {
-            return Err(Refusal::from(AccountError::TooYoung(MINIMUM_AGE)).into());
-        }
-        // Names are public: whoever looks for a free one is told at once, and is not slowed down.
-        let by_username = write.blind_index.digest(IndexKind::Username, username.as_ref());
-        if claims::find(&write.pool, &by_username)
-            .await?
-            .is_some_and(|claim| claim.settled && !claim.is_free(write.now()))
-        {
-            return Err(username_taken());
-        }
+        let (email, username) =
+            (in_field("email", Email::parse(&self.email)), in_field("username", Username::parse(&self.username)));
+        let address = email.as_ref().map(Email::folded).ok();
+        let handle = username.as_ref().map(|name| name.as_ref().to_owned()).ok();
+        let names = OwnNames { clear: address.into_iter().chain(handle).collect(), username: None };
+        let (email, username, minimum_age, password) = together((
+            email,
+            free(write, username).await?,
+            in_field("minimum_age", declared_age(self.minimum_age)),
+            NewPassword::check(write, "password", &self.password, names).await?,
+        ))?;
         let of_address = Bucket::of(write, Rule::SignUpWithAddress, &[&email_digest(write, &email).digest]);
         let of_client = Bucket::of_client(write, Rule::SignUpFromClient, self.origin.client.as_ref());
         let counted = throttle::count(write, of_client.into_iter().chain([of_address]).collect(), None).await?;
         // Hashed before anything is known about the address, so that the dear part of the work is the same for both.
-        let names = OwnNames { clear: vec![email.folded(), username.as_ref().to_owned()], username: None };
-        let phc = match hash_new(write, "password", &self.password, names).await {
+        let phc = match password.hash(write).await {
             Ok(phc) => phc,
             Err(error) => {
                 counted.take_back(write, false).await?;
@@ -73,7 +70,7 @@ impl SignUp {
             Claims::Ours { address_claimed } => address_claimed,
             Claims::UsernameTaken => {
                 counted.take_back(write, false).await?;
-                return Err(username_taken());
+                return Err(username_taken().into());
             }
         };
         passwords::set(&write.pool, account, &phc, write.now()).await?;
@@ -90,4 +87,14 @@ impl SignUp {
         claims::settle(&write.pool, account).await?;
         Ok(())
     }
+}
+
+/// A username that can be had, as far as a look at it says: names are public, so whoever looks for a free one is told at once, and is not
+/// slowed down.
+pub(super) async fn free(
+    write: &WriteSide,
+    username: Result<Username, Refusal>,
+) -> Result<Result<Username, Refusal>, UseCaseError> {
+    let Ok(username) = username else { return Ok(username) };
+    Ok(if is_free(write, &username, None).await? { Ok(username) } else { Err(username_taken()) })
 }

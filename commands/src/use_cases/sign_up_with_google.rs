@@ -6,21 +6,22 @@
 //! identity count, whoever meets the claims settles them, and its owner signs in with it. An address nobody vouched for gets its mail
 //! from `resendVerification` then.
 
-use atelier_domain::account::{Account, AccountCommand, AccountError, IdentityProvider, NewIdentity};
-use atelier_domain::policy::account::MINIMUM_AGE;
+use atelier_domain::account::{Account, AccountCommand, IdentityProvider, NewIdentity};
+use atelier_domain::policy::account::declared_age;
 use atelier_domain::text::{Email, Username};
 use atelier_domain::{AccountId, IdentityId};
 use atelier_vault::credential_rows::{claims, identities};
 
-use super::account_claims::{self, Claims};
+use super::account_claims::{self, Claims, username_taken};
 use super::complete_sign_in::{Entrance, enter};
 use super::link_identity::{claim, label};
 use super::open_session::{OpenSession, Proof};
 use super::sign_in_elsewhere::Ticket;
+use super::sign_up::free;
 use crate::command_path::{CommandContext, CommandError};
 use crate::origin::Origin;
 use crate::process::{Work, enqueue};
-use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
+use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field, refused, together};
 use crate::write_side::{WriteSide, account_target};
 
 /// Opens an account with the ticket of a return from Google.
@@ -43,13 +44,12 @@ impl SignUpWithGoogle {
     /// `invalid_field` naming the field; `username_taken`; `invalid_token` for a ticket that is not valid any more;
     /// `not_possible_now` when the identity, or an address that Google vouches for, has become somebody's.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Entrance, UseCaseError> {
-        let (ticket, digest) = Ticket::open(write, &self.ticket)?;
+        let ((ticket, digest), username, minimum_age) = together((
+            refused(Ticket::open(write, &self.ticket))?.map_err(|refusal| refusal.about("ticket")),
+            free(write, in_field("username", Username::parse(&self.username))).await?,
+            in_field("minimum_age", declared_age(self.minimum_age)),
+        ))?;
         let email = in_field("ticket", Email::parse(&ticket.email))?;
-        let username = in_field("username", Username::parse(&self.username))?;
-        let minimum_age = u8::try_from(self.minimum_age.clamp(0, 255)).unwrap_or(0);
-        if minimum_age < MINIMUM_AGE {
-            return Err(Refusal::from(AccountError::TooYoung(MINIMUM_AGE)).into());
-        }
         if identities::find(&write.pool, IdentityProvider::Google, &digest).await?.is_some() {
             return Err(taken("This Google account has an account here; sign in with it."));
         }
@@ -57,8 +57,7 @@ impl SignUpWithGoogle {
         let address_claimed = match account_claims::claim(write, context, account, &email, &username).await? {
             Claims::Ours { address_claimed } => address_claimed,
             Claims::UsernameTaken => {
-                let refusal = Refusal::new(RefusalCode::UsernameTaken, "This username is taken.");
-                return Err(Refusal { field: Some("username"), ..refusal }.into());
+                return Err(username_taken().into());
             }
         };
         if ticket.verified && !address_claimed {

@@ -17,11 +17,11 @@ use super::account_claims::{clear_if_stale, email_digest};
 use super::address_claims;
 use super::rename_claims::DECIDES_WITHIN;
 use super::settle_account::settle_access;
-use super::staff_desk::{Desk, state};
+use super::staff_desk::{Desk, reasoned, state};
 use super::staff_orders::append;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
+use crate::refusal::{Named, Refusal, RefusalCode, UseCaseError, in_field, together};
 use crate::write_side::WriteSide;
 
 /// How often a stale claim is cleared away before the change gives up.
@@ -33,7 +33,7 @@ pub struct StaffChangeEmail {
     /// Who asks.
     pub desk: Desk,
     /// Whose account.
-    pub account: AccountId,
+    pub account: Named<AccountId>,
     /// The new address.
     pub email: String,
     /// Why; the account's owner can read it.
@@ -46,69 +46,69 @@ impl StaffChangeEmail {
     /// # Errors
     /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`; `not_possible_now` for an address that is taken, or is the account's.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let email = in_field("email", Email::parse(&self.email))?;
-        let (_, order) = self.desk.opens(write, self.account, &self.reason).await?;
-        let lock = claims::lock_address(&write.pool, self.account).await?;
-        let done = self.change(write, context, &email, &order).await;
+        let (account, email, reason) =
+            together((self.account, in_field("email", Email::parse(&self.email)), reasoned(&self.reason)))?;
+        let (_, order) = self.desk.opens(write, account, reason).await?;
+        let lock = claims::lock_address(&write.pool, account).await?;
+        let done = change(write, context, account, &email, &order).await;
         lock.rollback().await.map_err(RowError::from)?;
         done
     }
+}
 
-    async fn change(
-        &self,
-        write: &WriteSide,
-        context: &CommandContext,
-        email: &Email,
-        order: &StaffOrder,
-    ) -> Result<Position, UseCaseError> {
-        let account = self.account;
-        address_claims::end_leftovers(write, account).await?;
-        let index = email_digest(write, email);
-        if address_claims::current(write, account, &state(write, account).await?).await? == Some(index) {
-            return Err(refused(RefusalCode::NotPossibleNow, "This is the account's address already."));
-        }
-        let claimed_at = self.claim(write, context, &index).await?;
-        // Decided too late, perhaps after a pause of the whole process, the address may be somebody else's by now: nothing is done.
-        let command =
-            |now| StaffCommand::ChangeEmail { email: email.clone(), unchanged: now > claimed_at + DECIDES_WITHIN };
-        match append(write, context, account, order, command).await {
-            Ok((_, false)) => Err(CommandError::Conflict),
-            Ok((position, true)) => {
-                void_links(write, account).await?;
-                settle_access(write, account).await?;
-                address_claims::end_leftovers(write, account).await?;
-                Ok(position)
-            }
-            Err(CommandError::Refused(refusal)) => {
-                claims::give_up(&write.pool, account, &index, claimed_at).await?;
-                Err(refusal.into())
-            }
-            // Perhaps it is in the log: whoever looks next will know.
-            Err(error) => Err(error),
-        }
+async fn change(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+    email: &Email,
+    order: &StaffOrder,
+) -> Result<Position, UseCaseError> {
+    address_claims::end_leftovers(write, account).await?;
+    let index = email_digest(write, email);
+    if address_claims::current(write, account, &state(write, account).await?).await? == Some(index) {
+        return Err(refused(RefusalCode::NotPossibleNow, "This is the account's address already."));
     }
-
-    async fn claim(
-        &self,
-        write: &WriteSide,
-        context: &CommandContext,
-        index: &IndexDigest,
-    ) -> Result<DateTime<Utc>, UseCaseError> {
-        for _ in 0..ATTEMPTS {
-            let claim = claims::claim_pending(&write.pool, self.account, index, write.now()).await?;
-            if claim.account == self.account {
-                return Ok(claim.claimed_at);
-            }
-            if !clear_if_stale(write, context, index, claim).await? {
-                return Err(refused(RefusalCode::NotPossibleNow, "This address belongs to another account."));
-            }
+    let claimed_at = claim(write, context, account, &index).await?;
+    // Decided too late, perhaps after a pause of the whole process, the address may be somebody else's by now: nothing is done.
+    let command =
+        |now| StaffCommand::ChangeEmail { email: email.clone(), unchanged: now > claimed_at + DECIDES_WITHIN };
+    match append(write, context, account, order, command).await {
+        Ok((_, false)) => Err(CommandError::Conflict),
+        Ok((position, true)) => {
+            void_links(write, account).await?;
+            settle_access(write, account).await?;
+            address_claims::end_leftovers(write, account).await?;
+            Ok(position)
         }
-        Err(CommandError::Conflict)
+        Err(CommandError::Refused(refusal)) => {
+            claims::give_up(&write.pool, account, &index, claimed_at).await?;
+            Err(refusal.into())
+        }
+        // Perhaps it is in the log: whoever looks next will know.
+        Err(error) => Err(error),
     }
 }
 
+async fn claim(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+    index: &IndexDigest,
+) -> Result<DateTime<Utc>, UseCaseError> {
+    for _ in 0..ATTEMPTS {
+        let claim = claims::claim_pending(&write.pool, account, index, write.now()).await?;
+        if claim.account == account {
+            return Ok(claim.claimed_at);
+        }
+        if !clear_if_stale(write, context, index, claim).await? {
+            return Err(refused(RefusalCode::NotPossibleNow, "This address belongs to another account."));
+        }
+    }
+    Err(CommandError::Conflict)
+}
+
 fn refused(code: RefusalCode, message: &str) -> UseCaseError {
-    Refusal { field: Some("email"), ..Refusal::new(code, message) }.into()
+    Refusal::new(code, message).about("email").into()
 }
 
 /// What was mailed to the former address counts no more; the link that proves the new one is mailed after this.

@@ -10,15 +10,15 @@
 //! What is not promised: the right and the other account are two streams, so a role that is withdrawn while a request of its holder is
 //! already past this desk does not stop that request. The same holds for a role that the other account is given at that moment.
 
-use atelier_domain::AccountId;
 use atelier_domain::account::{Account, Role, StaffOrder, Status};
 use atelier_domain::text::{Email, StaffReason, Username};
+use atelier_domain::{AccountId, Reason};
 use atelier_vault::credential_rows::claims::{self, ClaimState};
 use atelier_vault::credential_rows::staff_roles;
 
 use super::account_claims::{email_digest, username_digest};
 use super::{address_claims, rename_claims};
-use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field};
+use crate::refusal::{Named, Refusal, RefusalCode, UseCaseError, in_field};
 use crate::throttle::{self, Bucket, Rule};
 use crate::write_side::WriteSide;
 
@@ -56,9 +56,40 @@ pub enum Whom {
     /// By its id.
     Account(AccountId),
     /// By its address.
-    Email(String),
+    Email(Email),
     /// By its handle.
-    Username(String),
+    Username(Username),
+}
+
+impl Whom {
+    /// By an address.
+    ///
+    /// # Errors
+    /// The refusal of `email`.
+    pub fn of_email(text: &str) -> Named<Self> {
+        in_field("email", Email::parse(text)).map(Self::Email)
+    }
+
+    /// By a handle.
+    ///
+    /// # Errors
+    /// The refusal of `username`.
+    pub fn of_username(text: &str) -> Named<Self> {
+        in_field("username", Username::parse(text)).map(Self::Username)
+    }
+
+    const fn field(&self) -> &'static str {
+        match self {
+            Self::Account(_) => "account_id",
+            Self::Email(_) => "email",
+            Self::Username(_) => "username",
+        }
+    }
+}
+
+/// Why somebody of the staff wants something, as they wrote it.
+pub(super) fn reasoned(reason: &str) -> Named<StaffReason> {
+    in_field("reason", StaffReason::parse(reason))
 }
 
 fn forbidden(message: &str) -> UseCaseError {
@@ -116,29 +147,22 @@ impl Desk {
         throttle::count(write, vec![bucket], Some(staff)).await.map(drop)
     }
 
-    /// The open account that is meant, if this desk may act on it; with what is recorded of it.
+    /// The open account that is meant, if this desk may act on it; with what is recorded of it. Counted before anything is looked for (sec.R5).
     ///
     /// # Errors
-    /// `invalid_field` for the reason; `rate_limited`; `not_found`; `forbidden` for one's own account, and for a holder of roles when this
+    /// `rate_limited`; `not_found`; `forbidden` for one's own account, and for a holder of roles when this
     /// is not an admin.
     pub(super) async fn opens(
         &self,
         write: &WriteSide,
         account: AccountId,
-        reason: &str,
+        reason: StaffReason,
     ) -> Result<(Account, StaffOrder), UseCaseError> {
-        let reason = self.reasoned(write, reason).await?;
+        self.count(write).await?;
         self.opens_for(write, account, reason).await
     }
 
-    /// A reason that was read, and the request counted: before anything is looked for (sec.R5).
-    pub(super) async fn reasoned(&self, write: &WriteSide, reason: &str) -> Result<StaffReason, UseCaseError> {
-        let reason = in_field("reason", StaffReason::parse(reason))?;
-        self.count(write).await?;
-        Ok(reason)
-    }
-
-    /// As [`Self::opens`], for a reason that was read.
+    /// As [`Self::opens`], for a request that was counted.
     pub(super) async fn opens_for(
         &self,
         write: &WriteSide,
@@ -150,7 +174,13 @@ impl Desk {
         }
         let state = state(write, account).await?;
         if state.status() != Status::Open {
-            return Err(Refusal::new(RefusalCode::NotFound, "There is no such account.").into());
+            return Err(Refusal::coded(
+                RefusalCode::NotFound,
+                "account_id",
+                Reason::Unknown,
+                "There is no such account.",
+            )
+            .into());
         }
         if !state.roles().is_empty() && !self.admin {
             return Err(forbidden("Only an admin acts on an account that has a role."));
@@ -204,20 +234,21 @@ pub async fn members(
 /// The account that is meant. A handle that was given up lately finds it too.
 ///
 /// # Errors
-/// `invalid_field`, `not_found`.
+/// `not_found`.
 pub async fn find(write: &WriteSide, whom: &Whom) -> Result<AccountId, UseCaseError> {
-    let unknown = || UseCaseError::from(Refusal::new(RefusalCode::NotFound, "There is no such account."));
+    let message = "There is no such account.";
+    let unknown = || UseCaseError::from(Refusal::coded(RefusalCode::NotFound, whom.field(), Reason::Unknown, message));
     match whom {
         Whom::Account(account) => Ok(*account),
         Whom::Email(email) => {
-            let digest = email_digest(write, &in_field("email", Email::parse(email))?);
+            let digest = email_digest(write, email);
             let claim = claims::find(&write.pool, &digest).await?.ok_or_else(unknown)?;
             // A claim that is on its way, or was left by a death, is not yet, or no more, the account's address.
             let address = address_claims::current(write, claim.account, &state(write, claim.account).await?).await?;
             if address == Some(digest) { Ok(claim.account) } else { Err(unknown()) }
         }
         Whom::Username(username) => {
-            let digest = username_digest(write, &in_field("username", Username::parse(username))?);
+            let digest = username_digest(write, username);
             let claim = claims::find(&write.pool, &digest).await?.ok_or_else(unknown)?;
             let counts = match claim.state {
                 ClaimState::Held => true,

@@ -7,11 +7,11 @@
 use atelier_domain::AccountId;
 use atelier_domain::account::{AccountError, Role, StaffCommand};
 
-use super::staff_desk::Desk;
+use super::staff_desk::{Desk, reasoned};
 use super::staff_orders::carry_out;
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::{Refusal, UseCaseError};
+use crate::refusal::{Named, Refusal, UseCaseError, together};
 use crate::write_side::WriteSide;
 
 /// Grants a role.
@@ -20,7 +20,7 @@ pub struct StaffGrantRole {
     /// Who asks.
     pub desk: Desk,
     /// Whose account.
-    pub account: AccountId,
+    pub account: Named<AccountId>,
     /// Which.
     pub role: Role,
     /// Why; the account's owner can read it.
@@ -33,12 +33,13 @@ impl StaffGrantRole {
     /// # Errors
     /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`; `email_not_verified`.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
-        let (state, order) = self.desk.opens(write, self.account, &self.reason).await?;
+        let (account, reason) = together((self.account, reasoned(&self.reason)))?;
+        let (state, order) = self.desk.opens(write, account, reason).await?;
         // Whoever can be taken for the account by somebody else's address must not have a right.
         if !state.email_verified() {
             return Err(Refusal::from(AccountError::EmailNotVerified).into());
         }
         let command = |_| StaffCommand::GrantRole { role: self.role };
-        carry_out(write, context, self.account, &order, command).await
+        carry_out(write, context, account, &order, command).await
     }
 }

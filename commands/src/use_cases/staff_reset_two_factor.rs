@@ -10,11 +10,11 @@ use atelier_domain::policy::account::TWO_FACTOR_RESET_AFTER_ADDRESS;
 use chrono::{DateTime, Utc};
 
 use super::address_history;
-use super::staff_desk::{Desk, state};
+use super::staff_desk::{Desk, reasoned, state};
 use super::staff_orders::append;
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::refusal::{Named, Refusal, RefusalCode, UseCaseError, together};
 use crate::write_side::WriteSide;
 
 /// Asks for a lost second factor to be turned off.
@@ -23,7 +23,7 @@ pub struct StaffResetTwoFactor {
     /// Who asks.
     pub desk: Desk,
     /// Whose account.
-    pub account: AccountId,
+    pub account: Named<AccountId>,
     /// Why; the account's owner can read it.
     pub reason: String,
 }
@@ -35,21 +35,22 @@ impl StaffResetTwoFactor {
     /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`; `not_possible_now` when it is off, a reset waits already, or the address
     /// is not proven or was changed within seven days: who has the new one would be the only one asked.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<ResetRequested, UseCaseError> {
-        let (owner, order) = self.desk.opens(write, self.account, &self.reason).await?;
+        let (account, reason) = together((self.account, reasoned(&self.reason)))?;
+        let (owner, order) = self.desk.opens(write, account, reason).await?;
         if !owner.email_verified() {
             let message = "The address is not proven: its owner could not be asked.";
             return Err(Refusal::new(RefusalCode::NotPossibleNow, message).into());
         }
         let settled = write.now() - TWO_FACTOR_RESET_AFTER_ADDRESS;
-        if address_history::last_change(write, self.account).await?.is_some_and(|changed| changed > settled) {
+        if address_history::last_change(write, account).await?.is_some_and(|changed| changed > settled) {
             let message = "The address was changed less than seven days ago: its owner may not know it yet.";
             return Err(Refusal::new(RefusalCode::NotPossibleNow, message).into());
         }
         // Decided on the address that was looked at: it may change in between.
         let address = owner.email().cloned();
         let command = |now| StaffCommand::RequestTwoFactorReset { address: address.clone(), now };
-        let (position, _) = append(write, context, self.account, &order, command).await?;
-        let state = state(write, self.account).await?;
+        let (position, _) = append(write, context, account, &order, command).await?;
+        let state = state(write, account).await?;
         Ok(ResetRequested { position, due_at: state.two_factor_reset().map(|reset| reset.due_at) })
     }
 }

@@ -5,11 +5,11 @@
 use atelier_domain::AccountId;
 use atelier_domain::account::StaffCommand;
 
-use super::staff_desk::{Desk, Whom, find};
+use super::staff_desk::{Desk, Whom, find, reasoned};
 use super::staff_orders::append;
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::UseCaseError;
+use crate::refusal::{Named, UseCaseError, together};
 use crate::write_side::WriteSide;
 
 /// Records that staff look at an account.
@@ -18,7 +18,7 @@ pub struct StaffViewAccount {
     /// Who asks.
     pub desk: Desk,
     /// Whose account.
-    pub whom: Whom,
+    pub whom: Named<Whom>,
     /// Why; the account's owner can read it.
     pub reason: String,
 }
@@ -30,8 +30,9 @@ impl StaffViewAccount {
     /// # Errors
     /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(AccountId, Position), UseCaseError> {
-        let reason = self.desk.reasoned(write, &self.reason).await?;
-        let account = find(write, &self.whom).await?;
+        let (whom, reason) = together((self.whom, reasoned(&self.reason)))?;
+        self.desk.count(write).await?;
+        let account = find(write, &whom).await?;
         let (_, order) = self.desk.opens_for(write, account, reason).await?;
         Ok((account, append(write, context, account, &order, |_| StaffCommand::View).await?.0))
     }

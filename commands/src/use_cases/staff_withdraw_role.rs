@@ -5,13 +5,14 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Role, StaffCommand, StaffOrder, Status};
+use atelier_domain::text::StaffReason;
 use atelier_vault::credential_rows::{RowError, staff_roles};
 
-use super::staff_desk::{Desk, state};
+use super::staff_desk::{Desk, reasoned, state};
 use super::staff_orders::carry_out;
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::refusal::{Named, Refusal, RefusalCode, UseCaseError, together};
 use crate::write_side::WriteSide;
 
 /// Withdraws a role.
@@ -20,7 +21,7 @@ pub struct StaffWithdrawRole {
     /// Who asks.
     pub desk: Desk,
     /// Whose account.
-    pub account: AccountId,
+    pub account: Named<AccountId>,
     /// Which.
     pub role: Role,
     /// Why; the account's owner can read it.
@@ -33,19 +34,31 @@ impl StaffWithdrawRole {
     /// # Errors
     /// `forbidden`, `not_found`, `invalid_field`, `rate_limited`; `not_possible_now` for the last admin, unless the operator at the console asks.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
+        let (account, reason) = together((self.account, reasoned(&self.reason)))?;
+        let order = Withdrawal { desk: self.desk, account, role: self.role, reason };
         let lock = if self.role == Role::Admin { Some(staff_roles::lock_admins(&write.pool).await?) } else { None };
-        let done = self.withdraw(write, context).await;
+        let done = order.carry_out(write, context).await;
         if let Some(lock) = lock {
             lock.rollback().await.map_err(RowError::from)?;
         }
         done
     }
+}
 
-    async fn withdraw(&self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
+/// A request that was read.
+struct Withdrawal {
+    desk: Desk,
+    account: AccountId,
+    role: Role,
+    reason: StaffReason,
+}
+
+impl Withdrawal {
+    async fn carry_out(self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
         // Giving one's own role up is no help to oneself.
         let own = self.desk.staff() == Some(self.account) && self.role == Role::Admin;
         let desk = if own { self.desk.as_colleague() } else { self.desk };
-        let (state, order) = desk.opens(write, self.account, &self.reason).await?;
+        let (state, order) = desk.opens(write, self.account, self.reason).await?;
         let order = StaffOrder { staff: self.desk.staff(), ..order };
         let counts = self.role == Role::Admin && state.has_role(Role::Admin);
         if counts && self.desk.staff().is_some() && !another_admin(write, self.account).await? {

@@ -4,7 +4,7 @@
 //! when it has become the only way in.
 
 use atelier_domain::account::{Account, AccountCommand};
-use atelier_domain::{AccountId, IdentityId};
+use atelier_domain::{AccountId, IdentityId, Reason};
 use atelier_vault::credential_rows::identities;
 
 use crate::command_path::{CommandContext, CommandError};
@@ -29,7 +29,13 @@ impl UnlinkIdentity {
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         let Self { account, identity } = self;
         if !identities::revoke(&write.pool, account, identity).await? {
-            return Err(Refusal::new(RefusalCode::NotFound, "There is no such identity.").into());
+            return Err(Refusal::coded(
+                RefusalCode::NotFound,
+                "identity_id",
+                Reason::Unknown,
+                "There is no such identity.",
+            )
+            .into());
         }
         let command = |_| AccountCommand::UnlinkIdentity { identity_id: identity };
         match write.path.execute::<Account>(&account_target(account), context, None, command).await {

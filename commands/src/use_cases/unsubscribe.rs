@@ -39,7 +39,7 @@ impl Unsubscribe {
     /// `invalid_token` when it is not one of ours.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Unsubscribed, UseCaseError> {
         let (account, kind) = self.read(write)?;
-        let choices = vec![NotificationChoice { kind, channel: Channel::Mail, on: false }];
+        let choices = vec![Ok(NotificationChoice { kind, channel: Channel::Mail, on: false })];
         match (SetNotifications { account, choices }).run(write, context).await {
             Ok(_) => {}
             // Nobody is left to write to: that is what was asked for.

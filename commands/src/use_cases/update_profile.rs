@@ -6,7 +6,7 @@ use atelier_domain::text::{Bio, DisplayName};
 
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
-use crate::refusal::{Refusal, UseCaseError, in_field};
+use crate::refusal::{Refusal, UseCaseError, in_field, together};
 use crate::write_side::{WriteSide, account_target};
 
 /// Changes the display name, the biography, or both.
@@ -26,8 +26,10 @@ impl UpdateProfile {
     /// # Errors
     /// `invalid_field` when a text is refused.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let display_name = in_field("display_name", self.display_name.as_deref().map(DisplayName::parse).transpose())?;
-        let bio = in_field("bio", self.bio.as_deref().map(Bio::parse).transpose())?;
+        let (display_name, bio) = together((
+            in_field("display_name", self.display_name.as_deref().map(DisplayName::parse).transpose()),
+            in_field("bio", self.bio.as_deref().map(Bio::parse).transpose()),
+        ))?;
         let executed = write
             .path
             .execute::<Account>(&account_target(self.account), context, None, |_| AccountCommand::UpdateProfile {

@@ -39,13 +39,17 @@ impl CheckUsername {
         let of_client = Bucket::of_client(write, Rule::UsernameFromClient, self.origin.client.as_ref());
         // Every question counts; none is taken back.
         let _ = throttle::count(write, of_client.into_iter().collect(), None).await?;
-        if is_free(write, &username, self.account).await? { Ok(()) } else { Err(username_taken()) }
+        if is_free(write, &username, self.account).await? { Ok(()) } else { Err(username_taken().into()) }
     }
 }
 
 /// Whether a sign-up, or a rename of `asking`, would get this name now. Nothing is changed: a stale claim whose account never opened counts
 /// as free, and the sign-up that takes the name removes it.
-async fn is_free(write: &WriteSide, username: &Username, asking: Option<AccountId>) -> Result<bool, UseCaseError> {
+pub(super) async fn is_free(
+    write: &WriteSide,
+    username: &Username,
+    asking: Option<AccountId>,
+) -> Result<bool, UseCaseError> {
     let (index, now) = (username_digest(write, username), write.now());
     if let Some(claim) = claims::find(&write.pool, &index).await?.filter(|claim| !claim.is_free(now)) {
         if asking == Some(claim.account) {

@@ -4,6 +4,7 @@
 //!
 //! The event comes before the token is used up: a crash in between leaves a token whose repeat changes nothing.
 
+use atelier_domain::Reason;
 use atelier_domain::account::{Account, AccountCommand};
 use atelier_vault::MailToken;
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
@@ -26,7 +27,14 @@ impl VerifyEmail {
     /// # Errors
     /// `invalid_token` when it is wrong, used or expired; which, is not said.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let refused = || Refusal::new(RefusalCode::InvalidToken, "This link is not valid any more; ask for a new one.");
+        let refused = || {
+            Refusal::coded(
+                RefusalCode::InvalidToken,
+                "token",
+                Reason::Wrong,
+                "This link is not valid any more; ask for a new one.",
+            )
+        };
         let token = MailToken::parse(&self.token).map_err(|_| refused())?;
         let digest = write.secrets.mail(&token);
         let now = write.now();

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Avatar, IdentityProvider, KeyScope, Language, NotificationChoice, PasswordVia, Role, SessionEnd, SpendCaps,
-    StaffCommand, StaffOrder,
+    Avatar, IdentityProvider, KeyExpiry, KeyScope, Language, NotificationChoice, PasswordVia, Role, SessionEnd,
+    SpendCaps, StaffCommand, StaffOrder,
 };
 use crate::policy::plan::Plan;
 use crate::text::{Bio, DisplayName, Email, IdentityLabel, KeyLabel, Username};
@@ -226,7 +226,7 @@ pub struct NewApiKey {
     /// What it may do.
     pub scopes: Vec<KeyScope>,
     /// Its end, if any.
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<KeyExpiry>,
     /// How much it may spend.
     pub caps: SpendCaps,
     /// The key it takes over from, which then ends after an overlap (B18).

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::aggregate::{MAX_API_KEYS, MAX_IDENTITIES, MAX_SESSIONS};
 use super::{
-    Account, AccountCommand, AccountError, AccountEvent, IdentityProvider, KeyRecord, NewApiKey, NewIdentity,
-    NotificationChoice, PasswordVia, Replaced, Role, SessionEnd, StaffAction, StaffCommand, StaffOrder, Status,
-    TwoFactorEnd,
+    Account, AccountCommand, AccountError, AccountEvent, IdentityProvider, KeyExpiry, KeyRecord, NewApiKey,
+    NewIdentity, NotificationChoice, PasswordVia, Replaced, Role, SessionEnd, StaffAction, StaffCommand, StaffOrder,
+    Status, TwoFactorEnd,
 };
 use crate::policy::account::{
     CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, TWO_FACTOR_RESET_DELAY,
@@ -180,9 +180,10 @@ impl Account {
     }
 
     fn create_api_key(&self, key: NewApiKey, now: DateTime<Utc>) -> Decided {
-        self.may_create_key(key.expires_at, now)?;
+        let expires_at = key.expires_at.map(KeyExpiry::get);
+        self.may_create_key(expires_at, now)?;
         let overlap = key.replaces.map(|replaced| self.overlap(replaced)).transpose()?.flatten();
-        let NewApiKey { key_id, label, prefix, last4, environment, scopes, expires_at, caps, replaces } = key;
+        let NewApiKey { key_id, label, prefix, last4, environment, scopes, caps, replaces, .. } = key;
         let label = Personal::Open(label);
         let replaces = replaces.map(|replaced| replaced.key_id);
         let created = AccountEvent::ApiKeyCreated {

@@ -6,57 +6,57 @@ use chrono::{DateTime, Utc};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
     /// The account was never opened, was abandoned, or is being deleted.
-    #[error("there is no such account")]
+    #[error("There is no such account.")]
     NotOpen,
     /// This id was opened or abandoned before.
-    #[error("this account id is already used")]
+    #[error("This account id is already used.")]
     AlreadyUsed,
     /// The declared age is below the least (U42).
-    #[error("you must be at least {0} years old")]
+    #[error("You must be at least {0} years old.")]
     TooYoung(u8),
     /// What was proven is not the account's address any more (U26, A13).
-    #[error("the account has another address by now")]
+    #[error("The account has another address by now.")]
     AnotherAddress,
     /// The address must be verified first (U26).
-    #[error("verify the email address first")]
+    #[error("Verify the email address first.")]
     EmailNotVerified,
     /// The plan does not allow it (A24).
-    #[error("this needs a premium plan")]
+    #[error("This needs a premium plan.")]
     PlanRequired,
     /// The handle was changed not long ago (U29).
-    #[error("the username can be changed again on {}", .0.format("%Y-%m-%d"))]
+    #[error("The username can be changed again on {}.", .0.format("%Y-%m-%d"))]
     RenamedRecently(DateTime<Utc>),
     /// The bound on keys that are not revoked is reached.
-    #[error("at most {0} API keys are allowed; revoke one first")]
+    #[error("At most {0} API keys are allowed; revoke one first.")]
     TooManyApiKeys(usize),
     /// The key is revoked, or never was.
-    #[error("there is no such API key")]
+    #[error("There is no such API key.")]
     NoSuchApiKey,
     /// The expiry lies in the past.
-    #[error("the expiry must lie in the future")]
+    #[error("The expiry must lie in the future.")]
     ExpiryInThePast,
     /// The bound on identities is reached.
-    #[error("at most {0} identities are allowed; unlink one first")]
+    #[error("At most {0} identities are allowed; unlink one first.")]
     TooManyIdentities(usize),
     /// Nothing else would let the owner in.
-    #[error("this is the only way to sign in; set a password first")]
+    #[error("This is the only way to sign in; set a password first.")]
     LastWayIn,
     /// The second factor is on already.
-    #[error("two-factor authentication is on already")]
+    #[error("Two-factor authentication is on already.")]
     TwoFactorOn,
     /// The second factor is off.
-    #[error("two-factor authentication is off")]
+    #[error("Two-factor authentication is off.")]
     TwoFactorOff,
     /// Staff have asked for it to be turned off already (U36).
-    #[error("the second factor is going to be turned off already")]
+    #[error("The second factor is going to be turned off already.")]
     TwoFactorResetPending,
     /// Nobody asked for the second factor to be turned off, it was stopped, or it is not yet due (U36).
-    #[error("the second factor is not due to be turned off")]
+    #[error("The second factor is not due to be turned off.")]
     TwoFactorResetNotDue,
     /// A copy is being made already (U25).
-    #[error("a data export is being prepared already")]
+    #[error("A data export is being prepared already.")]
     ExportUnderWay,
     /// Erasing takes a request first.
-    #[error("the deletion was not requested")]
+    #[error("The deletion was not requested.")]
     DeletionNotRequested,
 }

@@ -17,7 +17,7 @@ mod staff;
 mod tests;
 
 pub use aggregate::{Account, MAX_API_KEYS, MAX_IDENTITIES, MAX_SESSIONS, Status};
-pub use api_key::{KeyRecord, KeyScope, SpendCaps};
+pub use api_key::{KeyExpiry, KeyRecord, KeyScope, SpendCaps};
 pub use command::{AccountCommand, NewApiKey, NewIdentity, Replaced};
 pub use error::AccountError;
 pub use event::AccountEvent;

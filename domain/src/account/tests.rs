@@ -63,7 +63,7 @@ fn new_key(n: u128, expires_at: Option<DateTime<Utc>>) -> NewApiKey {
         last4: "wxyz".into(),
         environment: Environment::Live,
         scopes: KeyScope::ALL.to_vec(),
-        expires_at,
+        expires_at: expires_at.map(|end| KeyExpiry::parse(end, end - TimeDelta::days(1)).unwrap()),
         caps: SpendCaps::default(),
         replaces: None,
     }

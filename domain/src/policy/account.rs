@@ -4,8 +4,22 @@ use std::ops::RangeInclusive;
 
 use chrono::TimeDelta;
 
+use crate::invalid::{Invalid, within};
+
 /// The age a person declares to have reached (U42).
 pub const MINIMUM_AGE: u8 = 13;
+/// The greatest age that is believed.
+pub const GREATEST_AGE: u8 = 150;
+
+/// Checks the age that a person declares to have reached, in years (U42).
+///
+/// # Errors
+/// When it is below [`MINIMUM_AGE`] or above [`GREATEST_AGE`].
+pub fn declared_age(years: i32) -> Result<u8, Invalid> {
+    let years = within(years, MINIMUM_AGE.into()..=GREATEST_AGE.into(), "years")?;
+    Ok(u8::try_from(years).unwrap_or(GREATEST_AGE))
+}
+
 /// How many characters a handle may have (U27).
 pub const USERNAME_LENGTH: RangeInclusive<usize> = 3..=30;
 /// The form of a handle in small letters, length included, as ECMAScript and most other regular expressions read it (U27).
@@ -20,8 +34,6 @@ pub const RENAME_PAUSE: TimeDelta = TimeDelta::days(30);
 pub const RENAME_REDIRECT: TimeDelta = TimeDelta::days(90);
 /// How many months the handles of a deleted account are nobody's (U29).
 pub const QUARANTINE_MONTHS: u32 = 12;
-/// Whether turning the public profile off takes a premium plan (C3: "where the plan or deployment allows"). Everybody may.
-pub const HIDING_NEEDS_PREMIUM: bool = false;
 /// The edges of an avatar's squares, pixels, ascending (C1).
 pub const AVATAR_EDGES: [u32; 3] = [64, 256, 512];
 /// The most bytes of an uploaded avatar: exactly 5 MiB (A05).

@@ -11,9 +11,9 @@ use crate::api_key::ApiKey;
 use crate::caller::{command_context, signed_in};
 use crate::connection::ApiKeyEdge;
 use crate::credits::Environment;
-use crate::global_id::GlobalId;
+use crate::global_id::{self, GlobalId};
 use crate::key_usage::UsageOfPage;
-use crate::payload::{outcome, payload, unknown_id};
+use crate::payload::{outcome, payload};
 use crate::reading::{MUTATION, Reading};
 
 /// The mutations of this room.
@@ -29,7 +29,7 @@ pub struct CreateApiKeyInput {
     environment: Option<Environment>,
     /// Any of `generate`, `generations:read`, `generations:write`, `models:read`, `account:read`; all when not given.
     scopes: Option<Vec<String>>,
-    /// Its end, if it shall have one.
+    /// Its end, if it shall have one: at most ten years ahead, rounded to microseconds.
     expires_at: Option<DateTime<Utc>>,
     /// Credits it may hold or pay in one UTC day; no cap when not given.
     daily_cap: Option<i32>,
@@ -62,7 +62,7 @@ pub struct RotateApiKeyInput {
     id: ID,
     /// How many hours it still works, 0 to 168; 24 when not given.
     overlap_hours: Option<i32>,
-    /// The new key's end; the old one's when not given.
+    /// The new key's end, at most ten years ahead and rounded to microseconds; the old one's when not given.
     expires_at: Option<DateTime<Utc>>,
     /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same API key, without its secret.
     idempotency_key: Option<String>,
@@ -151,9 +151,7 @@ impl ApiKeyMutation {
     async fn rotate_api_key(&self, context: &Context<'_>, input: RotateApiKeyInput) -> Result<RotateApiKeyPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        let Some(GlobalId::ApiKey(key)) = GlobalId::parse(&input.id) else {
-            return Ok(RotateApiKeyPayload::refused(unknown_id("id")));
-        };
+        let key = global_id::api_key("id", &input.id);
         let RotateApiKeyInput { overlap_hours, expires_at, idempotency_key, .. } = input;
         let overlap_hours = overlap_hours.map(i64::from);
         let use_case = RotateApiKey { account, key, overlap_hours, expires_at, idempotency_key };
@@ -175,8 +173,9 @@ impl ApiKeyMutation {
     async fn revoke_api_key(&self, context: &Context<'_>, input: RevokeApiKeyInput) -> Result<RevokeApiKeyPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        let Some(GlobalId::ApiKey(key)) = GlobalId::parse(&input.id) else {
-            return Ok(RevokeApiKeyPayload::refused(unknown_id("id")));
+        let key = match global_id::api_key("id", &input.id) {
+            Ok(key) => key,
+            Err(refusal) => return Ok(RevokeApiKeyPayload::refused(refusal)),
         };
         let use_case = RevokeApiKey { account, key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {

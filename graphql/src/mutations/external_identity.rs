@@ -13,8 +13,8 @@ use atelier_commands::{Refusal, RefusalCode, UseCaseError, WriteSide};
 use super::sessions::{NewSession, SignInPayload, entered};
 use crate::Sides;
 use crate::caller::{SessionCookie, command_context, freshly_proven, origin, signed_in};
-use crate::global_id::GlobalId;
-use crate::payload::{outcome, payload, unknown_id};
+use crate::global_id;
+use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
 #[derive(Default)]
@@ -177,7 +177,7 @@ impl ExternalIdentityMutation {
             }
             Ok(Identified::LinkFirst) => {
                 let message = "There is an account with this address. Sign in to it, then link Google in its settings.";
-                CompleteGoogleSignInPayload::refused(Refusal::new(RefusalCode::LinkRequired, message).into())
+                CompleteGoogleSignInPayload::refused(Refusal::new(RefusalCode::LinkRequired, message))
             }
             Err(error) => CompleteGoogleSignInPayload::refused(error),
         })
@@ -257,8 +257,9 @@ impl ExternalIdentityMutation {
             Ok(proven) => proven,
             Err(error) => return Ok(UnlinkIdentityPayload::refused(error)),
         };
-        let Some(GlobalId::Identity(identity)) = GlobalId::parse(&input.identity_id) else {
-            return Ok(UnlinkIdentityPayload::refused(unknown_id("identity_id")));
+        let identity = match global_id::identity("identity_id", &input.identity_id) {
+            Ok(identity) => identity,
+            Err(refusal) => return Ok(UnlinkIdentityPayload::refused(refusal)),
         };
         let unlinked = UnlinkIdentity { account, identity }.run(&sides.write, &command_context(context)?).await;
         Ok(match outcome(unlinked)? {

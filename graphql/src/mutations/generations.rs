@@ -8,9 +8,9 @@ use crate::Sides;
 use crate::caller::{command_context, signed_in};
 use crate::connection::GenerationEdge;
 use crate::generation::Generation;
-use crate::global_id::GlobalId;
+use crate::global_id;
 use crate::number::Long;
-use crate::payload::{outcome, payload, unknown_id};
+use crate::payload::{outcome, payload};
 use crate::query::generation;
 use crate::reading::{MUTATION, Reading};
 
@@ -154,15 +154,15 @@ impl GenerationMutation {
     ) -> Result<CancelGenerationPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        let Some(generation) = GlobalId::generation(&input.id) else {
-            return Ok(CancelGenerationPayload::refused(unknown_id("id")));
-        };
+        let generation = global_id::generation("id", &input.id);
         let use_case = CancelGeneration { account, generation, idempotency_key: input.idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(cancelled) => {
                 let position = sides.read.token(cancelled.position.0);
                 CancelGenerationPayload {
-                    generation: job_at(context, generation, &position).await.map(|edge| edge.map(|edge| edge.node)),
+                    generation: job_at(context, cancelled.generation, &position)
+                        .await
+                        .map(|edge| edge.map(|edge| edge.node)),
                     repeated: Some(cancelled.repeated),
                     position: Some(position),
                     ..Default::default()
@@ -180,8 +180,9 @@ impl GenerationMutation {
     ) -> Result<DeleteGenerationPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        let Some(generation) = GlobalId::generation(&input.id) else {
-            return Ok(DeleteGenerationPayload::refused(unknown_id("id")));
+        let generation = match global_id::generation("id", &input.id) {
+            Ok(generation) => generation,
+            Err(refusal) => return Ok(DeleteGenerationPayload::refused(refusal)),
         };
         let use_case = DeleteGeneration { account, generation };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {

@@ -1,17 +1,18 @@
 //! Notices: switches, the language of mails, and what was read.
 
 use async_graphql::{Context, ID, InputObject, Object, Result};
-use atelier_commands::Refusal;
 use atelier_commands::use_cases::{MarkNoticesRead, SetLanguage, SetNotifications};
+use atelier_commands::{Named, Refusal};
 use atelier_domain::account::NotificationChoice;
+use atelier_domain::{Invalid, Reason};
 
 use super::profile::me_at;
 use crate::Sides;
 use crate::caller::{command_context, signed_in};
-use crate::global_id::GlobalId;
+use crate::global_id;
 use crate::me::Me;
 use crate::notification::{Language, NotificationChannel, NotificationKind};
-use crate::payload::{UserError, outcome, payload, unknown_id};
+use crate::payload::{UserErrors, outcome, payload};
 use crate::reading::{MUTATION, Reading};
 
 /// The mutations of this room.
@@ -30,8 +31,12 @@ pub struct SetNotificationInput {
 }
 
 impl SetNotificationInput {
-    fn choice(&self) -> std::result::Result<NotificationChoice, UserError> {
-        let fixed = || Refusal::field("kind", "Notices of this kind cannot be switched off.");
+    /// The choice; `path` stands before the fields' names.
+    fn choice(&self, path: &str) -> Named<NotificationChoice> {
+        let fixed = || {
+            let says = "is one whose notices cannot be switched off";
+            Refusal::value(format!("{path}kind"), Invalid::new(Reason::NotAllowed, says))
+        };
         let kind = self.kind.switch().ok_or_else(fixed)?;
         Ok(NotificationChoice { kind, channel: self.channel.into(), on: self.on })
     }
@@ -91,13 +96,12 @@ payload! {
 }
 
 /// Sets switches, all or none; the position to read from.
-async fn set(context: &Context<'_>, input: &[SetNotificationInput]) -> Result<std::result::Result<String, UserError>> {
+async fn set(
+    context: &Context<'_>,
+    choices: Vec<Named<NotificationChoice>>,
+) -> Result<std::result::Result<String, UserErrors>> {
     let sides = context.data::<Sides>()?;
     let (account, _) = signed_in(context)?;
-    let choices = match input.iter().map(SetNotificationInput::choice).collect() {
-        Ok(choices) => choices,
-        Err(error) => return Ok(Err(error)),
-    };
     let done = outcome(SetNotifications { account, choices }.run(&sides.write, &command_context(context)?).await)?;
     Ok(done.map(|position| sides.read.token(position.0)))
 }
@@ -110,7 +114,7 @@ impl NotificationMutation {
         context: &Context<'_>,
         input: SetNotificationInput,
     ) -> Result<SetNotificationPayload> {
-        Ok(match set(context, &[input]).await? {
+        Ok(match set(context, vec![input.choice("")]).await? {
             Ok(position) => SetNotificationPayload {
                 me: me_at(context, &position).await,
                 position: Some(position),
@@ -126,7 +130,9 @@ impl NotificationMutation {
         context: &Context<'_>,
         input: SetNotificationsInput,
     ) -> Result<SetNotificationsPayload> {
-        Ok(match set(context, &input.choices).await? {
+        let choices = input.choices.iter().enumerate();
+        let choices = choices.map(|(number, choice)| choice.choice(&format!("choices.{number}."))).collect();
+        Ok(match set(context, choices).await? {
             Ok(position) => SetNotificationsPayload {
                 me: me_at(context, &position).await,
                 position: Some(position),
@@ -162,15 +168,8 @@ impl NotificationMutation {
     ) -> Result<MarkNoticesReadPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        let named = |id: &ID| match GlobalId::parse(id) {
-            Some(GlobalId::Notice(id)) => Some(id),
-            _ => None,
-        };
-        let notices = match input.ids.map(|ids| ids.iter().map(named).collect::<Option<Vec<_>>>()) {
-            Some(None) => return Ok(MarkNoticesReadPayload::refused(unknown_id("ids"))),
-            Some(Some(notices)) => Some(notices),
-            None => None,
-        };
+        let named = |(number, id): (usize, &ID)| global_id::notice(format!("ids.{number}"), id);
+        let notices = input.ids.map(|ids| ids.iter().enumerate().map(named).collect());
         if let Err(error) = outcome(MarkNoticesRead { account, notices }.run(&sides.write).await)? {
             return Ok(MarkNoticesReadPayload::refused(error));
         }

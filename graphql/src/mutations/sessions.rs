@@ -12,8 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::Sides;
 use crate::caller::{SessionCookie, command_context, origin, signed_in};
 use crate::error::command_fault;
-use crate::global_id::GlobalId;
-use crate::payload::{outcome, payload, unknown_id};
+use crate::global_id::{self, GlobalId};
+use crate::payload::{outcome, payload};
 
 /// How long the device's cookie is kept; the token says itself how long it counts.
 const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
@@ -194,8 +194,9 @@ impl SessionMutation {
     async fn revoke_session(&self, context: &Context<'_>, input: RevokeSessionInput) -> Result<RevokeSessionPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        let Some(GlobalId::Session(session)) = GlobalId::parse(&input.session_id) else {
-            return Ok(RevokeSessionPayload::refused(unknown_id("session_id")));
+        let session = match global_id::session("session_id", &input.session_id) {
+            Ok(session) => session,
+            Err(refusal) => return Ok(RevokeSessionPayload::refused(refusal)),
         };
         let use_case = RevokeSession { account, session, reason: SessionEnd::Revoked };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {

@@ -6,14 +6,14 @@ use atelier_commands::use_cases::{
     Desk, ResetRequested, Right, StaffChangeEmail, StaffEndSessions, StaffGrantRole, StaffResetTwoFactor,
     StaffRevokeApiKey, StaffViewAccount, StaffWithdrawRole, Whom,
 };
-use atelier_commands::{CommandContext, Refusal, RefusalCode};
-use atelier_domain::AccountId;
+use atelier_commands::{CommandContext, Named, Refusal};
+use atelier_domain::{AccountId, Invalid, Reason};
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::caller::command_context;
-use crate::global_id::GlobalId;
-use crate::payload::{UserError, outcome, payload, unknown_id};
+use crate::global_id;
+use crate::payload::{UserErrors, outcome, payload};
 use crate::staff::{Role, StaffAccountView, desk};
 
 /// The mutations of this room.
@@ -138,34 +138,28 @@ payload! {
     StaffWithdrawRolePayload {}
 }
 
-/// The account that an input names.
-fn named(id: &ID) -> std::result::Result<AccountId, UserError> {
-    match GlobalId::parse(id) {
-        Some(GlobalId::Account(account) | GlobalId::Creator(account)) => Ok(account),
-        Some(_) | None => Err(unknown_id("account_id")),
-    }
-}
-
 /// The desk and the account: who may not is told so before the input is looked at.
 async fn ordered(
     context: &Context<'_>,
     right: Right,
     account: &ID,
-) -> Result<std::result::Result<(Desk, AccountId, CommandContext), UserError>> {
+) -> Result<std::result::Result<(Desk, Named<AccountId>, CommandContext), UserErrors>> {
     let desk = match desk(context, right).await? {
         Ok(desk) => desk,
         Err(error) => return Ok(Err(error)),
     };
-    let command_context = command_context(context)?;
-    Ok(named(account).map(|account| (desk, account, command_context)))
+    Ok(Ok((desk, global_id::account("account_id", account), command_context(context)?)))
 }
 
-fn whom(input: &StaffViewAccountInput) -> std::result::Result<Whom, UserError> {
+fn whom(input: &StaffViewAccountInput) -> Named<Whom> {
     match (&input.account_id, &input.email, &input.username) {
-        (Some(id), None, None) => named(id).map(Whom::Account),
-        (None, Some(email), None) => Ok(Whom::Email(email.clone())),
-        (None, None, Some(username)) => Ok(Whom::Username(username.clone())),
-        _ => Err(Refusal::new(RefusalCode::InvalidField, "Name one of accountId, email and username.").into()),
+        (Some(id), None, None) => global_id::account("account_id", id).map(Whom::Account),
+        (None, Some(email), None) => Whom::of_email(email),
+        (None, None, Some(username)) => Whom::of_username(username),
+        _ => {
+            let invalid = Invalid::new(Reason::ExactlyOne, "or the email address or the username must be given alone");
+            Err(Refusal::value("account_id", invalid))
+        }
     }
 }
 
@@ -182,12 +176,8 @@ impl StaffMutation {
             Ok(desk) => desk,
             Err(error) => return Ok(StaffViewAccountPayload::refused(error)),
         };
-        let whom = match whom(&input) {
-            Ok(whom) => whom,
-            Err(error) => return Ok(StaffViewAccountPayload::refused(error)),
-        };
         let command_context = command_context(context)?;
-        let use_case = StaffViewAccount { desk, whom, reason: input.reason };
+        let use_case = StaffViewAccount { desk, whom: whom(&input), reason: input.reason };
         match outcome(use_case.run(&sides.write, &command_context).await)? {
             Ok((account, position)) => {
                 let position = sides.read.token(position.0);
@@ -251,11 +241,7 @@ impl StaffMutation {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffEndSessionsPayload::refused(error)),
         };
-        let session = match input.session_id.as_ref().map(|id| GlobalId::parse(id)) {
-            None => None,
-            Some(Some(GlobalId::Session(session))) => Some(session),
-            Some(_) => return Ok(StaffEndSessionsPayload::refused(unknown_id("session_id"))),
-        };
+        let session = input.session_id.as_ref().map(|id| global_id::session("session_id", id));
         let use_case = StaffEndSessions { desk, account, session, reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
             Ok(position) => {
@@ -276,9 +262,7 @@ impl StaffMutation {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffRevokeApiKeyPayload::refused(error)),
         };
-        let Some(GlobalId::ApiKey(key)) = GlobalId::parse(&input.api_key_id) else {
-            return Ok(StaffRevokeApiKeyPayload::refused(unknown_id("api_key_id")));
-        };
+        let key = global_id::api_key("api_key_id", &input.api_key_id);
         let use_case = StaffRevokeApiKey { desk, account, key, reason: input.reason };
         Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
             Ok(position) => {

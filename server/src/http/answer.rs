@@ -1,8 +1,11 @@
 //! Error bodies: one shape for all of REST, and the documented 401 to the byte (B10, C22, REQUIREMENTS 3.4.5).
 
-use atelier_commands::refusal::SpentBudget;
-use atelier_commands::{CommandError, RefusalCode, UseCaseError};
+use std::borrow::Cow;
+
+use atelier_commands::refusal::{Shortage, SpentBudget};
+use atelier_commands::{CommandError, Refusal, RefusalCode, UseCaseError};
 use atelier_domain::credit_ledger::CapPeriod;
+use atelier_domain::{Invalid, Reason};
 use atelier_projections::ReadError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -98,79 +101,124 @@ impl IntoResponse for ApiError {
 
 impl From<UseCaseError> for ApiError {
     fn from(error: UseCaseError) -> Self {
-        let refusal = match error {
-            CommandError::Refused(refusal) => refusal,
-            CommandError::Conflict => {
-                return Self::unavailable("conflict", "Too many commands at the same moment; try again.");
-            }
+        match error {
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::Conflict => Self::unavailable("conflict", "Too many commands at the same moment; try again."),
             CommandError::KeyReused => {
                 let message = "The idempotency key was used before for another request.";
-                return Self::new(StatusCode::CONFLICT, "idempotency_conflict", message);
+                Self::new(StatusCode::CONFLICT, RefusalCode::IdempotencyConflict.as_str(), message)
             }
             CommandError::Unavailable => {
-                return Self::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.");
+                Self::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
             }
             CommandError::OutcomeUnknown => {
                 let message = "The outcome is unknown; ask again with the same Idempotency-Key.";
-                return Self::unavailable("outcome_unknown", message);
+                Self::unavailable("outcome_unknown", message)
             }
-            CommandError::Erased => return Self::invalid_api_key(),
-            CommandError::Internal(cause) => return Self::internal(&cause),
-        };
-        let status = match refusal.code {
-            RefusalCode::InvalidField | RefusalCode::InvalidToken => StatusCode::BAD_REQUEST,
-            RefusalCode::UsernameTaken
-            | RefusalCode::AlreadyEnded
-            | RefusalCode::StillRunning
-            | RefusalCode::NotPossibleNow
-            | RefusalCode::NoPassword
-            | RefusalCode::LinkRequired => StatusCode::CONFLICT,
-            RefusalCode::InvalidCredentials | RefusalCode::ReauthenticationRequired => StatusCode::UNAUTHORIZED,
-            RefusalCode::EmailNotVerified
-            | RefusalCode::PlanRequired
-            | RefusalCode::Forbidden
-            | RefusalCode::TwoFactorRequired
-            | RefusalCode::InvalidCode => StatusCode::FORBIDDEN,
-            RefusalCode::InsufficientCredits | RefusalCode::TooExpensive | RefusalCode::KeyBudgetExceeded => {
-                StatusCode::PAYMENT_REQUIRED
-            }
-            RefusalCode::NotFound => StatusCode::NOT_FOUND,
-            RefusalCode::ModelUnavailable | RefusalCode::InvalidImage => StatusCode::UNPROCESSABLE_ENTITY,
-            RefusalCode::LimitReached | RefusalCode::RateLimited | RefusalCode::ConcurrencyLimit => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
-        };
-        let mut answer = Self::new(status, refusal.code.as_str(), refusal.message);
+            CommandError::Erased => Self::invalid_api_key(),
+            CommandError::Internal(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let status = status(refusal.code);
+        let mut answer = Self::new(status, error(&refusal), message(&refusal));
         if let Some(wait) = refusal.retry_after {
             answer.retry_after = Some(u64::try_from(wait.num_seconds()).unwrap_or(0).max(1));
         }
-        if let Some(field) = refusal.field {
+        if let Some(field) = field(&refusal) {
             answer = answer.with("field", field);
         }
-        if let Some((required, available)) = refusal.credits {
-            answer = answer.with("required", required.get()).with("available", available.get());
+        // Every wrong field of the request; the first one stands in the members above, as it always did.
+        if status == StatusCode::BAD_REQUEST && refusal.value.is_some() {
+            let errors: Vec<Value> = refusal.each().map(wrong_field).collect();
+            answer = answer.with("errors", errors);
         }
-        if let Some(SpentBudget { period, cap, spent, required }) = refusal.budget.map(|budget| *budget) {
-            let period = match period {
-                CapPeriod::Day => "day",
-                CapPeriod::Life => "life",
-            };
-            answer = answer.with("period", period).with("cap", cap.get());
-            answer = answer.with("spent", spent.get()).with("required", required.get());
+        match refusal.shortage.as_deref() {
+            Some(Shortage::Balance { required, available }) => {
+                answer.with("required", required.get()).with("available", available.get())
+            }
+            Some(Shortage::Budget(SpentBudget { period, cap, spent, required })) => {
+                let period = match period {
+                    CapPeriod::Day => "day",
+                    CapPeriod::Life => "life",
+                };
+                let answer = answer.with("period", period).with("cap", cap.get());
+                answer.with("spent", spent.get()).with("required", required.get())
+            }
+            None => answer,
         }
-        answer
     }
+}
+
+const fn status(code: RefusalCode) -> StatusCode {
+    match code {
+        RefusalCode::InvalidField | RefusalCode::InvalidToken => StatusCode::BAD_REQUEST,
+        RefusalCode::UsernameTaken
+        | RefusalCode::AlreadyEnded
+        | RefusalCode::StillRunning
+        | RefusalCode::NotPossibleNow
+        | RefusalCode::NoPassword
+        | RefusalCode::LinkRequired
+        | RefusalCode::IdempotencyConflict => StatusCode::CONFLICT,
+        RefusalCode::InvalidCredentials | RefusalCode::ReauthenticationRequired => StatusCode::UNAUTHORIZED,
+        RefusalCode::EmailNotVerified
+        | RefusalCode::PlanRequired
+        | RefusalCode::Forbidden
+        | RefusalCode::TwoFactorRequired
+        | RefusalCode::InvalidCode => StatusCode::FORBIDDEN,
+        RefusalCode::InsufficientCredits | RefusalCode::TooExpensive | RefusalCode::KeyBudgetExceeded => {
+            StatusCode::PAYMENT_REQUIRED
+        }
+        RefusalCode::NotFound => StatusCode::NOT_FOUND,
+        RefusalCode::ModelUnavailable | RefusalCode::InvalidImage => StatusCode::UNPROCESSABLE_ENTITY,
+        RefusalCode::LimitReached | RefusalCode::RateLimited | RefusalCode::ConcurrencyLimit => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+    }
+}
+
+/// The code, as the documentation has it: what is missing has one of its own.
+fn error(refusal: &Refusal) -> &'static str {
+    let missing = refusal.value.as_deref().is_some_and(|value| value.reason == Reason::Required);
+    if missing && refusal.code == RefusalCode::InvalidField { "missing_field" } else { refusal.code.as_str() }
+}
+
+/// The field, as a request names it: the idempotency key is a header.
+fn field(refusal: &Refusal) -> Option<Cow<'static, str>> {
+    refusal.field.clone().map(|field| if field == "idempotency_key" { "Idempotency-Key".into() } else { field })
+}
+
+/// The sentence. A developer reads it beside the request, so a wrong value's begins with the field's name.
+fn message(refusal: &Refusal) -> String {
+    match (&refusal.value, field(refusal)) {
+        (Some(value), Some(field)) if refusal.code == RefusalCode::InvalidField => format!("{field} {value}."),
+        _ => refusal.message.clone(),
+    }
+}
+
+fn wrong_field(refusal: &Refusal) -> Value {
+    let value = refusal.value.as_deref();
+    json!({
+        "error": error(refusal),
+        "field": field(refusal),
+        "message": message(refusal),
+        "reason": value.map(|value| value.reason.as_str()),
+        "min": value.and_then(|value| value.min),
+        "max": value.and_then(|value| value.max),
+    })
 }
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::BadCursor(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "invalid_field", "cursor is not one of this list")
-                    .with("field", "cursor")
+                Refusal::value("cursor", Invalid::new(Reason::Format, "is not one of this list")).into()
             }
             ReadError::PositionUnknown => {
-                Self::new(StatusCode::BAD_REQUEST, "invalid_field", "the position is not one of this log")
+                Self::new(StatusCode::BAD_REQUEST, "invalid_field", "The position is not one of this log.")
             }
             ReadError::Stale { .. } => Self::unavailable("stale_read", "The answer is not ready yet; try again."),
             ReadError::Quarantined(_) => Self::unavailable(QUARANTINED, "This part of the account is being repaired."),

@@ -11,7 +11,7 @@ use atelier_commands::use_cases::{
 };
 use atelier_commands::{CommandError, UseCaseError};
 use atelier_domain::Actor;
-use atelier_domain::policy::account::MINIMUM_AGE;
+use atelier_domain::policy::account::{GREATEST_AGE, MINIMUM_AGE};
 use axum::Form;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -166,7 +166,7 @@ fn new_account(newcomer: &Newcomer) -> Response {
          <input type=\"hidden\" name=\"ticket\" value=\"{}\">\
          <p><label>Username <input name=\"username\" required minlength=\"3\" maxlength=\"30\" value=\"{}\" \
          autofocus></label></p>\
-         <p><label>Your age, at least <input name=\"minimum_age\" type=\"number\" required min=\"{MINIMUM_AGE}\" max=\"150\">\
+         <p><label>Your age, at least <input name=\"minimum_age\" type=\"number\" required min=\"{MINIMUM_AGE}\" max=\"{GREATEST_AGE}\">\
          </label></p><button>Open my account</button></form>",
         escape(&newcomer.ticket),
         escape(newcomer.username.as_deref().unwrap_or_default())
@@ -188,7 +188,10 @@ fn set_cookie(response: &mut Response, cookie: &str) {
 
 fn failed(error: UseCaseError) -> Response {
     match error {
-        CommandError::Refused(refusal) => refused(&refusal.message),
+        CommandError::Refused(refusal) => {
+            let messages: Vec<&str> = refusal.each().map(|one| one.message.as_str()).collect();
+            refused(&messages.join(" "))
+        }
         error => {
             tracing::warn!(%error, "a sign-in with Google failed");
             not_now()

@@ -56,8 +56,8 @@ pub async fn submit(State(edge): State<Arc<Edge>>, sent: Result<Form<NewPassword
     match done {
         Ok(_) => page(StatusCode::OK, "Your password is changed", "<p>Sign in with it in the app.</p>"),
         // The token still counts: another password will do.
-        Err(CommandError::Refused(refusal)) if refusal.field == Some("new_password") => {
-            form(StatusCode::BAD_REQUEST, &token, &refusal.message.replacen("new_password", "The password", 1))
+        Err(CommandError::Refused(refusal)) if refusal.field.as_deref() == Some("new_password") => {
+            form(StatusCode::BAD_REQUEST, &token, &refusal.message)
         }
         Err(CommandError::Refused(refusal)) => refused(&refusal.message),
         Err(error) => {

@@ -89,8 +89,8 @@ async fn a36_u24_a_deletion_takes_the_offers_token_and_the_handle_typed_out() {
     let offer = offered(&studio, &ada).await;
     assert_eq!((offer["forfeitedCredits"].clone(), offer["runningJobs"].clone()), (json!(500), json!(0)));
     for (who, token, name, code, field) in [
-        (&ada, &json!("atm_nothing"), "ada", "INVALID_TOKEN", Value::Null),
-        (&ben, &offer["token"], "ben", "INVALID_TOKEN", Value::Null),
+        (&ada, &json!("atm_nothing"), "ada", "INVALID_TOKEN", json!("token")),
+        (&ben, &offer["token"], "ben", "INVALID_TOKEN", json!("token")),
         (&ada, &offer["token"], "ben", "INVALID_FIELD", json!("username")),
         (&ada, &offer["token"], "", "INVALID_FIELD", json!("username")),
     ] {

@@ -52,11 +52,11 @@ async fn v12_v16_what_was_never_touched_is_as_the_policy_says_and_security_canno
         let choices = [choice("NEWSLETTER", "MAIL", true), choice(kind, "MAIL", false)];
         let refused = studio.graphql(Some(&ada.token), SET, json!({ "input": { "choices": choices } })).await;
         let error = &refused["setNotifications"]["userErrors"][0];
-        assert_eq!((&error["code"], &error["field"]), (&json!("INVALID_FIELD"), &json!("kind")), "{refused}");
+        assert_eq!((&error["code"], &error["field"]), (&json!("INVALID_FIELD"), &json!("choices.1.kind")), "{refused}");
     }
     let twice = [choice("NEWSLETTER", "MAIL", true), choice("NEWSLETTER", "MAIL", false)];
     let refused = studio.graphql(Some(&ada.token), SET, json!({ "input": { "choices": twice } })).await;
-    assert_eq!(refused["setNotifications"]["userErrors"][0]["field"], "choices", "{refused}");
+    assert_eq!(refused["setNotifications"]["userErrors"][0]["field"], "choices.1", "{refused}");
     let many = vec![choice("MARKETING", "MAIL", true); 11];
     let refused = studio.graphql(Some(&ada.token), SET, json!({ "input": { "choices": many } })).await;
     assert_eq!(refused["setNotifications"]["userErrors"][0]["field"], "choices", "{refused}");

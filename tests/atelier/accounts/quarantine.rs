@@ -42,7 +42,7 @@ async fn may_sign_up(studio: &TestStudio, username: &str, days: i32) -> bool {
     };
     match sign_up.run(&studio.at(DAY * days), &studio.operator()).await {
         Ok(()) => true,
-        Err(CommandError::Refused(refusal)) if refusal.field == Some("username") => false,
+        Err(CommandError::Refused(refusal)) if refusal.field.as_deref() == Some("username") => false,
         Err(other) => panic!("{other:?}"),
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn command(studio: &TestStudio, account: AccountId, command: Ac
 pub(super) async fn staff(studio: &TestStudio, name: &str, role: Role) -> Person {
     let person = studio.newcomer(name).await;
     let account = studio.account(&person).await;
-    let grant = StaffGrantRole { desk: Desk::console(), account, role, reason: "hired".to_owned() };
+    let grant = StaffGrantRole { desk: Desk::console(), account: Ok(account), role, reason: "hired".to_owned() };
     grant.run(&studio.node.studio.write, &studio.operator()).await.expect("granted");
     command(studio, account, AccountCommand::EnableTwoFactor).await;
     let token = studio.session_of(account).await;

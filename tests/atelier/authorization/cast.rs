@@ -7,6 +7,7 @@ use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::{IdentityLabel, StaffReason};
 use atelier_domain::{AccountId, IdentityId, LedgerId};
 use atelier_graphql::global_id::GlobalId;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::Caller;
@@ -167,7 +168,8 @@ impl Cast {
         let place = avatars::place(studio, owner).await;
         assert_eq!(avatars::put(studio, &place, avatars::picture(7)).await.status.as_u16(), 200);
         let label = format!("{PRIVATE} label");
-        let capped = json!({ "label": label, "dailyCap": 1000, "totalCap": 2000, "expiresAt": "2099-01-01T00:00:00Z" });
+        let end = studio.node.studio.write.now() + TimeDelta::days(1_000);
+        let capped = json!({ "label": label, "dailyCap": 1000, "totalCap": 2000, "expiresAt": end });
         let (first, first_secret) = made_key(studio, owner, capped).await;
         let rotate = "mutation($id: ID!) { rotateApiKey(input: {id: $id}) { id userErrors { code } } }";
         studio.mutate(token, rotate, json!({ "id": first })).await;
@@ -223,6 +225,12 @@ impl Cast {
     #[expect(clippy::unused_self, reason = "rows take everything from the cast")]
     pub fn unknown(&self, tag: &str) -> String {
         format!("{tag}_00000000000040008000000000000000")
+    }
+
+    /// Forgives every try that was counted, so that a test of something else is not slowed down.
+    pub async fn forget_tries(&self) {
+        let forget = sqlx::query("delete from credentials.tries");
+        forget.execute(&self.studio.database.pool).await.expect("the rows answer");
     }
 
     /// Everything that is the owner's, once nothing is left to do.

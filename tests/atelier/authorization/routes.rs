@@ -66,7 +66,8 @@ const ROWS: &[Row] = &[
     ("/mailbox/{file}/html", Opens::Development, "GET /mailbox/nothing/html", &[404]),
 ];
 
-fn routes() -> BTreeSet<String> {
+/// Every path of the router, as it is written there.
+pub fn routes() -> BTreeSet<String> {
     let files = crate::architecture::files_of("server/src/http/");
     let mut routes = BTreeSet::new();
     for file in files {

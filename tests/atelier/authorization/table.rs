@@ -90,7 +90,7 @@ pub const FIELDS: &[Fields] = &[
     seen("GenerationUpdate", "generation position"),
     seen("NewNotices", "notices position"),
     // What payloads are made of.
-    seen("UserError", "code field message required available retryAfter"),
+    seen("UserError", "code field message reason min max required available retryAfter"),
     seen("NewSession", "id expiresAt"),
     seen("GoogleSignUp", "ticket email emailVerified suggestedUsername"),
     seen("AvatarUpload", "url expiresAt maxBytes accepts"),

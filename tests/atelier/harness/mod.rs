@@ -5,6 +5,7 @@ pub mod log;
 pub mod peers;
 pub mod postgres;
 pub mod process;
+pub mod sentences;
 pub mod socket;
 pub mod studio;
 pub mod visitor;

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use super::{TestDatabase, http_client};
+use super::{TestDatabase, http_client, sentences};
 
 /// How long a drain may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -197,12 +197,14 @@ impl TestStudio {
 
     /// One GraphQL request; the answer whole.
     pub async fn graphql_raw(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
-        let mut request =
-            self.http.post(format!("{}/graphql", self.url)).json(&json!({ "query": query, "variables": variables }));
+        let asked = json!({ "query": sentences::asking(query), "variables": variables });
+        let mut request = self.http.post(format!("{}/graphql", self.url)).json(&asked);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        request.send().await.expect("the node answers").json().await.expect("JSON")
+        let mut answer: Value = request.send().await.expect("the node answers").json().await.expect("JSON");
+        sentences::heard(&mut answer);
+        answer
     }
 
     /// One GraphQL request with these headers; the answer with its headers.

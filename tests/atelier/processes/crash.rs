@@ -52,7 +52,7 @@ pub async fn withdraw(
     account: AccountId,
     generation: GenerationId,
 ) -> Option<Result<Cancelled, UseCaseError>> {
-    let cancel = CancelGeneration { account, generation, idempotency_key: None };
+    let cancel = CancelGeneration { account, generation: Ok(generation), idempotency_key: None };
     life.ask(|studio| async move { cancel.run(&studio.write, &studio.write.request_context(Actor::Operator)).await })
         .await
 }

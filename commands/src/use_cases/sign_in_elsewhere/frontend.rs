@@ -1,13 +1,14 @@
 //! A frontend that sends a browser to Google through us, as OAuth clients do: its address, its PKCE challenge, its state (RFC 6749 4.1.1,
 //! RFC 7636 4.3); and the answers its browser is sent back with (RFC 6749 4.1.2).
 
+use atelier_domain::{Invalid, Reason};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::command_path::CommandError;
-use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::refusal::{Refusal, RefusalCode, UseCaseError, in_field, together};
 use crate::return_address::ReturnAddress;
 use crate::write_side::WriteSide;
 
@@ -75,15 +76,23 @@ fn is_state(state: &str) -> bool {
     (1..=LONGEST_STATE).contains(&state.len()) && state.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
-fn malformed(field: &'static str, what: &str) -> Refusal {
-    Refusal::field(field, format!("{field} {what}"))
+/// The challenge and the state of a client, checked.
+fn parameters(challenge: &str, state: Option<&str>) -> Result<(String, Option<String>), Refusal> {
+    // An S256 challenge is the base64url form of 32 bytes.
+    let is_challenge = URL_SAFE_NO_PAD.decode(challenge).is_ok_and(|digest| digest.len() == 32);
+    let no_challenge = || Invalid::new(Reason::Format, "must be a PKCE challenge by S256: 43 letters of base64url");
+    let no_state = || Invalid::new(Reason::Format, "must have 1 to 512 printable ASCII characters");
+    together((
+        in_field("code_challenge", if is_challenge { Ok(challenge.to_owned()) } else { Err(no_challenge()) }),
+        in_field("state", if state.is_none_or(is_state) { Ok(state.map(str::to_owned)) } else { Err(no_state()) }),
+    ))
 }
 
 impl Frontend {
     /// A frontend, from what its client sent.
     ///
     /// # Errors
-    /// `invalid_field` with the field's name, for the first that is wrong.
+    /// `invalid_field` for each that is wrong.
     pub fn new(
         write: &WriteSide,
         redirect_uri: &str,
@@ -91,9 +100,10 @@ impl Frontend {
         state: Option<&str>,
     ) -> Result<Self, Refusal> {
         let listed = write.access.return_addresses.find(redirect_uri);
-        let address =
-            listed.ok_or_else(|| malformed("redirect_uri", "is not an address that this server is told of"))?;
-        Self::at(address, code_challenge, state)
+        let unlisted = || Invalid::new(Reason::Unknown, "is not an address that this server is told of");
+        let address = in_field("redirect_uri", listed.ok_or_else(unlisted));
+        let (address, (challenge, state)) = together((address, parameters(code_challenge, state)))?;
+        Ok(Self { address, challenge, state })
     }
 
     /// The same, with an address that was found already.
@@ -101,14 +111,8 @@ impl Frontend {
     /// # Errors
     /// As for [`Self::new`].
     pub fn at(address: ReturnAddress, code_challenge: &str, state: Option<&str>) -> Result<Self, Refusal> {
-        // An S256 challenge is the base64url form of 32 bytes.
-        if !URL_SAFE_NO_PAD.decode(code_challenge).is_ok_and(|digest| digest.len() == 32) {
-            return Err(malformed("code_challenge", "must be a PKCE challenge by S256: 43 letters of base64url"));
-        }
-        if state.is_some_and(|state| !is_state(state)) {
-            return Err(malformed("state", "must have 1 to 512 printable ASCII characters"));
-        }
-        Ok(Self { address, challenge: code_challenge.to_owned(), state: state.map(str::to_owned) })
+        let (challenge, state) = parameters(code_challenge, state)?;
+        Ok(Self { address, challenge, state })
     }
 
     /// Whether it is an app on the person's device.

@@ -1,7 +1,7 @@
 //! Redeeming the one-time code that a browser came back to its frontend with: to sign in, to link an identity, or as a fresh proof.
 
 use atelier_domain::account::IdentityProvider;
-use atelier_domain::{AccountId, SessionId};
+use atelier_domain::{AccountId, Invalid, Reason, SessionId};
 use atelier_vault::credential_rows::{identities, sign_in_codes};
 use atelier_vault::{Passing, PassingToken};
 use serde::{Deserialize, Serialize};
@@ -47,9 +47,8 @@ impl GoogleProof {
     ) -> Result<ProvenIdentity, UseCaseError> {
         google(write)?;
         if !is_verifier(&self.verifier) {
-            return Err(
-                Refusal::field(field, "A code verifier has 43 to 128 letters, digits, or -._~ (RFC 7636).").into()
-            );
+            let says = "must have 43 to 128 letters, digits, or -._~ (RFC 7636)";
+            return Err(Refusal::value(field, Invalid::new(Reason::Format, says)).into());
         }
         let code = PassingToken::parse(Passing::Code, &self.code).map_err(|_| not_valid())?;
         let kept = sign_in_codes::consume(&write.pool, &write.secrets.passing(&code), write.now()).await?;
@@ -79,8 +78,7 @@ impl GoogleProof {
             return Ok(());
         }
         let message = "This Google account is not linked to your account.";
-        let refusal = Refusal::new(RefusalCode::InvalidCredentials, message);
-        Err(Refusal { field: Some("google"), ..refusal }.into())
+        Err(Refusal::coded(RefusalCode::InvalidCredentials, "google", Reason::Wrong, message).into())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use atelier_commands::Refusal;
+use atelier_domain::{Invalid, Reason};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
@@ -14,6 +16,9 @@ use crate::http::answer::{ApiError, ApiResult};
 
 /// The most bytes of a body: a prompt of 4,000 characters fits many times over.
 const MAX_BODY: usize = 64 * 1024;
+
+/// The most fields of an unknown name that are named.
+const MOST_UNKNOWN: usize = 20;
 
 /// How long the body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,8 +48,8 @@ pub async fn plain(request: Request, next: Next) -> Response {
     }
 }
 
-/// Reads the body as a JSON object whose members are all known.
-pub async fn object(body: Body, known: &[&'static str]) -> ApiResult<Map<String, Value>> {
+/// Reads the body as a JSON object.
+pub async fn object(body: Body) -> ApiResult<Map<String, Value>> {
     let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BODY)).await;
     let read = read.map_err(|_| {
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
@@ -59,47 +64,66 @@ pub async fn object(body: Body, known: &[&'static str]) -> ApiResult<Map<String,
     let malformed = |message: &str| ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message);
     let value: Value = serde_json::from_slice(&bytes).map_err(|_| malformed("The body is not valid JSON."))?;
     let Value::Object(object) = value else { return Err(malformed("The body must be a JSON object.")) };
-    if let Some(unknown) = object.keys().find(|name| !known.contains(&name.as_str())) {
-        let name: String = unknown.chars().take(64).collect();
-        let message = format!("{name} is not a known field.");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message).with("field", name));
-    }
     Ok(object)
 }
 
-fn wrong(field: &'static str, expected: &str) -> ApiError {
-    let message = format!("{field} must be {expected}.");
-    ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message).with("field", field)
+/// Takes typed values out of an object and keeps what is wrong with them, so that one answer names every wrong field.
+pub struct Fields<'o> {
+    object: &'o Map<String, Value>,
+    refused: Option<Refusal>,
 }
 
-/// A string that must be there.
-pub fn required_string(object: &Map<String, Value>, field: &'static str) -> ApiResult<String> {
-    match object.get(field) {
-        None | Some(Value::Null) => {
-            let message = format!("{field} is required.");
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "missing_field", message).with("field", field))
+impl<'o> Fields<'o> {
+    /// The fields of an object; those it may not have are wrong.
+    pub fn of(object: &'o Map<String, Value>, known: &[&'static str]) -> Self {
+        let mut fields = Self { object, refused: None };
+        for unknown in object.keys().filter(|name| !known.contains(&name.as_str())).take(MOST_UNKNOWN) {
+            let name: String = unknown.chars().take(64).collect();
+            fields.refuse(Refusal::value(name, Invalid::new(Reason::Unknown, "is not a known field")));
         }
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(wrong(field, "a string")),
+        fields
     }
-}
 
-/// A whole number, zero or more, that may be absent.
-pub fn optional_number<N: TryFrom<u64>>(object: &Map<String, Value>, field: &'static str) -> ApiResult<Option<N>> {
-    match object.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            let number = value.as_u64().and_then(|number| N::try_from(number).ok());
-            number.map(Some).ok_or_else(|| wrong(field, "a whole number in range"))
+    /// What is wrong, with whatever else is wrong with the request.
+    pub fn refused(self, other: Option<Refusal>) -> Option<Refusal> {
+        match (self.refused, other) {
+            (Some(refusal), Some(other)) => Some(refusal.and(other)),
+            (refusal, other) => refusal.or(other),
         }
     }
-}
 
-/// True or false, or absent.
-pub fn optional_bool(object: &Map<String, Value>, field: &'static str) -> ApiResult<Option<bool>> {
-    match object.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(value)) => Ok(Some(*value)),
-        Some(_) => Err(wrong(field, "true or false")),
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refused = Some(match self.refused.take() {
+            Some(first) => first.and(refusal),
+            None => refusal,
+        });
+    }
+
+    fn typed<T>(&mut self, field: &'static str, expected: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
+        let value = self.object.get(field).filter(|value| !value.is_null())?;
+        let typed = read(value);
+        if typed.is_none() {
+            self.refuse(Refusal::value(field, Invalid::new(Reason::Type, format!("must be {expected}"))));
+        }
+        typed
+    }
+
+    /// A string that must be there; empty when it is not, which is refused here already.
+    pub fn required_string(&mut self, field: &'static str) -> String {
+        if self.object.get(field).is_none_or(Value::is_null) {
+            self.refuse(Refusal::value(field, Invalid::new(Reason::Required, "is required")));
+        }
+        self.typed(field, "a string", |value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// A whole number, zero or more, that may be absent.
+    pub fn number<N: TryFrom<u64>>(&mut self, field: &'static str) -> Option<N> {
+        let number = |value: &Value| value.as_u64().and_then(|number| N::try_from(number).ok());
+        self.typed(field, "a whole number in range", number)
+    }
+
+    /// True or false, or absent.
+    pub fn bool(&mut self, field: &'static str) -> Option<bool> {
+        self.typed(field, "true or false", Value::as_bool)
     }
 }

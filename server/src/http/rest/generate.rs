@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_commands::Refusal;
 use atelier_commands::use_cases::{Accepted, RequestGeneration};
 use atelier_domain::account::KeyScope;
 use atelier_domain::credit_ledger::CreditLedger;
 use atelier_domain::generation::Status;
-use atelier_domain::{Actor, LedgerId};
+use atelier_domain::{Actor, Invalid, LedgerId, Reason};
 use atelier_graphql::global_id::GlobalId;
 use atelier_projections::ReadError;
 use atelier_projections::models::creations::{self, CreationView};
@@ -23,7 +24,8 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{body, job};
+use super::body::{self, Fields};
+use super::job;
 use crate::http::Edge;
 use crate::http::answer::{ApiError, ApiResult};
 use crate::http::key_gate::{Visit, Visitor};
@@ -52,12 +54,10 @@ pub async fn generate(
     content: Body,
 ) -> ApiResult<Response> {
     visit.may(KeyScope::Generate)?;
-    let Query(options) = options.map_err(|_| {
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "dry_run must be true or false.")
-            .with("field", "dry_run")
-    })?;
+    let Query(options) =
+        options.map_err(|_| Refusal::value("dry_run", Invalid::new(Reason::Type, "must be true or false")))?;
     let wait = Wait::of(&headers);
-    let request = read(&visit, &headers, content).await?;
+    let request = read(&visit, &headers, content, idempotency_key(&headers)).await?;
     if options.dry_run {
         let price = request.price()?.price;
         return Ok(Json(json!({ "success": true, "dry_run": true, "credits": price.get() })).into_response());
@@ -83,13 +83,12 @@ pub async fn submit(
     content: Body,
 ) -> ApiResult<Response> {
     visit.may(KeyScope::Generate)?;
-    let request = read(&visit, &headers, content).await?;
-    if request.idempotency_key.is_none() {
-        // C13: required here, optional on /v1/generate.
-        let missing =
-            ApiError::new(StatusCode::BAD_REQUEST, "missing_field", "The Idempotency-Key header is required.");
-        return Err(missing.with("field", "Idempotency-Key"));
-    }
+    // C13: the key is required here, and optional on /v1/generate.
+    let key = idempotency_key(&headers).and_then(|key| {
+        let missing = || Invalid::new(Reason::Required, "is a header that is required");
+        key.map(Some).ok_or_else(|| Refusal::value("idempotency_key", missing()))
+    });
+    let request = read(&visit, &headers, content, key).await?;
     let accepted = accept(&edge, &visit, request).await?;
     if accepted.deleted {
         return Err(gone(&accepted));
@@ -107,34 +106,53 @@ async fn accept(edge: &Edge, visit: &Visit, request: RequestGeneration) -> ApiRe
     Ok(accepted)
 }
 
-async fn read(visit: &Visit, headers: &HeaderMap, content: Body) -> ApiResult<RequestGeneration> {
+async fn read(
+    visit: &Visit,
+    headers: &HeaderMap,
+    content: Body,
+    key: Result<Option<String>, Refusal>,
+) -> ApiResult<RequestGeneration> {
     body::require_json(headers)?;
-    let object = body::object(content, FIELDS).await?;
-    let max_credits: Option<u32> = body::optional_number(&object, "max_credits")?;
-    Ok(RequestGeneration {
+    let object = body::object(content).await?;
+    let mut fields = Fields::of(&object, FIELDS);
+    let max_credits: Option<u32> = fields.number("max_credits");
+    let (key, malformed) = match key {
+        Ok(key) => (key, None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let request = RequestGeneration {
         account: visit.key.account,
         environment: visit.key.environment,
         api_key: Some(visit.calling()),
-        prompt: body::required_string(&object, "prompt")?,
-        model: body::required_string(&object, "model")?,
-        width: body::optional_number(&object, "width")?,
-        height: body::optional_number(&object, "height")?,
-        num_images: body::optional_number(&object, "num_images")?,
-        seed: body::optional_number(&object, "seed")?,
+        prompt: fields.required_string("prompt"),
+        model: fields.required_string("model"),
+        width: fields.number("width"),
+        height: fields.number("height"),
+        num_images: fields.number("num_images"),
+        seed: fields.number("seed"),
         max_credits: max_credits.map(i64::from),
-        publish: body::optional_bool(&object, "publish")?,
-        idempotency_key: idempotency_key(headers)?,
-    })
+        publish: fields.bool("publish"),
+        idempotency_key: key,
+    };
+    match fields.refused(malformed) {
+        None => Ok(request),
+        // What the values are is told with what their types are; a field keeps its first refusal.
+        Some(refusal) => Err(match request.price() {
+            Ok(_) => refusal,
+            Err(other) => refusal.and(other),
+        }
+        .into()),
+    }
 }
 
 /// The client's key, if it sent one.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().filter(|_| values.next().is_none());
     let wrong = || {
-        let message = "Idempotency-Key must be one value of 1 to 200 characters of A-Z a-z 0-9 . _ : -";
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", message).with("field", "Idempotency-Key")
+        let says = "must be one value of 1 to 200 characters of A-Z a-z 0-9 . _ : -";
+        Refusal::value("idempotency_key", Invalid::new(Reason::Format, says))
     };
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
 }

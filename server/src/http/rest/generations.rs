@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use atelier_commands::UseCaseError;
-use atelier_commands::refusal::Refusal;
 use atelier_commands::use_cases::{CancelGeneration, DeleteGeneration};
+use atelier_commands::{Refusal, UseCaseError};
 use atelier_domain::account::KeyScope;
 use atelier_domain::generation::{Generation, Status};
-use atelier_domain::{Actor, GenerationId};
+use atelier_domain::{Actor, GenerationId, Invalid, Reason};
 use atelier_graphql::global_id::GlobalId;
 use atelier_projections::models::creations::{self, CreationView};
 use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
@@ -79,12 +78,11 @@ pub async fn list(
 ) -> ApiResult<Json<Value>> {
     visit.may(KeyScope::GenerationsRead)?;
     let key = &visit.key;
-    let wrong =
-        || ApiError::new(StatusCode::BAD_REQUEST, "invalid_field", "limit must be 1 to 100").with("field", "limit");
+    let wrong = || Refusal::value("limit", Invalid::bounds(Reason::OutOfRange, &(1..=100), "must be 1 to 100"));
     let Query(paging) = paging.map_err(|_| wrong())?;
     let limit = paging.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {
-        return Err(wrong());
+        return Err(wrong().into());
     }
     let mut snapshot = edge.read.snapshot(&[creations::NAME], None).await?;
     let page =
@@ -120,7 +118,7 @@ pub async fn cancel(
     let context = edge.write.request_context(Actor::ApiKey(key.key));
     may_command(&edge, key, generation).await?;
     let (write, account) = (edge.write.clone(), key.account);
-    let use_case = CancelGeneration { account, generation, idempotency_key };
+    let use_case = CancelGeneration { account, generation: Ok(generation), idempotency_key };
     let cancelled = edge.finish(async move { use_case.run(&write, &context).await }).await??;
     let shown = match own(&edge, key, generation, Some(&edge.read.token(cancelled.position.0))).await {
         // It is withdrawn; only the rest of it cannot be said here.

@@ -253,6 +253,6 @@ async fn u25_a37_copies_go_with_their_account_and_nobody_who_is_leaving_gets_ano
     let asked = atelier_commands::use_cases::RequestDataExport { account };
     let write = &studio.node.studio.write;
     let refused = asked.run(write, &write.request_context(Actor::Account(account))).await.expect_err("it is gone");
-    assert_eq!(refused.to_string(), "there is no such account", "{refused}");
+    assert_eq!(refused.to_string(), "There is no such account.", "{refused}");
     studio.stop().await;
 }

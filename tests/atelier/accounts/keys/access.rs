@@ -61,7 +61,7 @@ async fn v27_v29_a_deployment_without_an_api_or_with_fewer_scopes() {
     let ben = few.newcomer("ben").await;
     assert_eq!(access(&few, &ben).await["scopes"], json!(["models:read", "generate"]));
     let refused = refusal(&few, &ben, CREATE, json!({ "label": "k", "scopes": ["account:read"] })).await;
-    assert_eq!(refused, ("INVALID_FIELD".to_owned(), "scopes".to_owned()));
+    assert_eq!(refused, ("INVALID_FIELD".to_owned(), "scopes.0".to_owned()));
     let (id, key) = key_of(&few, &ben, json!({ "label": "everything on offer" })).await;
     assert_eq!(few.get("/v1/models", Some(&key)).await.status.as_u16(), 200);
     // Made while the scope was still on offer: it does nothing any more.

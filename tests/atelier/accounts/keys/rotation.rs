@@ -122,7 +122,7 @@ async fn l04_l07_a_repeated_rotation_is_the_same_key_without_its_secret() {
     assert!(answers.iter().all(|answer| answer["id"] == answers[0]["id"]));
     let other = json!({ "input": { "id": id, "overlapHours": 1, "idempotencyKey": "once" } });
     let answer = studio.graphql_raw(Some(&ada.token), ROTATE, other).await;
-    assert_eq!(answer["errors"][0]["extensions"]["code"], json!("IDEMPOTENCY_CONFLICT"));
+    assert_eq!(answer["data"]["rotateApiKey"]["userErrors"][0]["code"], json!("IDEMPOTENCY_CONFLICT"), "{answer}");
     studio.stop().await;
 }
 

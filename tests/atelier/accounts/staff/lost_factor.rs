@@ -154,7 +154,7 @@ async fn u36_an_address_and_a_second_factor_are_not_taken_away_within_one_week()
     let at_once = ask(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
     assert_eq!(code(&at_once), "NOT_POSSIBLE_NOW", "who has the new address would be the only one asked");
     let reset =
-        |reason: &str| StaffResetTwoFactor { desk: Desk::console(), account: of_ada, reason: reason.to_owned() };
+        |reason: &str| StaffResetTwoFactor { desk: Desk::console(), account: Ok(of_ada), reason: reason.to_owned() };
     let early = reset("early").run(&studio.at(later - TimeDelta::hours(1)), &studio.operator()).await;
     assert!(early.is_err());
     reset("a week later").run(&studio.at(later), &studio.operator()).await.expect("asked");

@@ -173,19 +173,28 @@ async fn sec_a2_the_last_admin_stays_one_and_two_who_remove_each_other_leave_one
         let mut removals = Vec::new();
         for (who, account) in [(of_kim, of_lee), (of_lee, of_kim)] {
             let desk = Desk::admit(write, who, Right::Appoint).await.expect("an admin");
-            removals.push(StaffWithdrawRole { desk, account, role: Role::Admin, reason: "a quarrel".to_owned() });
+            removals.push(StaffWithdrawRole {
+                desk,
+                account: Ok(account),
+                role: Role::Admin,
+                reason: "a quarrel".to_owned(),
+            });
         }
         let answers = join_all(removals.into_iter().map(|removal| removal.run(write, &context))).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "round {round}: {answers:?}");
         let gone = if state(&studio, of_kim).await.has_role(Role::Admin) { of_lee } else { of_kim };
         left = if gone == of_kim { of_lee } else { of_kim };
         assert!(state(&studio, left).await.has_role(Role::Admin), "round {round}");
-        let again =
-            StaffGrantRole { desk: Desk::console(), account: gone, role: Role::Admin, reason: "made up".to_owned() };
+        let again = StaffGrantRole {
+            desk: Desk::console(),
+            account: Ok(gone),
+            role: Role::Admin,
+            reason: "made up".to_owned(),
+        };
         again.run(write, &context).await.expect("granted");
     }
     let (desk, other) = (Desk::console(), if left == of_kim { of_lee } else { of_kim });
-    let alone = StaffWithdrawRole { desk, account: other, role: Role::Admin, reason: "moved on".to_owned() };
+    let alone = StaffWithdrawRole { desk, account: Ok(other), role: Role::Admin, reason: "moved on".to_owned() };
     alone.run(write, &context).await.expect("withdrawn");
     let admins = [left];
     let last = Person { token: studio.session_of(admins[0]).await, email: String::new() };

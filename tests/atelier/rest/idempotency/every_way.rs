@@ -128,10 +128,10 @@ impl Client {
         let payload = &answer["data"]["answer"];
         let job = payload["generation"]["id"].as_str().map(str::to_owned);
         let said = match answer["errors"][0]["extensions"]["code"].as_str() {
-            Some("IDEMPOTENCY_CONFLICT") => Said::KeyReused,
             Some("CONFLICT") => Said::Busy,
             Some(other) => Said::Refused(other.to_owned()),
             None => match (payload["userErrors"][0]["code"].as_str(), payload["repeated"].as_bool()) {
+                (Some("IDEMPOTENCY_CONFLICT"), _) => Said::KeyReused,
                 (Some(code), _) => Said::Refused(code.to_owned()),
                 (None, Some(true)) => Said::Repeated,
                 (None, Some(false)) => Said::Applied,
