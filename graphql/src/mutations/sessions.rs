@@ -182,7 +182,7 @@ impl SessionMutation {
                 // The account went while this was asked, and its sessions with it.
                 Err(CommandError::Erased) => {}
                 Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::NotFound => {}
-                Err(CommandError::Refused(refusal)) => return Ok(SignOutPayload::refused(refusal.into())),
+                Err(CommandError::Refused(refusal)) => return Ok(SignOutPayload::refused(refusal)),
                 Err(fault) => return Err(command_fault(&fault)),
             }
         }
