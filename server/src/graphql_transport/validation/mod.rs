@@ -9,7 +9,7 @@ mod values;
 use apollo_compiler::Schema;
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::Parser;
-use apollo_compiler::validation::Valid;
+use apollo_compiler::validation::{DiagnosticData, DiagnosticList, Valid};
 
 use super::input_schema::InputSchema;
 use super::lexer;
@@ -46,17 +46,12 @@ impl Validator {
 
     /// Refuses a document that breaks a rule, with all that is wrong. No message repeats a value.
     pub(super) fn check(&self, text: &str, inputs: &InputSchema) -> Result<(), Refusal> {
-        let parsed = Parser::new().parse_executable(&self.schema, text, SOURCE);
-        let document = parsed.and_then(|document| document.validate(&self.schema));
-        let faults: Vec<Fault> = match document {
-            Ok(document) => values::check(&self.schema, &document, inputs),
-            Err(invalid) => {
-                let faults = invalid.errors.iter().take(MAX_ERRORS).map(|diagnostic| Fault {
-                    message: diagnostic.error.to_string(),
-                    at: diagnostic.error.location().map(|location| location.offset()),
-                });
-                faults.collect()
-            }
+        let faults = match Parser::new().parse_executable(&self.schema, text, SOURCE) {
+            Ok(document) => match document.validate(&self.schema) {
+                Ok(document) => values::check(&self.schema, &document, inputs),
+                Err(invalid) => found(&invalid.errors),
+            },
+            Err(invalid) => found(&invalid.errors),
         };
         let refusals = faults.into_iter().take(MAX_ERRORS).map(|fault| {
             let position = fault.at.map(|at| lexer::position(text, at));
@@ -64,4 +59,12 @@ impl Validator {
         });
         refusals.reduce(Refusal::and).map_or(Ok(()), Err)
     }
+}
+
+fn found(errors: &DiagnosticList) -> Vec<Fault> {
+    let fault = |error: &DiagnosticData| Fault {
+        message: error.to_string(),
+        at: error.location().map(|location| location.offset()),
+    };
+    errors.iter().take(MAX_ERRORS).map(|diagnostic| fault(diagnostic.error)).collect()
 }

@@ -117,14 +117,16 @@ impl<'a> Walk<'a> {
                 (Some(ExtendedType::InputObject(object)), Value::Object(members)) => {
                     self.members(value, members, object)
                 }
-                (Some(ExtendedType::Scalar(scalar)), _) if !scalar.is_built_in() => {
-                    if !json(value).is_some_and(|json| self.inputs.accepts(name, &json)) {
-                        self.fault(value, format!("expected value of type {name}"));
-                    }
+                (Some(ExtendedType::Scalar(scalar)), _) if !scalar.is_built_in() && !self.is_of(name, value) => {
+                    self.fault(value, format!("expected value of type {name}"));
                 }
                 _ => {}
             },
         }
+    }
+
+    fn is_of(&self, scalar: &str, value: &Value) -> bool {
+        json(value).is_some_and(|json| self.inputs.accepts(scalar, &json))
     }
 
     fn variable(&mut self, name: &Name, value: &Node<Value>, place: Place<'_>) {
