@@ -45,7 +45,7 @@ const INTS: &[(&str, &str)] = &[
 
 /// Every `Long` that the API returns: what can be more than an `Int`.
 const LONGS: &str = "Generation.seed Image.bytes DataExport.bytes AvatarUpload.maxBytes StatusCount.requests UsageTotal.requests \
-    UsageTotal.credits UsageOfDay.requests UsageOfDay.credits";
+    UsageTotal.credits UsageOfDay.requests UsageOfDay.credits UserError.min UserError.max";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b5_every_number_of_the_served_schema_is_known_to_fit_its_type() {
@@ -113,7 +113,7 @@ async fn b5_whatever_was_returned_can_be_sent_back() {
     grant(&studio, &ada, MOST - 500).await.expect("up to the end");
     assert_eq!(
         grant(&studio, &ada, 1).await.expect_err("and not beyond"),
-        "amount: a balance ends at 2000000000 credits, and there is room for 0 more"
+        "amount: The amount must be at most 0: a balance ends at 2000000000 credits."
     );
     studio.drain().await;
     let shown = studio.graphql(token, "{ me { credits { available lots { granted } } } }", json!({})).await;
