@@ -143,7 +143,7 @@ impl Dispatcher {
                 // Of another release: it must not hold up its neighbours.
                 Err(_) => {
                     let unknown = "this release does not know this kind of work";
-                    work_rows::postpone(&self.write.pool, &id, attempts, LONGEST_PAUSE, false, unknown).await?;
+                    work_rows::leave(&self.write.pool, &id, attempts, LONGEST_PAUSE, unknown).await?;
                 }
             }
         }

@@ -96,6 +96,21 @@ pub(super) async fn too_early(pool: &PgPool, id: &str, attempts: i32, seconds: f
     .map(drop)
 }
 
+/// Leaves a kind of work that this release does not know to a node that does; that was no attempt either.
+pub(super) async fn leave(pool: &PgPool, id: &str, attempts: i32, seconds: f64, why: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update process_work set leased_until = null, due_at = now() + make_interval(secs => $3), attempts = attempts - 1, \
+         last_error = $4 where id = $1 and attempts = $2",
+    )
+    .bind(id)
+    .bind(attempts)
+    .bind(seconds)
+    .bind(why)
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
 /// Keeps what can never be done, as a record that is never due.
 pub(super) async fn bury(pool: &PgPool, id: &str, attempts: i32, error: &str) -> Result<(), sqlx::Error> {
     sqlx::query(
