@@ -1,5 +1,6 @@
 //! Reading: one snapshot holds rows and checkpoints together, no older than the position the reader asks for (DESIGN 5, L29, U44).
 
+mod error;
 mod marks;
 
 use std::collections::BTreeMap;
@@ -7,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::{AccountId, Sealed};
-use atelier_vault::credential_rows::RowError;
 use atelier_vault::{BlindIndex, Opened, Vault};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
@@ -15,7 +15,9 @@ use sqlx::{PgPool, Postgres, Row, Transaction};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use crate::cursor::{BadCursor, Cursor, PositionToken};
+pub use error::ReadError;
+
+use crate::cursor::{Cursor, PositionToken};
 use crate::models;
 use crate::place::Place;
 use crate::read_row::{ReadRow, Rows};
@@ -31,38 +33,6 @@ const BOUNDS: &str =
     "select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '5s', true)";
 /// How long one snapshot may be read from.
 const SNAPSHOT_LIFE: Duration = Duration::from_secs(5);
-
-/// Why nothing could be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The read models have not reached the asked position in time; the current one is here (`STALE_READ`).
-    #[error("the read models have not reached this position yet")]
-    Stale {
-        /// Where they are.
-        current: PositionToken,
-    },
-    /// The position is not one of this log (`POSITION_UNKNOWN`).
-    #[error("the position is not one of this log")]
-    PositionUnknown,
-    /// The cursor is not one of this list (`BAD_CURSOR`).
-    #[error(transparent)]
-    BadCursor(#[from] BadCursor),
-    /// The read model leaves this account out until an operator has repaired it (`UNAVAILABLE`).
-    #[error("{0} has this account in quarantine")]
-    Quarantined(&'static str),
-    /// The database failed.
-    #[error("the read models cannot be read: {0}")]
-    Database(#[from] sqlx::Error),
-    /// Rows beside the read models cannot be read.
-    #[error(transparent)]
-    Rows(#[from] RowError),
-    /// A sealed value cannot be opened: an operator's problem.
-    #[error("a sealed value cannot be opened: {0}")]
-    Vault(String),
-    /// The snapshot was not taken for this read model, so nobody waited for it: a bug of whoever reads.
-    #[error("the read model {0} is read, and the snapshot was not asked for it")]
-    NotAsked(&'static str),
-}
 
 /// The read side, for those who ask.
 #[derive(Clone)]
