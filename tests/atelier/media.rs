@@ -1,9 +1,9 @@
 //! Files by HTTP: what links show and how long they work, versions and parts, every media type, and readers that read nothing (A30, C3).
 
 mod conditions;
+mod formats;
 mod links;
 mod readers;
-mod types;
 mod whose;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ pub mod sentences;
 pub mod socket;
 pub mod studio;
 pub mod visitor;
+mod waiting;
 
 pub use postgres::TestDatabase;
 pub use studio::TestStudio;

@@ -105,6 +105,19 @@ async fn start() -> TestServer {
 impl TestDatabase {
     /// A fresh, migrated database.
     pub async fn fresh() -> Self {
+        Self::cloned(TEMPLATE).await
+    }
+
+    /// The database of an earlier release, from the dump that `pg_dump --inserts` made of it; not migrated yet.
+    pub async fn of_dump(dump: &str) -> Self {
+        let database = Self::cloned("template0").await;
+        let mut superuser = PgConnection::connect(&database.superuser_url).await.expect("the superuser connects");
+        sqlx::raw_sql(dump).execute(&mut superuser).await.expect("the dump is read back");
+        superuser.close().await.expect("the superuser leaves");
+        database
+    }
+
+    async fn cloned(template: &str) -> Self {
         static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let place = PLACES.acquire().await.expect("the semaphore is never closed");
@@ -112,7 +125,7 @@ impl TestDatabase {
         let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut admin =
             PgConnection::connect(&server.postgres.superuser_url("postgres")).await.expect("the superuser connects");
-        let create = format!("create database {name} template {TEMPLATE} owner {OWNER_ROLE}");
+        let create = format!("create database {name} template {template} owner {OWNER_ROLE}");
         admin.execute(create.as_str()).await.expect("a database is cloned from the template");
         admin.close().await.expect("the superuser leaves");
         let url = server.postgres.url(APPLICATION_ROLE, &name);

@@ -23,15 +23,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
 
 use super::{TestDatabase, http_client, sentences};
-
-/// How long a drain may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long a query waits for read models to follow.
-const FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
 
 /// A password that every rule likes.
 pub const PASSWORD: &str = "correct-horse-1";
@@ -186,15 +179,6 @@ impl TestStudio {
         assert!(self.node.stop().await, "everything that was begun ends in time");
     }
 
-    /// Waits until the studio has nothing left to do; every assertion about read models comes after.
-    pub async fn drain(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.node.studio.at_rest().await.expect("the database answers") {
-            assert!(Instant::now() < deadline, "the studio does not come to rest");
-            sleep(Duration::from_millis(5)).await;
-        }
-    }
-
     /// One GraphQL request; the answer whole.
     pub async fn graphql_raw(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
         let asked = json!({ "query": sentences::asking(query), "variables": variables });
@@ -215,25 +199,6 @@ impl TestStudio {
             request = request.header(*name, *value);
         }
         Answer::of(request.send().await.expect("the node answers")).await
-    }
-
-    /// Waits until the read models have followed the log as far as it goes now, but for those that do not follow at all (stopped, or
-    /// held by a test) for so long that they never will.
-    async fn followed(&self) {
-        let (names, versions): (Vec<&str>, Vec<i32>) = self.node.studio.runner.followers().unzip();
-        let behind = "select exists (select from unnest($2::text[], $3::int[]) as f (name, version) \
-                      join checkpoints c using (name, version) where c.state = 'running' and c.position < $1)";
-        let pool = &self.database.pool;
-        let head = sqlx::query_scalar::<_, i64>("select coalesce(max(position), 0) from events");
-        let head = head.fetch_one(pool).await.expect("the database answers");
-        let deadline = Instant::now() + FOLLOWS_WITHIN;
-        while Instant::now() < deadline {
-            let behind = sqlx::query_scalar::<_, bool>(behind).bind(head).bind(&names).bind(&versions);
-            if !behind.fetch_one(pool).await.expect("the database answers") {
-                return;
-            }
-            sleep(Duration::from_millis(2)).await;
-        }
     }
 
     /// One GraphQL request that must have no top-level errors; its data. A query sees all that was answered before it, as one with
