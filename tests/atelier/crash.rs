@@ -8,7 +8,7 @@ mod job_rules;
 mod journal;
 mod kills;
 mod ledger_rules;
-mod log_checker;
+pub mod log_checker;
 mod lossy_commits;
 mod members;
 mod planted;

@@ -21,3 +21,4 @@ mod processes;
 mod projections;
 mod rest;
 mod running;
+mod upgrade;
