@@ -28,8 +28,9 @@ async fn v05_c3_off_hides_the_creator_from_others_and_leaves_the_work() {
     let job = made["generation"]["id"].as_str().expect("a job").to_owned();
     let me = studio.graphql(Some(&ada.token), "{ me { id profile { public } } }", json!({})).await;
     assert_eq!(me["me"]["profile"]["public"], json!(true), "C3: on by default");
-    let id = me["me"]["id"].as_str().expect("an id").to_owned();
     studio.drain().await;
+    let creator = studio.graphql(None, "{ creator(username: \"ada\") { id } }", json!({})).await;
+    let id = creator["creator"]["id"].as_str().expect("an id").to_owned();
     let shown = json!({ "username": "ada" });
     let open = json!({
         "creator": shown, "node": { "id": id }, "generation": { "id": job, "creator": shown },

@@ -69,7 +69,7 @@ async fn is_a_file(studio: &TestStudio, link: &str, person: Option<&Person>) {
     }
     for header in [("range", "bytes=0-1,3-4"), ("range", "lines=0-1"), ("if-range", "\"another\"")] {
         let (status, _, body) =
-            get(&[("range", "bytes=0-1"), header][usize::from(header.0 == "range")..].as_ref()).await;
+            get([("range", "bytes=0-1"), header][usize::from(header.0 == "range")..].as_ref()).await;
         assert_eq!((status, body.len()), (200, whole.len()), "{header:?}");
     }
     let (status, headers, body) = get(&[("range", &format!("bytes={}-", whole.len()))]).await;
@@ -83,7 +83,7 @@ async fn is_a_file(studio: &TestStudio, link: &str, person: Option<&Person>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn c2_outputs_avatars_and_copies_are_files_to_every_client() {
     // More than one piece of the store, and of a body.
-    let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n * n >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
     let studio = TestStudio::drawing(Delivers::one("video/mp4", &bytes), Duration::from_secs(30)).await;
     let ada = studio.newcomer("ada").await;
     let (_, key) = studio.api_key(&ada).await;

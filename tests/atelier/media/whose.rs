@@ -73,7 +73,10 @@ fn selection(types: &BTreeMap<String, Value>, name: &str, depth: usize) -> Strin
         while !kind["ofType"].is_null() {
             kind = &kind["ofType"];
         }
+        let pages = field["args"].as_array().is_some_and(|all| all.iter().any(|argument| argument["name"] == "first"));
         let (of, field) = (kind["name"].as_str().expect("a name"), field["name"].as_str().expect("a name"));
+        // Pages within pages are multiplied, and bounded.
+        let field = if pages { format!("{field}(first: 2)") } else { field.to_owned() };
         match kind["kind"].as_str() {
             Some("OBJECT") if depth > 0 => selected += &format!("{field} {{ {} }} ", selection(types, of, depth - 1)),
             Some("OBJECT" | "INTERFACE" | "UNION") => {}
@@ -87,7 +90,7 @@ fn selection(types: &BTreeMap<String, Value>, name: &str, depth: usize) -> Strin
 async fn schema(studio: &TestStudio) -> BTreeMap<String, Value> {
     let of = "kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
     let query = format!(
-        "{{ __schema {{ types {{ name fields {{ name type {{ {of} }} args {{ defaultValue type {{ kind }} }} }} }} }} }}"
+        "{{ __schema {{ types {{ name fields {{ name type {{ {of} }} args {{ name defaultValue type {{ kind }} }} }} }} }} }}"
     );
     let mut shown = studio.graphql(None, &query, json!({})).await;
     let types = shown["__schema"]["types"].take();
@@ -119,7 +122,7 @@ async fn c3_nothing_public_leads_to_an_account_that_hides() {
     let whole = selection(&types, "Generation", 3);
     let feed = selection(&types, "GenerationConnection", 5);
     let query = format!(
-        "query($id: ID!) {{ explore {{ {feed} }} generation(id: $id) {{ {whole} }} node(id: $id) {{ ... on Generation {{ {whole} }} }} \
+        "query($id: ID!) {{ explore(first: 2) {{ {feed} }} generation(id: $id) {{ {whole} }} node(id: $id) {{ ... on Generation {{ {whole} }} }} \
          creator(username: \"ada\") {{ {} }} me {{ id }} models {{ {} }} }}",
         selection(&types, "Creator", 4),
         selection(&types, "Model", 1),

@@ -68,7 +68,7 @@ async fn race(against: impl AsyncFn(&World, &Life, AccountId, GenerationId)) -> 
 async fn u13_l10_a_withdrawal_and_a_delivery_at_once_have_one_winner() {
     let won = race(async |_, life, account, job| {
         withdraw(life, account, job).await.expect("alive").map_or_else(
-            |refused| assert_eq!(refused.to_string(), "the generation has already ended"),
+            |refused| assert_eq!(refused.to_string(), "The generation has already ended."),
             |cancelled| assert!(!cancelled.repeated),
         );
     })

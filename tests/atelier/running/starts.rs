@@ -39,7 +39,7 @@ async fn announces(home: &Home, served: &Served, visitor: &Visitor) {
         assert!(said.contains(&part), "{part} is not in {said}");
     }
     let page = visitor.get("/", None).await;
-    assert!(page.status.is_success() && page.text.contains("GraphiQL"));
+    assert!(page.status.is_success() && page.text.contains("graphiql"), "{}", page.text);
     let page = visitor.get("/mailbox", None).await;
     assert!(page.text.contains(&told["ATELIER_EMAIL"]) && page.text.contains("Verify your email address"));
     let mails = std::fs::read_dir(&told["ATELIER_MAILBOX"]).expect("the mailbox is a folder").count();

@@ -47,7 +47,7 @@ impl GoogleProof {
     ) -> Result<ProvenIdentity, UseCaseError> {
         google(write)?;
         if !is_verifier(&self.verifier) {
-            let says = "must have 43 to 128 letters, digits, or -._~ (RFC 7636)";
+            let says = "must have 43 to 128 of the characters that RFC 7636 allows";
             return Err(Refusal::value(field, Invalid::new(Reason::Format, says)).into());
         }
         let code = PassingToken::parse(Passing::Code, &self.code).map_err(|_| not_valid())?;

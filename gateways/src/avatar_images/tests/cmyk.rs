@@ -42,7 +42,7 @@ pub fn cmyk_jpeg(inks: [u8; 4], ycck: bool, profile: Option<&[u8]>) -> Vec<u8> {
         }
         bits.push('0');
     }
-    while bits.len() % 8 != 0 {
+    while !bits.len().is_multiple_of(8) {
         bits.push('1');
     }
     for byte in bits.as_bytes().chunks(8) {

@@ -133,7 +133,8 @@ async fn d6_a_client_that_takes_nothing_is_cut_off() {
         assert_eq!(message["type"], json!("next"), "{:.200}", message.to_string());
         events += 1;
     }
-    assert!((1..20).contains(&events), "{events}");
+    // The first one is more than the node and the system hold for a client that takes nothing.
+    assert!(events < 20, "{events}");
     another.subscribe("1", NOTICES, json!({})).await;
     another.next("1").await;
     studio.stop().await;
