@@ -1,25 +1,21 @@
 //! What PostgreSQL, JSON and RFC 3339 can all carry. Values are checked before they enter an event; an older log may still hold others, and
 //! a fold that keeps them would fail for ever. So rows keep the nearest value that can be carried (issue 10, A1).
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use atelier_domain::instant::in_micros;
+use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// The first and the last instant with a year of four digits, to the microsecond.
-fn bounds() -> (DateTime<Utc>, DateTime<Utc>) {
-    let first = NaiveDate::from_ymd_opt(1, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN);
-    let last = NaiveDate::from_ymd_opt(9999, 12, 31)
-        .unwrap_or_default()
-        .and_hms_micro_opt(23, 59, 59, 999_999)
-        .unwrap_or_default();
-    (first.and_utc(), last.and_utc())
+/// The nearest instant that can be carried: of the years 1 to 9999, in whole microseconds. PostgreSQL refuses the text of others, or rounds it
+/// up into the year 10000, which readers of JSON refuse.
+fn carried(at: DateTime<Utc>) -> DateTime<Utc> {
+    in_micros(at.clamp(FIRST, LAST)).min(LAST)
 }
 
-/// The nearest instant that can be carried.
-fn carried(at: DateTime<Utc>) -> DateTime<Utc> {
-    let (first, last) = bounds();
-    at.clamp(first, last)
-}
+const FIRST: DateTime<Utc> =
+    DateTime::from_timestamp_micros(-62_135_596_800_000_000).expect("the year 1 is an instant");
+const LAST: DateTime<Utc> =
+    DateTime::from_timestamp_micros(253_402_300_799_999_999).expect("the year 9999 is an instant");
 
 /// An instant of a row.
 pub(crate) fn instant<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -83,9 +79,11 @@ mod tests {
         for (text, kept) in [
             ("+10000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"),
             ("+262142-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z"),
+            ("+262142-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999Z"),
             ("9999-12-31T23:59:59.999999900Z", "9999-12-31T23:59:59.999999Z"),
             ("-262143-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
-            ("0000-06-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("0000-12-31T23:59:59Z", "0001-01-01T00:00:00Z"),
+            ("2026-01-01T00:00:00.1234567Z", "2026-01-01T00:00:00.123457Z"),
             ("2026-11-30T12:00:00.5Z", "2026-11-30T12:00:00.500Z"),
         ] {
             assert_eq!(said(text).as_deref(), Some(kept), "{text}");

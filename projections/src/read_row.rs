@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use atelier_domain::instant::in_micros;
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
@@ -141,17 +139,6 @@ impl<R: ReadRow> Rows<R> {
     }
 }
 
-/// The nearest instant that a row can keep and show: of the years 1 to 9999, in whole microseconds. Releases before 2026-11-30 let others into
-/// the log; PostgreSQL refuses their text, or rounds it up into the year 10000, which JSON's readers refuse.
-pub(crate) fn storable(at: DateTime<Utc>) -> DateTime<Utc> {
-    in_micros(at.clamp(FIRST, LAST)).min(LAST)
-}
-
-const FIRST: DateTime<Utc> =
-    DateTime::from_timestamp_micros(-62_135_596_800_000_000).expect("the year 1 is an instant");
-const LAST: DateTime<Utc> =
-    DateTime::from_timestamp_micros(253_402_300_799_999_999).expect("the year 9999 is an instant");
-
 /// Keeps a value as the text that it shows and reads itself as.
 pub(crate) mod as_text {
     use std::fmt::Display;
@@ -170,24 +157,5 @@ pub(crate) mod as_text {
     {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_row_keeps_is_an_instant_that_everybody_reads() {
-        let kept = |text: &str| storable(text.parse().unwrap()).to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        for far in ["9999-12-31T23:59:59.9999999Z", "+10000-01-01T00:00:00Z", "+262142-12-31T23:59:59.999999999Z"] {
-            assert_eq!(kept(far), "9999-12-31T23:59:59.999999Z", "{far}");
-        }
-        for early in ["0000-12-31T23:59:59Z", "-9999-01-01T00:00:00Z"] {
-            assert_eq!(kept(early), "0001-01-01T00:00:00.000000Z", "{early}");
-        }
-        assert_eq!(storable(DateTime::<Utc>::MAX_UTC), LAST);
-        assert_eq!(storable(DateTime::<Utc>::MIN_UTC), FIRST);
-        assert_eq!(kept("2026-01-01T00:00:00.1234567Z"), "2026-01-01T00:00:00.123457Z");
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::account_end::drop_rows;
 use crate::cursor::Cursor;
-use crate::read_row::{ReadRow, Rows, storable};
+use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{Page, ReadError, Snapshot};
 
@@ -89,7 +89,7 @@ impl Projection for ApiKeys {
                 }
                 LogEvent::Account(_, AccountEvent::ApiKeyExpiryChanged { key_id, expires_at }) => {
                     if let Some(row) = rows.get_mut(key_id.0) {
-                        row.expires_at = Some(storable(*expires_at));
+                        row.expires_at = Some(*expires_at);
                     }
                 }
                 LogEvent::Account(_, AccountEvent::ApiKeyRevoked { key_id }) => {
@@ -123,7 +123,7 @@ fn created(account: AccountId, event: &AccountEvent, at: DateTime<Utc>) -> Optio
         replaces: replaces.map(|key| key.0),
         replaced_by: None,
         created_at: at,
-        expires_at: expires_at.map(storable),
+        expires_at: *expires_at,
         revoked_at: None,
     })
 }

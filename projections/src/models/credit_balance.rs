@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::read_row::{ReadRow, Rows, storable};
+use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{ReadError, Snapshot};
 
@@ -101,7 +101,7 @@ fn fold(row: &mut Row, event: &CreditLedgerEvent) {
             source: *source,
             granted: *amount,
             remaining: Credits::ZERO,
-            expires_at: expires_at.map(storable),
+            expires_at: *expires_at,
         }),
         CreditLedgerEvent::HoldPlaced { .. }
         | CreditLedgerEvent::HoldCaptured { .. }

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::account_end::drop_rows;
-use crate::read_row::{ReadRow, Rows, storable};
+use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{ReadError, Snapshot};
 
@@ -87,7 +87,7 @@ impl Projection for DataExports {
                 }),
                 LogEvent::Account(_, AccountEvent::DataExportReady { export_id, expires_at }) => {
                     if let Some(row) = rows.get_mut(export_id.0) {
-                        (row.ready_at, row.expires_at) = (Some(at), Some(storable(*expires_at)));
+                        (row.ready_at, row.expires_at) = (Some(at), Some(*expires_at));
                     }
                 }
                 LogEvent::Account(_, AccountEvent::DataExportFailed { export_id }) => {

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::account_end::drop_rows;
-use crate::read_row::{ReadRow, Rows, storable};
+use crate::read_row::{ReadRow, Rows};
 use crate::runner::Projection;
 use crate::snapshot::{ReadError, Snapshot};
 
@@ -76,7 +76,7 @@ impl Projection for Sessions {
                         session_id: *session_id,
                         account_id: account.0,
                         started_at: envelope.decided_at,
-                        expires_at: storable(*expires_at),
+                        expires_at: *expires_at,
                     })
                 }
                 LogEvent::Account(_, AccountEvent::SessionEnded { session_id, .. }) => {
