@@ -14,7 +14,7 @@ use atelier_domain::Actor;
 use atelier_domain::policy::account::{GREATEST_AGE, MINIMUM_AGE};
 use axum::Form;
 use axum::extract::{FromRequest, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -99,7 +99,7 @@ pub async fn callback(State(edge): State<Arc<Edge>>, request: Request) -> Respon
 /// Opens the account that the form asks for.
 pub async fn sign_up(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let origin = client::origin(&edge, &request);
-    let Some(NewAccount { ticket, username, minimum_age }) = own_form(request).await else {
+    let Some(NewAccount { ticket, username, minimum_age }) = own_form(&edge, request).await else {
         return refused("This form is incomplete.");
     };
     let use_case = SignUpWithGoogle { ticket, username, minimum_age, origin };
@@ -114,7 +114,9 @@ pub async fn sign_up(State(edge): State<Arc<Edge>>, request: Request) -> Respons
 /// Takes the second factor's code.
 pub async fn complete(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let origin = client::origin(&edge, &request);
-    let Some(Code { challenge, code }) = own_form(request).await else { return refused("This form is incomplete.") };
+    let Some(Code { challenge, code }) = own_form(&edge, request).await else {
+        return refused("This form is incomplete.");
+    };
     let use_case = CompleteSignIn { challenge, code, origin };
     let (write, context) = (edge.write.clone(), edge.write.request_context(Actor::Anonymous));
     match edge.finish(async move { use_case.run(&write, &context).await }).await {
@@ -124,16 +126,12 @@ pub async fn complete(State(edge): State<Arc<Edge>>, request: Request) -> Respon
     }
 }
 
-/// A form that one of our own pages sent: another site's must not sign a browser in as somebody else. Every browser says which it is.
-async fn own_form<T: DeserializeOwned>(request: Request) -> Option<T> {
-    if !from_own_page(request.headers()) {
+/// A form that one of our own pages sent: another site's, a listed one too, must not sign a browser in to an account of its choice.
+async fn own_form<T: DeserializeOwned>(edge: &Edge, request: Request) -> Option<T> {
+    if !edge.origins.own_page(request.headers()) {
         return None;
     }
     Form::<T>::from_request(request, &()).await.ok().map(|Form(form)| form)
-}
-
-fn from_own_page(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
 
 fn entered(edge: &Edge, entrance: &Entrance) -> Response {
@@ -205,20 +203,4 @@ fn refused(message: &str) -> Response {
 
 fn not_now() -> Response {
     page(StatusCode::SERVICE_UNAVAILABLE, "Not now", "<p>Something went wrong. Try again in a minute.</p>")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn o1_a_form_of_another_site_signs_nobody_in() {
-        let sent = |site: &'static str| {
-            HeaderMap::from_iter([("sec-fetch-site".parse().unwrap(), HeaderValue::from_static(site))])
-        };
-        assert!(from_own_page(&sent("same-origin")) && from_own_page(&HeaderMap::new()));
-        for other in ["cross-site", "same-site", "none"] {
-            assert!(!from_own_page(&sent(other)), "{other}");
-        }
-    }
 }

@@ -62,6 +62,14 @@ impl Origins {
         if own { Sender::Own } else { Sender::Foreign }
     }
 
+    /// Whether a form was sent by a page of this server. Every current browser says so; of an older one the origin decides, and there a
+    /// listed page cannot be told from our own.
+    #[must_use]
+    pub fn own_page(&self, headers: &HeaderMap) -> bool {
+        let same = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
+        same && self.sender(headers) != Sender::Foreign
+    }
+
     /// Whether an upgrade may go on: a page must be one of ours, and a cookie counts only from a page. What sends neither is no browser
     /// and has to bring its token itself. No policy of origins keeps a page from reading what a socket brings, so that this is the
     /// whole defence (cross-site WebSocket hijacking).
@@ -135,6 +143,31 @@ mod tests {
         }
         assert!(!admitted(OWN, &access, &[], true), "a cookie without a page");
         assert!(admitted(OWN, &access, &[], false), "no browser");
+    }
+
+    #[test]
+    fn o1_a_form_of_another_site_is_not_a_form_of_our_own_page() {
+        let origins = Origins::of(OWN, &example());
+        // Origin, Sec-Fetch-Site.
+        let table = [
+            ("https://atelier.example", "same-origin", true),
+            ("null", "same-origin", true),
+            ("", "same-origin", true),
+            ("https://atelier.example", "", true),
+            ("", "", true),
+            ("https://partner.example:8443", "cross-site", false),
+            ("https://studio.example.com", "same-site", false),
+            ("https://evil.com", "cross-site", false),
+            ("https://evil.com", "", false),
+            ("null", "", false),
+            ("null", "none", false),
+        ];
+        for (origin, site, expected) in table {
+            let sent = [("origin", origin), ("sec-fetch-site", site), ("host", "atelier.example")];
+            let sent = sent.into_iter().filter(|(_, value)| !value.is_empty());
+            let headers = sent.map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a header")));
+            assert_eq!(origins.own_page(&headers.collect()), expected, "{origin} {site}");
+        }
     }
 
     #[test]
