@@ -7,6 +7,7 @@ use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::{IdentityLabel, StaffReason};
 use atelier_domain::{AccountId, IdentityId, LedgerId};
 use atelier_graphql::global_id::GlobalId;
+use atelier_server::config::AccessConfig;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -104,7 +105,9 @@ async fn linked(studio: &TestStudio, account: AccountId) -> IdentityId {
 
 impl Cast {
     pub async fn assemble() -> Self {
-        let studio = TestStudio::start().await;
+        // A page that Google's return may be asked for; Google itself is not set up.
+        let origins = vec!["https://app.example.com".to_owned()];
+        let studio = TestStudio::start_with(AccessConfig { origins, ..AccessConfig::default() }).await;
         let username = "ada";
         let owner = studio.newcomer(username).await;
         let account = studio.account(&owner).await;
