@@ -76,7 +76,7 @@ fn rows(cast: &Cast, n: usize) -> Vec<(&'static str, Caller, Value)> {
         ),
         ("cancelGeneration", Owner, json!({ "id": generation, "idempotencyKey": name })),
         ("deleteGeneration", Owner, json!({ "id": generation })),
-        ("confirmAccountDeletion", Owner, json!({ "token": "atm_x", "username": "somebody" })),
+        ("confirmAccountDeletion", Owner, json!({ "token": "atm_x", "username": cast.username })),
         ("changeUsername", Owner, json!({ "username": name })),
         ("staffViewAccount", Admin, json!({ "accountId": account, "reason": "a look" })),
         ("staffViewAccount", Admin, json!({ "email": mail, "reason": "a look" })),

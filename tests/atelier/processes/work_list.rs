@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::Scene;
 use super::crash::life::Life;
-use super::crash::newcomers;
 use super::crash::world::{Carrier, World};
+use super::crash::{ask_for_one, newcomers};
 use crate::as_atelier;
 use crate::harness::TestDatabase;
 
@@ -151,6 +151,52 @@ async fn what_fails_again_and_again_is_stuck_and_shown_and_still_tried() {
     until("it is done", async || gone(database, id).await).await;
     assert!(world.sent().contains(&id.to_owned()));
     assert_eq!(Backlog::count(&database.pool).await.expect("it can be counted").stuck, 0);
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b5_a_bonus_that_does_not_fit_waits_for_room_and_is_granted_once() {
+    let world = World::open().await;
+    let (life, accounts) = newcomers(&world, 1).await;
+    let (database, account, ledger) = (&world.database, accounts[0], LedgerId::live(accounts[0]));
+    let events = async |of: &str| {
+        let count = sqlx::query_scalar::<_, i64>("select count(*) from events where event_type = $1").bind(of);
+        count.fetch_one(&database.pool).await.expect("the log answers")
+    };
+    // All but one credit of the room that the bonus needs is taken.
+    let most = 2_000_000_000;
+    let taken = life.ask(async move |studio| {
+        let write = &studio.write;
+        let amount = Credits::new(most - 500 - 499);
+        let (lot, reason) = (LotId(write.fresh_id()), GrantReason::Gift);
+        let grant = GrantCredits { ledger, lot, reason, amount, expires_at: None };
+        grant.run(write, &write.request_context(Actor::Operator)).await.expect("it fits");
+        LotId(write.fresh_id())
+    });
+    let lot = taken.await.expect("alive");
+    let id = "bonus:test:0";
+    enqueue(&database.pool, id, &Work::GrantSignUpBonus { account, lot }).await.expect("work is enqueued");
+    for attempt in 1..=13 {
+        until("it was tried", async || {
+            of_row::<i32>(database, "attempts", id).await == attempt
+                && of_row::<bool>(database, "leased_until is null", id).await
+        })
+        .await;
+        assert!(of_row::<bool>(database, "last_error like '%499%'", id).await, "it says the room there is");
+        if attempt < 13 {
+            world.time_passes().await;
+        }
+    }
+    assert_eq!(of_row::<String>(database, "state", id).await, "stuck", "an operator sees it");
+    ask_for_one(&life, account, None).await.expect("alive").expect("a picture is asked for");
+    until("it is paid for", async || events("HoldCaptured").await == 1).await;
+    world.time_passes().await;
+    until("it is granted", async || gone(database, id).await).await;
+    assert!(life.rests().await);
+    let granted = "select count(*), sum((payload->'CreditsGranted'->>'amount')::bigint)::bigint from events \
+        where event_type = 'CreditsGranted' and payload->'CreditsGranted'->>'lot_id' = $1";
+    let granted = sqlx::query_as::<_, (i64, i64)>(granted).bind(lot.to_string()).fetch_one(&database.pool).await;
+    assert_eq!(granted.expect("the log answers"), (1, 500));
     life.end().await;
 }
 

@@ -122,6 +122,7 @@ async fn d6_a_client_that_takes_nothing_is_cut_off() {
     // It is served as long as it takes what it is sent.
     socket.subscribe("small", NOTICES, json!({})).await;
     socket.next("small").await;
+    socket.say(&json!({ "id": "small", "type": "complete" })).await;
     let page = studio.graphql(Some(&ada.token), "{ me { position } }", json!({})).await;
     let long: String = (0..25).map(|number| format!("{}{number}: id ", "a".repeat(190))).collect();
     let query = format!("subscription($after: String) {{ notifications(after: $after) {{ notices {{ {long} }} }} }}");
