@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::projections::rich_log;
@@ -155,6 +155,34 @@ async fn a2_a_retry_ended_at_any_moment_is_finished_by_the_next_one() {
     assert!(ended > 20, "most were ended: {ended}");
     repaired(pool, &clean, "ended").await;
     stopped(following).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a2_two_retries_at_once_fold_every_event_once() {
+    let (database, _) = rich_log::database().await;
+    let (pool, account) = (&database.pool, rich_log::account(POISONED));
+    let clean = clean(&database).await;
+    let mut overtaken = 0;
+    for round in 0..4_u64 {
+        forget(&database).await;
+        refuse(&database, account).await;
+        let following = two_nodes(pool).await;
+        as_owner(&database, "drop function refuse() cascade").await;
+        for (number, name) in (0..).zip(names()) {
+            // The second one begins while the first is somewhere between its pieces of one event each.
+            let second = async {
+                sleep(Duration::from_micros(300 * (number + 11 * round))).await;
+                runner(pool, 1).retry(name).await.expect("a retry")
+            };
+            let (first, second) = tokio::join!(async { runner(pool, 1).retry(name).await.expect("a retry") }, second);
+            overtaken += u32::from(first.repaired.len() + second.repaired.len() == 1);
+            assert_eq!((first.failed, second.failed), (vec![], vec![]), "{name}");
+        }
+        assert_eq!(parked(pool).await, [], "round {round}");
+        assert_eq!(dump_all(pool).await, clean.0, "round {round}");
+        stopped(following).await;
+    }
+    assert!(overtaken > 4, "in {overtaken} one of the two did it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
