@@ -47,6 +47,11 @@ async fn is_a_file(studio: &TestStudio, link: &str, person: Option<&Person>) {
         let (status, headers, body) = ask(studio, method, link, person, &[("if-none-match", &tag)]).await;
         assert_eq!((status, body.len(), headers["etag"].to_str().expect("text")), (304, 0, tag.as_str()), "{link}");
         assert!(headers.contains_key("cache-control"));
+        // Caches take over what a 304 says of the file (RFC 9110 8.6): its length or nothing, never that of the empty answer.
+        assert!(
+            headers.get("content-length").is_none_or(|length| *length == whole.len().to_string()),
+            "{method}: {headers:?}"
+        );
     }
     assert_eq!(get(&[("if-none-match", "\"another\"")]).await.0, 200);
     assert_eq!(get(&[("if-match", "\"another\"")]).await.0, 412);

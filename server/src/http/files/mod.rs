@@ -57,7 +57,11 @@ async fn send(
     let (status, range) = match conditions::wanted(method, headers, &file.tag, bytes) {
         Wanted::Whole => (StatusCode::OK, 0..bytes),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::NotModified => return Ok(Some((StatusCode::NOT_MODIFIED, about).into_response())),
+        Wanted::NotModified => {
+            // Said here, because it would be that of the empty answer otherwise.
+            let length = [(header::CONTENT_LENGTH, bytes.to_string())];
+            return Ok(Some((StatusCode::NOT_MODIFIED, about, length).into_response()));
+        }
         Wanted::OtherVersion => {
             let message = "The file is another version than was asked for.";
             return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", message));
