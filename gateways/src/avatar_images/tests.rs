@@ -183,14 +183,12 @@ fn claims_to_be(width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn u3_the_size_is_known_from_the_header_before_anything_is_decoded() {
-    for (width, height) in
-        [(50_000, 50_000), (16_385, 1), (1, 16_385), (6_400, 6_251), (i32::MAX as u32, i32::MAX as u32)]
-    {
+    for (width, height) in [(50_000, 50_000), (16_385, 1), (1, 16_385), (6_400, 6_251), (u32::MAX, u32::MAX)] {
         let why = why(&claims_to_be(width, height));
         assert!(why.contains("megapixels"), "{width}x{height}: {why}");
     }
-    // By its specification no PNG has such an edge, so these are no images.
-    for (width, height) in [(u32::MAX, u32::MAX), (0, 9), (9, 0)] {
+    // No PNG has an edge of nothing.
+    for (width, height) in [(0, 9), (9, 0)] {
         assert_eq!(why(&claims_to_be(width, height)), ACCEPTED, "{width}x{height}");
     }
     assert!(why(&claims_to_be(50_000, 50_000)).contains("40 megapixels"));
