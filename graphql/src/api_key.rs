@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
 use atelier_commands::WriteSide;
 use atelier_commands::api_policy::ApiAccess as Access;
 use atelier_domain::ApiKeyId;
 use atelier_domain::account::KeyScope;
 use atelier_domain::policy::plan::Plan;
-use atelier_projections::models::api_keys::ApiKeyView;
+use atelier_projections::models::api_keys::{ApiKeyView, KeyStatus};
 use chrono::{DateTime, Utc};
 
 use crate::credits::Environment;
@@ -18,6 +18,18 @@ use crate::number::int;
 
 /// The days of usage that are shown when none are asked for.
 const USAGE_DAYS: i32 = 30;
+
+/// Whether an API key works. A key that does may be refused all the same where `me { apiAccess }` says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "KeyStatus")]
+pub enum ApiKeyStatus {
+    /// It works.
+    Active,
+    /// Its end has come. It takes none of the account's places, and can be rotated while there is room for it.
+    Expired,
+    /// It was revoked, for ever.
+    Revoked,
+}
 
 /// An API key, without its secret.
 #[derive(Clone, SimpleObject)]
@@ -43,6 +55,8 @@ pub struct ApiKey {
     replaces: Option<ID>,
     /// The key that took over from it.
     replaced_by: Option<ID>,
+    /// Whether it works still.
+    status: ApiKeyStatus,
     /// When it was made.
     created_at: DateTime<Utc>,
     /// Its end, if any.
@@ -70,8 +84,9 @@ impl ApiKey {
 }
 
 impl ApiKey {
-    /// A key of a page.
-    pub(crate) fn of(view: ApiKeyView, page: Arc<UsageOfPage>) -> Self {
+    /// A key of a page, as it is now.
+    pub(crate) fn of(view: ApiKeyView, page: Arc<UsageOfPage>, now: DateTime<Utc>) -> Self {
+        let status = view.status(now).into();
         let id = |key: ApiKeyId| ID::from(GlobalId::ApiKey(key));
         Self {
             id: id(view.key),
@@ -84,6 +99,7 @@ impl ApiKey {
             total_cap: view.caps.total.map(|cap| int(cap.get())),
             replaces: view.replaces.map(id),
             replaced_by: view.replaced_by.map(id),
+            status,
             created_at: view.created_at,
             expires_at: view.expires_at,
             revoked_at: view.revoked_at,

@@ -363,6 +363,7 @@ impl Me {
     /// The account's API keys, newest first.
     async fn api_keys(
         &self,
+        context: &Context<'_>,
         #[graphql(desc = "How many, 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor to go on from.")] after: Option<String>,
     ) -> Option<Result<ApiKeyConnection>> {
@@ -371,8 +372,10 @@ impl Me {
             let (account, after) = (self.account, after.as_deref());
             let page =
                 self.reading.read(async |snapshot| api_keys::page(snapshot, account, first, after).await).await?;
+            let now = context.data::<Sides>()?.write.now();
             let usage = UsageOfPage::of(page.items.iter().map(|(_, key)| key.key).collect());
-            let items = page.items.into_iter().map(|(cursor, key)| (cursor, ApiKey::of(key, usage.clone()))).collect();
+            let items =
+                page.items.into_iter().map(|(cursor, key)| (cursor, ApiKey::of(key, usage.clone(), now))).collect();
             Ok(ApiKeyConnection::new(items, page.has_next, after, self.reading.position()))
         };
         Some(answer.await)

@@ -1,7 +1,7 @@
 //! How an account is entered, as its settings show it: the second factor, the password, identities elsewhere (V11, A16).
 
 use async_graphql::{Enum, ID, SimpleObject};
-use atelier_commands::use_cases::second_factor::SecondFactorStatus;
+use atelier_commands::use_cases::second_factor::{PendingReset, SecondFactorStatus};
 use atelier_commands::use_cases::ways_in::{LinkedIdentity, WaysIn};
 use chrono::{DateTime, Utc};
 
@@ -15,11 +15,24 @@ pub struct TwoFactor {
     enabled: bool,
     /// Recovery codes that were not used yet.
     recovery_codes_left: i32,
+    /// Set while staff were asked to turn the second factor off: `keepTwoFactor` stops them, and so does any right code.
+    pending_reset: Option<TwoFactorReset>,
+}
+
+/// A second factor that staff will turn off, unless its owner says no.
+#[derive(SimpleObject)]
+pub struct TwoFactorReset {
+    /// When it goes off.
+    due_at: DateTime<Utc>,
+    /// Why, in the words of staff.
+    reason: Option<String>,
 }
 
 impl From<SecondFactorStatus> for TwoFactor {
     fn from(status: SecondFactorStatus) -> Self {
-        Self { enabled: status.enabled, recovery_codes_left: int(status.recovery_codes_left) }
+        let pending_reset =
+            status.pending_reset.map(|PendingReset { due_at, reason }| TwoFactorReset { due_at, reason });
+        Self { enabled: status.enabled, recovery_codes_left: int(status.recovery_codes_left), pending_reset }
     }
 }
 

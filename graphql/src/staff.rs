@@ -8,6 +8,7 @@ use atelier_projections::models::{api_keys, profile, sessions};
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
+use crate::api_key::ApiKeyStatus;
 use crate::caller::{freshly_proven, signed_in};
 use crate::error::unavailable;
 use crate::global_id::GlobalId;
@@ -73,6 +74,8 @@ pub struct StaffApiKeyView {
     expires_at: Option<DateTime<Utc>>,
     /// When it was revoked; null while it was not.
     revoked_at: Option<DateTime<Utc>>,
+    /// Whether it works still.
+    status: ApiKeyStatus,
 }
 
 /// What support needs to know of an account, and no more: no generations, no credits.
@@ -114,11 +117,12 @@ impl StaffAccountView {
     }
 
     /// Its API keys, newest first.
-    async fn api_keys(&self) -> Option<Result<Vec<StaffApiKeyView>>> {
+    async fn api_keys(&self, context: &Context<'_>) -> Option<Result<Vec<StaffApiKeyView>>> {
         let answer = async {
             let read = async |snapshot: &mut _| api_keys::page(snapshot, self.account, KEYS_SHOWN, None).await;
             let keys = self.reading.read(read).await?;
-            Ok(keys.items.into_iter().map(|(_, key)| key.into()).collect())
+            let now = context.data::<Sides>()?.write.now();
+            Ok(keys.items.into_iter().map(|(_, key)| StaffApiKeyView::of(key, now)).collect())
         };
         Some(answer.await)
     }
@@ -136,8 +140,9 @@ impl From<sessions::ListedSession> for StaffSessionView {
     }
 }
 
-impl From<api_keys::ApiKeyView> for StaffApiKeyView {
-    fn from(key: api_keys::ApiKeyView) -> Self {
+impl StaffApiKeyView {
+    fn of(key: api_keys::ApiKeyView, now: DateTime<Utc>) -> Self {
+        let status = key.status(now).into();
         Self {
             id: GlobalId::ApiKey(key.key).into(),
             label: key.label,
@@ -145,6 +150,7 @@ impl From<api_keys::ApiKeyView> for StaffApiKeyView {
             created_at: key.created_at,
             expires_at: key.expires_at,
             revoked_at: key.revoked_at,
+            status,
         }
     }
 }

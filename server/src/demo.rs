@@ -111,7 +111,7 @@ async fn make(node: &Node) -> Outcome<String> {
     grant(node, &context, demo, "plan", GrantReason::PlanCycle, missing).await?;
     let key = CreateApiKey {
         account: demo,
-        label: "Demo".to_owned(),
+        label: Some("Demo".to_owned()),
         environment: Environment::Live,
         scopes: None,
         expires_at: None,

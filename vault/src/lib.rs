@@ -32,11 +32,12 @@ pub mod sign_in_secrets;
 mod testing;
 pub mod tokens;
 pub mod totp;
+mod typed_code;
 mod unsubscribe_token;
 pub mod vault;
 
 pub use api_key::{ApiKeySecret, NotAnApiKey};
-pub use blind_index::{BlindIndex, IdentityDigest, IndexDigest, IndexKind};
+pub use blind_index::{BlindIndex, BonusMark, GrantDigest, IdentityDigest, IndexDigest, IndexKind};
 pub use device_token::DeviceToken;
 pub use key_files::FileKeyStore;
 pub use keys::{AccountKey, AccountKeyStore, AccountKeys, KekRotation, KeyStoreError};

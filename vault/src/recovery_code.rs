@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::typed_code::separates;
 use crate::{NotAToken, RandomBytes};
 
 /// No letter that looks like a digit it is not: no `i`, `l`, `o`, and no `u`.
@@ -32,14 +33,14 @@ impl RecoveryCode {
         Self(text)
     }
 
-    /// Reads a typed code: capitals, spaces and missing hyphens are forgiven.
+    /// Reads a typed code: capitals are forgiven, and blanks and hyphens of any kind, in any place.
     ///
     /// # Errors
     /// When it cannot be a recovery code.
     pub fn parse(text: &str) -> Result<Self, NotAToken> {
         let mut letters = Zeroizing::new(String::with_capacity(GROUPS * (GROUP + 1)));
         let mut read = 0;
-        for letter in text.chars().filter(|c| !matches!(c, ' ' | '-')) {
+        for letter in text.chars().filter(|c| !separates(*c)) {
             let letter = letter.to_ascii_lowercase();
             if read == GROUPS * GROUP || !letter.is_ascii() || !ALPHABET.contains(&(letter as u8)) {
                 return Err(NotAToken);
@@ -78,7 +79,9 @@ mod tests {
         let text = code.expose();
         assert_eq!((text.len(), text.matches('-').count()), (27, 3), "24 letters of 5 bits");
         assert_ne!(text, RecoveryCode::generate(random.as_ref()).expose());
-        for typed in [text.to_owned(), text.to_uppercase(), text.replace('-', ""), text.replace('-', " ")] {
+        let printed = ["", " ", "\u{a0}", "\u{2011}", "\u{2013}", "\u{202f}", "\t", "\r\n"]
+            .map(|between| text.replace('-', between));
+        for typed in [text.to_owned(), text.to_uppercase(), format!("\u{200b} {text} ")].into_iter().chain(printed) {
             assert_eq!(RecoveryCode::parse(&typed).unwrap().expose(), text, "{typed}");
         }
         for wrong in

@@ -8,12 +8,13 @@ use totp_rs::{Algorithm, Builder, Secret, Totp};
 use zeroize::Zeroizing;
 
 use crate::RandomBytes;
+use crate::typed_code::separates;
 
 /// Seconds of one step; what authenticators assume.
 pub const STEP_SECONDS: u64 = 30;
-/// How many steps before the current one are accepted: a code counts for 30 to 60 seconds. ASVS 6.5.5 allows 30, which
-/// refuses whoever types while the step ends; the exception is written down in `ARCHITECTURE.md`. Later steps never count.
-const STEPS_BACK: u64 = 1;
+/// How many steps before and after the current one are accepted: a telephone's clock may be that much behind or ahead, and a code is typed
+/// while its step ends. ASVS 6.5.5 allows 30 seconds; the exception is written down in `ARCHITECTURE.md`.
+const STEPS_BESIDE: u64 = 1;
 /// 160 bits, the length RFC 4226 recommends.
 const SEED_BYTES: usize = 20;
 
@@ -47,15 +48,15 @@ impl TotpSeed {
         builder.with_step_duration(STEP_SECONDS).with_secret(self.0.clone()).build_noncompliant()
     }
 
-    /// The step whose code this is: the current one or one before it; the newest if both match.
+    /// The step whose code this is: the current one, the one before it or the one after it; the newest if several match.
     #[must_use]
     pub fn step_of(&self, code: &str, now: DateTime<Utc>) -> Option<i64> {
         let totp = self.totp(6);
         let current = u64::try_from(now.timestamp()).ok()? / STEP_SECONDS;
-        let typed: String = code.chars().filter(|c| *c != ' ').collect();
+        let typed: String = code.chars().filter(|c| !separates(*c)).collect();
         // Every candidate is looked at, whichever matches.
         let mut found = None;
-        for step in current.saturating_sub(STEPS_BACK)..=current {
+        for step in current.saturating_sub(STEPS_BESIDE)..=current + STEPS_BESIDE {
             let expected = Zeroizing::new(totp.generate(step * STEP_SECONDS).to_string());
             if bool::from(expected.as_bytes().ct_eq(typed.as_bytes())) {
                 found = i64::try_from(step).ok();
@@ -126,16 +127,29 @@ mod tests {
     }
 
     #[test]
-    fn t1_a_code_counts_in_its_step_and_the_next_and_never_early() {
+    fn t1_a_code_counts_in_its_step_and_the_ones_beside_it() {
         let (step, code) = (1_111_111_111 / 30, "050471");
         let starts = step * 30;
         for (second, expected) in
-            [(starts - 1, None), (starts, Some(step)), (starts + 59, Some(step)), (starts + 60, None)]
+            [(starts - 31, None), (starts - 30, Some(step)), (starts + 59, Some(step)), (starts + 60, None)]
         {
             assert_eq!(seed().step_of(code, at(second)), expected, "{second}");
         }
-        for typed in ["050 471", " 050471"] {
-            assert_eq!(seed().step_of(typed, at(starts)), Some(step), "{typed}: authenticators show a space");
+        for typed in [
+            "050 471",
+            " 050471",
+            "050-471",
+            "050\u{a0}471",
+            "050\u{2011}471",
+            "050\u{202f}471",
+            "050471\r\n",
+            "\u{feff}050\t471",
+        ] {
+            assert_eq!(
+                seed().step_of(typed, at(starts)),
+                Some(step),
+                "{typed:?}: shown in groups, pasted with its surroundings"
+            );
         }
         for wrong in ["", "050472", "14050471", "50471", "0504710", "\u{660}50471"] {
             assert_eq!(seed().step_of(wrong, at(starts)), None, "{wrong}");

@@ -156,6 +156,7 @@ const fn hidden(event: &LogEvent) -> &'static [&'static str] {
             | AccountEvent::RecoveryCodeUsed {}
             | AccountEvent::ApiKeyCreated { .. }
             | AccountEvent::ApiKeyExpiryChanged { .. }
+            | AccountEvent::ApiKeyExpired { .. }
             | AccountEvent::ApiKeyRevoked { .. }
             | AccountEvent::RoleGranted { .. }
             | AccountEvent::RoleWithdrawn { .. }

@@ -54,6 +54,7 @@ fn told(event: &AccountEvent, sequence: i64) -> Option<(NoticeTopic, Option<Uuid
         | AccountEvent::SessionEnded { .. }
         | AccountEvent::PasswordResetRequested {}
         | AccountEvent::ApiKeyExpiryChanged { .. }
+        | AccountEvent::ApiKeyExpired { .. }
         | AccountEvent::ApiKeyRevoked { .. }
         | AccountEvent::StaffActionRecorded { .. }
         | AccountEvent::DataExportReady { .. }

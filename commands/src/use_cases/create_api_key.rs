@@ -19,8 +19,8 @@ use crate::write_side::WriteSide;
 pub struct CreateApiKey {
     /// Whose.
     pub account: AccountId,
-    /// What its owner calls it.
-    pub label: String,
+    /// What its owner calls it; "API key" and a number when not given (C16).
+    pub label: Option<String>,
     /// Live or test.
     pub environment: Environment,
     /// What it may do; everything on offer when not given.
@@ -46,7 +46,7 @@ impl CreateApiKey {
         let ends = self.expires_at.map(|at| KeyExpiry::parse(at, now)).transpose();
         let cap = |credits: Option<i64>| credits.map(SpendCaps::cap).transpose();
         let (label, scopes, ends, daily, total, sent) = together((
-            in_field("label", KeyLabel::parse(&self.label)),
+            in_field("label", self.label.as_deref().map(KeyLabel::parse).transpose()),
             self.scopes(&write.api.scopes),
             in_field("expires_at", ends),
             in_field("daily_cap", cap(self.daily_cap)),
@@ -58,7 +58,7 @@ impl CreateApiKey {
         let key = ApiKeyId(write.fresh_id());
         let meaning = serde_json::json!([
             "createApiKey",
-            label.as_ref(),
+            label.as_ref().map(KeyLabel::as_ref),
             self.environment,
             scopes,
             ends.map(KeyExpiry::get),

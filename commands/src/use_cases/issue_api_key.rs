@@ -31,7 +31,7 @@ pub struct CreatedApiKey {
 pub(super) struct Issue {
     pub account: AccountId,
     pub key: ApiKeyId,
-    pub label: KeyLabel,
+    pub label: Option<KeyLabel>,
     pub environment: Environment,
     pub scopes: Vec<KeyScope>,
     pub expires_at: Option<KeyExpiry>,
@@ -92,6 +92,13 @@ impl Issue {
         if !owner.state.has_api_key(&key) {
             api_keys::revoke(&write.pool, self.account, key).await?;
             return Err(Refusal::new(RefusalCode::NotFound, "The key was withdrawn before it was ready.").into());
+        }
+        // Rows of keys that gave their place to others: they do not count any more, and the reconciler removes them. What a death here
+        // leaves behind is met by the account's next key.
+        for expired in api_keys::expired_of(&write.pool, self.account, write.now()).await? {
+            if !owner.state.has_api_key(&expired) {
+                api_keys::revoke(&write.pool, self.account, expired).await?;
+            }
         }
         Ok(CreatedApiKey { key, secret: Some(secret), position: executed.position() })
     }

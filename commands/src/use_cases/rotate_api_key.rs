@@ -35,7 +35,8 @@ pub struct RotateApiKey {
     pub key: Named<ApiKeyId>,
     /// How long the old key still works, 0 to 168 hours; 24 when not given.
     pub overlap_hours: Option<i64>,
-    /// The new key's end; the old one's when not given, so that a rotation never outlives what was agreed.
+    /// The new key's end; when not given, the one the old key was made with, so that a rotation never outlives what was agreed. The end of
+    /// an overlap is not that end: a key that is rotated twice gives two successors with its whole life.
     pub expires_at: Option<DateTime<Utc>>,
     /// A repeat with the same key and the same input is the same API key, without its secret.
     pub idempotency_key: Option<String>,
@@ -68,7 +69,7 @@ impl RotateApiKey {
         let account = loaded.map_err(|error| error.map(Refusal::from))?.state;
         allowed(write, account.plan())?;
         let old = account.api_key(&replaced).ok_or_else(|| Refusal::unknown_id("id"))?;
-        let expires_at = ends.or_else(|| old.expires_at.map(|at| KeyExpiry::inherited(at, now)));
+        let expires_at = ends.or_else(|| old.agreed_end.map(|at| KeyExpiry::inherited(at, now)));
         let label = match &old.label {
             Some(sealed) => write.vault.open(self.account, "label", sealed).await,
             None => Ok(Opened::Erased),
@@ -80,7 +81,7 @@ impl RotateApiKey {
         let issue = Issue {
             account: self.account,
             key,
-            label,
+            label: Some(label),
             environment: old.environment,
             scopes: old.scopes.clone(),
             expires_at,

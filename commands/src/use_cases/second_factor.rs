@@ -3,7 +3,7 @@
 //! What happens when the process dies: a try that was counted stays counted until a right code comes; a recovery code that was
 //! used without its event gets it from the reconciler.
 
-use atelier_domain::account::{Account, AccountCommand, AccountError, StaffCommand, StaffOrder};
+use atelier_domain::account::{Account, AccountCommand, AccountError, StaffCommand, StaffOrder, TwoFactorReset};
 use atelier_domain::{AccountId, Reason};
 use atelier_vault::credential_rows::recovery_codes;
 use atelier_vault::credential_rows::second_factor::{self, FactorState, Try};
@@ -18,16 +18,27 @@ use crate::write_side::{WriteSide, account_target};
 
 /// How many recovery codes there are (U36).
 pub(super) const RECOVERY_CODES: usize = 10;
-/// The longest text that is looked at as a code.
-const LONGEST_CODE: usize = 64;
+/// The longest text that is looked at as a code, in bytes: a recovery code with something of three bytes between any two letters, and more.
+const LONGEST_CODE: usize = 256;
 
 /// What the settings show of the second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecondFactorStatus {
     /// Whether signing in takes a code.
     pub enabled: bool,
     /// Recovery codes that were not used yet.
     pub recovery_codes_left: i64,
+    /// What staff will do to it, unless its owner says no (U36).
+    pub pending_reset: Option<PendingReset>,
+}
+
+/// A second factor that staff will turn off, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingReset {
+    /// When.
+    pub due_at: DateTime<Utc>,
+    /// Why, in the words of staff.
+    pub reason: Option<String>,
 }
 
 /// What the settings show of an account's second factor.
@@ -35,9 +46,21 @@ pub struct SecondFactorStatus {
 /// # Errors
 /// When the log or the rows cannot be read.
 pub async fn status(write: &WriteSide, account: AccountId) -> Result<SecondFactorStatus, UseCaseError> {
-    let enabled = is_on(write, account).await?;
+    let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+    let enabled = loaded.state.two_factor();
     let recovery_codes_left = if enabled { recovery_codes::left(&write.pool, account).await? } else { 0 };
-    Ok(SecondFactorStatus { enabled, recovery_codes_left })
+    let pending_reset = match loaded.state.two_factor_reset() {
+        None => None,
+        Some(TwoFactorReset { due_at, reason, .. }) => {
+            let reason = match reason {
+                Some(sealed) => write.vault.open(account, "reason", sealed).await?,
+                None => Opened::Erased,
+            };
+            let reason = if let Opened::Text(text) = reason { Some(text) } else { None };
+            Some(PendingReset { due_at: *due_at, reason })
+        }
+    };
+    Ok(SecondFactorStatus { enabled, recovery_codes_left, pending_reset })
 }
 
 /// Whether signing in takes a code: what the log says, whatever state the row is in.

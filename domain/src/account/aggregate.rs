@@ -15,7 +15,7 @@ use crate::policy::account::RENAME_PAUSE;
 use crate::policy::plan::Plan;
 use crate::{ApiKeyId, Decide, ExportId, IdentityId, Sealed, SessionId};
 
-/// The most active API keys of one account.
+/// The most API keys of one account that are neither revoked nor expired. At the limit an expired one gives way, and only then.
 pub const MAX_API_KEYS: usize = 50;
 /// The most sessions of one account; at the limit the oldest gives way.
 pub const MAX_SESSIONS: usize = 100;
@@ -61,6 +61,8 @@ pub struct Account {
     pub(super) two_factor: bool,
     pub(super) two_factor_reset: Option<TwoFactorReset>,
     pub(super) api_keys: BTreeMap<ApiKeyId, KeyRecord>,
+    /// How many keys were ever made.
+    pub(super) keys_made: u64,
     pub(super) roles: BTreeSet<Role>,
     pub(super) export: Option<ExportId>,
 }
@@ -87,6 +89,7 @@ impl Default for Account {
             two_factor: false,
             two_factor_reset: None,
             api_keys: BTreeMap::new(),
+            keys_made: 0,
             roles: BTreeSet::new(),
             export: None,
         }
@@ -196,7 +199,7 @@ impl Account {
         self.two_factor_reset.as_ref()
     }
 
-    /// Whether the key was made and not revoked.
+    /// Whether the key was made, was not revoked, and did not give its place to another one after its end.
     #[must_use]
     pub fn has_api_key(&self, key: &ApiKeyId) -> bool {
         self.api_keys.contains_key(key)
@@ -296,14 +299,16 @@ impl Aggregate for Account {
             AccountEvent::TwoFactorResetStopped {} => self.two_factor_reset = None,
             AccountEvent::ApiKeyCreated { key_id, label, environment, scopes, caps, expires_at, .. } => {
                 let label = label.sealed().cloned();
-                self.api_keys.insert(key_id, KeyRecord { label, environment, scopes, caps, expires_at });
+                let record = KeyRecord { label, environment, scopes, caps, expires_at, agreed_end: expires_at };
+                self.api_keys.insert(key_id, record);
+                self.keys_made += 1;
             }
             AccountEvent::ApiKeyExpiryChanged { key_id, expires_at } => {
                 if let Some(key) = self.api_keys.get_mut(&key_id) {
                     key.expires_at = Some(expires_at);
                 }
             }
-            AccountEvent::ApiKeyRevoked { key_id } => {
+            AccountEvent::ApiKeyExpired { key_id } | AccountEvent::ApiKeyRevoked { key_id } => {
                 self.api_keys.remove(&key_id);
             }
             AccountEvent::RoleGranted { role } => {

@@ -132,6 +132,16 @@ pub struct KeyRecord {
     pub caps: SpendCaps,
     /// Its end, if it has one.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The end it was made with. A rotation brings its own end forward, and its successors take over this one.
+    pub agreed_end: Option<DateTime<Utc>>,
+}
+
+impl KeyRecord {
+    /// Whether its end has come.
+    #[must_use]
+    pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
 }
 
 #[cfg(test)]

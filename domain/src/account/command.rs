@@ -215,8 +215,8 @@ pub struct Replaced {
 pub struct NewApiKey {
     /// A fresh id.
     pub key_id: ApiKeyId,
-    /// What its owner calls it.
-    pub label: KeyLabel,
+    /// What its owner calls it; "API key" and a number when not given (C16).
+    pub label: Option<KeyLabel>,
     /// The start of the key, for lists.
     pub prefix: String,
     /// The secret's last four characters, for lists.

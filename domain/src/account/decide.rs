@@ -14,14 +14,15 @@ use crate::policy::account::{
     CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, TWO_FACTOR_RESET_DELAY,
 };
 use crate::policy::plan::Plan;
-use crate::text::{DisplayName, Email, Username};
+use crate::text::{DisplayName, Email, KeyLabel, Username};
 use crate::{ApiKeyId, Decide, IdentityId, Personal, SessionId};
 
 type Decided = Result<Vec<AccountEvent>, AccountError>;
 
 impl Decide for Account {
     /// 2: addresses, keys and everything about identity came into the state. 3: resets of a lost second factor.
-    const STATE_FORM: &'static str = "3";
+    /// 4: how many keys were made, and the ends they were made with.
+    const STATE_FORM: &'static str = "4";
 
     fn decide(&self, command: AccountCommand) -> Decided {
         match (self.status, command) {
@@ -182,9 +183,10 @@ impl Account {
     fn create_api_key(&self, key: NewApiKey, now: DateTime<Utc>) -> Decided {
         let expires_at = key.expires_at.map(KeyExpiry::get);
         self.may_create_key(expires_at, now)?;
+        let gives_way = self.place_for_key(now)?;
         let overlap = key.replaces.map(|replaced| self.overlap(replaced)).transpose()?.flatten();
         let NewApiKey { key_id, label, prefix, last4, environment, scopes, caps, replaces, .. } = key;
-        let label = Personal::Open(label);
+        let label = Personal::Open(label.unwrap_or_else(|| KeyLabel::numbered(self.keys_made + 1)));
         let replaces = replaces.map(|replaced| replaced.key_id);
         let created = AccountEvent::ApiKeyCreated {
             key_id,
@@ -197,7 +199,19 @@ impl Account {
             caps,
             replaces,
         };
-        Ok([created].into_iter().chain(overlap).collect())
+        Ok(gives_way.into_iter().chain([created]).chain(overlap).collect())
+    }
+
+    /// Room for one more key. When all places are taken, the key that expired first gives way: it is only remembered so that it can be
+    /// rotated, and the state stays bounded.
+    fn place_for_key(&self, now: DateTime<Utc>) -> Result<Option<AccountEvent>, AccountError> {
+        if self.api_keys.len() < MAX_API_KEYS {
+            return Ok(None);
+        }
+        let expired = self.api_keys.iter().filter(|(_, key)| key.has_expired(now));
+        let first = expired.min_by_key(|&(id, key)| (key.expires_at, *id));
+        let (&key_id, _) = first.ok_or(AccountError::TooManyApiKeys(MAX_API_KEYS))?;
+        Ok(Some(AccountEvent::ApiKeyExpired { key_id }))
     }
 
     /// The event that ends a predecessor; none when it ends sooner anyway.
@@ -258,7 +272,7 @@ impl Account {
         if expires_at.is_some_and(|end| end <= now) {
             return Err(AccountError::ExpiryInThePast);
         }
-        if self.api_keys.len() >= MAX_API_KEYS { Err(AccountError::TooManyApiKeys(MAX_API_KEYS)) } else { Ok(()) }
+        Ok(())
     }
 
     fn grant(&self, role: Role) -> Vec<AccountEvent> {

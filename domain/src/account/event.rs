@@ -177,6 +177,11 @@ pub enum AccountEvent {
         /// Its end from now on.
         expires_at: DateTime<Utc>,
     },
+    /// A key that had expired gave its place to another one: the account's state forgets it.
+    ApiKeyExpired {
+        /// The key.
+        key_id: ApiKeyId,
+    },
     /// A key was revoked, for ever (V30).
     ApiKeyRevoked {
         /// The key.
@@ -263,6 +268,7 @@ impl AccountEvent {
         "RecoveryCodeUsed",
         "ApiKeyCreated",
         "ApiKeyExpiryChanged",
+        "ApiKeyExpired",
         "ApiKeyRevoked",
         "RoleGranted",
         "RoleWithdrawn",
@@ -306,6 +312,7 @@ impl AccountEvent {
             Self::RecoveryCodeUsed {} => "RecoveryCodeUsed",
             Self::ApiKeyCreated { .. } => "ApiKeyCreated",
             Self::ApiKeyExpiryChanged { .. } => "ApiKeyExpiryChanged",
+            Self::ApiKeyExpired { .. } => "ApiKeyExpired",
             Self::ApiKeyRevoked { .. } => "ApiKeyRevoked",
             Self::RoleGranted { .. } => "RoleGranted",
             Self::RoleWithdrawn { .. } => "RoleWithdrawn",

@@ -40,6 +40,7 @@ impl PersonalFields for AccountEvent {
             | Self::RecoveryCodesRenewed {}
             | Self::RecoveryCodeUsed {}
             | Self::ApiKeyExpiryChanged { .. }
+            | Self::ApiKeyExpired { .. }
             | Self::ApiKeyRevoked { .. }
             | Self::RoleGranted { .. }
             | Self::RoleWithdrawn { .. }

@@ -58,7 +58,7 @@ fn key(n: u128) -> ApiKeyId {
 fn new_key(n: u128, expires_at: Option<DateTime<Utc>>) -> NewApiKey {
     NewApiKey {
         key_id: key(n),
-        label: KeyLabel::parse("laptop").unwrap(),
+        label: Some(KeyLabel::parse("laptop").unwrap()),
         prefix: "atl_live_abc".into(),
         last4: "wxyz".into(),
         environment: Environment::Live,

@@ -23,8 +23,8 @@ pub struct ApiKeyMutation;
 /// What `createApiKey` takes.
 #[derive(InputObject)]
 pub struct CreateApiKeyInput {
-    /// What you call it, up to 64 characters.
-    label: String,
+    /// What you call it, 1 to 64 characters; "API key" and a number when not given.
+    label: Option<String>,
     /// Live when not given.
     environment: Option<Environment>,
     /// Any of `generate`, `generations:read`, `generations:write`, `models:read`, `account:read`; all when not given.
@@ -62,7 +62,7 @@ pub struct RotateApiKeyInput {
     id: ID,
     /// How many hours it still works, 0 to 168; 24 when not given.
     overlap_hours: Option<i32>,
-    /// The new key's end, at most ten years ahead and rounded to microseconds; the old one's when not given.
+    /// The new key's end, at most ten years ahead and rounded to microseconds; when not given, the end that the old one was made with.
     expires_at: Option<DateTime<Utc>>,
     /// 1-200 of `A-Z a-z 0-9 . _ : -`: a repeat with the same key and the same input is the same API key, without its secret.
     idempotency_key: Option<String>,
@@ -108,9 +108,10 @@ async fn key_at(context: &Context<'_>, field: &str, key: ApiKeyId, position: &st
         let (account, _) = signed_in(context)?;
         let reading = Reading::begin(context, MUTATION, Some(position)).await?;
         let found = reading.read(async |snapshot| api_keys::find(snapshot, account, key).await).await?;
+        let now = context.data::<Sides>()?.write.now();
         let edge = |view: api_keys::ApiKeyView| {
             let cursor = reading.cursor(view.created_at, key.0);
-            ApiKeyEdge::new(cursor, ApiKey::of(view, UsageOfPage::of(vec![key])))
+            ApiKeyEdge::new(cursor, ApiKey::of(view, UsageOfPage::of(vec![key]), now))
         };
         Ok(found.map(edge))
     };

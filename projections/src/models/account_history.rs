@@ -239,6 +239,7 @@ fn line(event: &AccountEvent) -> Option<Line> {
         | AccountEvent::NotificationPreferenceChanged { .. }
         | AccountEvent::PublishPreferenceChanged { .. }
         | AccountEvent::PlanAssigned { .. }
+        | AccountEvent::ApiKeyExpired { .. }
         | AccountEvent::AccountDeletionRequested { .. }
         | AccountEvent::AccountErased { .. } => None,
     }

@@ -128,6 +128,17 @@ fn created(account: AccountId, event: &AccountEvent, at: DateTime<Utc>) -> Optio
     })
 }
 
+/// Whether a key works, as far as its owner decides; what a plan or the deployment refuses beside is not its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It works.
+    Active,
+    /// Its end has come.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
 /// A key of the list.
 #[derive(Debug, Clone)]
 pub struct ApiKeyView {
@@ -155,6 +166,18 @@ pub struct ApiKeyView {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl ApiKeyView {
+    /// What has become of the key by now. A revocation counts whenever it came: it is the owner's word.
+    #[must_use]
+    pub fn status(&self, now: DateTime<Utc>) -> KeyStatus {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => KeyStatus::Revoked,
+            (None, Some(end)) if end <= now => KeyStatus::Expired,
+            (None, _) => KeyStatus::Active,
+        }
+    }
 }
 
 async fn open(snapshot: &Snapshot, row: Row) -> Result<ApiKeyView, ReadError> {

@@ -124,6 +124,7 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, since: D
         | AccountEvent::RecoveryCodeUsed {}
         | AccountEvent::ApiKeyCreated { .. }
         | AccountEvent::ApiKeyExpiryChanged { .. }
+        | AccountEvent::ApiKeyExpired { .. }
         | AccountEvent::ApiKeyRevoked { .. }
         | AccountEvent::RoleGranted { .. }
         | AccountEvent::RoleWithdrawn { .. }

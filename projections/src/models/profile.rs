@@ -147,6 +147,7 @@ fn fold(rows: &mut Rows<Row>, account: AccountId, event: &AccountEvent, at: Date
         | AccountEvent::RecoveryCodesRenewed {}
         | AccountEvent::RecoveryCodeUsed {}
         | AccountEvent::ApiKeyExpiryChanged { .. }
+        | AccountEvent::ApiKeyExpired { .. }
         | AccountEvent::RoleGranted { .. }
         | AccountEvent::RoleWithdrawn { .. }
         | AccountEvent::StaffActionRecorded { .. }

@@ -3,6 +3,7 @@
 mod access;
 mod caps;
 mod limits;
+mod places;
 mod rotation;
 mod usage;
 

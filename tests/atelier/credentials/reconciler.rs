@@ -64,7 +64,7 @@ async fn pending_key(studio: &TestStudio, account: AccountId, age: TimeDelta) ->
 async fn with_event(studio: &TestStudio, account: AccountId, key: ApiKeyId, secret: &ApiKeySecret) {
     let key = DomainKey {
         key_id: key,
-        label: KeyLabel::parse("left behind").expect("a label"),
+        label: Some(KeyLabel::parse("left behind").expect("a label")),
         prefix: secret.prefix().to_owned(),
         last4: secret.last4().to_owned(),
         environment: Environment::Live,

@@ -207,6 +207,7 @@ fn accounts() -> Vec<AccountEvent> {
             replaces: Some(ApiKeyId(id(6))),
         },
         ApiKeyRevoked => { key_id: ApiKeyId(id(4)) },
+        ApiKeyExpired => { key_id: ApiKeyId(id(4)) },
         ApiKeyExpiryChanged => { key_id: ApiKeyId(id(6)), expires_at: instant() },
         EmailChanged => { email: sealed("email") },
         UsernameChanged => { username: sealed("username"), changed_at: instant() },

@@ -170,6 +170,7 @@ fn settings(n: u32) -> Vec<AccountEvent> {
         AccountEvent::TwoFactorResetStopped {},
         AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Owner },
         AccountEvent::ApiKeyExpiryChanged { key_id: ApiKeyId(id(n, 4, 0)), expires_at: later },
+        AccountEvent::ApiKeyExpired { key_id: ApiKeyId(id(n, 4, 0)) },
         AccountEvent::RoleGranted { role: Role::Support },
         AccountEvent::RoleWithdrawn { role: Role::Support },
         AccountEvent::StaffActionRecorded {

@@ -216,6 +216,17 @@ pub async fn active_of(pool: &PgPool, account: AccountId) -> Result<Vec<ApiKeyId
     Ok(ids.into_iter().map(ApiKeyId).collect())
 }
 
+/// The keys of an account whose rows are active and whose end has come.
+///
+/// # Errors
+/// When the database failed.
+pub async fn expired_of(pool: &PgPool, account: AccountId, now: DateTime<Utc>) -> Result<Vec<ApiKeyId>, RowError> {
+    let statement =
+        "SELECT key_id FROM credentials.api_keys WHERE account_id = $1 AND state = 'active' AND expires_at <= $2";
+    let ids: Vec<Uuid> = sqlx::query_scalar(statement).bind(account.0).bind(now).fetch_all(pool).await?;
+    Ok(ids.into_iter().map(ApiKeyId).collect())
+}
+
 /// For the reconciler: up to `limit` keys pending since before an instant, oldest first. Their event is in the log
 /// (then activate) or is not (then remove).
 ///

@@ -246,6 +246,59 @@ fn b18_a_rotated_key_goes_on_for_the_overlap_unless_it_ends_sooner() {
 }
 
 #[test]
+fn b18_a_key_that_is_rotated_twice_gives_successors_with_the_life_it_was_made_with() {
+    for agreed in [None, Some(at(500))] {
+        let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+        apply(&mut account, create_key(1, agreed)).unwrap();
+        for (new, ends_at) in [(2, at(100)), (3, at(60)), (4, at(90))] {
+            let replaces = Some(Replaced { key_id: key(1), ends_at });
+            let rotate = AccountCommand::CreateApiKey { key: NewApiKey { replaces, ..new_key(new, None) }, now: at(0) };
+            apply(&mut account, rotate).unwrap();
+            assert_eq!(account.api_key(&key(1)).unwrap().agreed_end, agreed, "what the next one takes over");
+        }
+        assert_eq!(account.api_key(&key(1)).unwrap().expires_at, Some(at(60)), "the soonest end counts");
+    }
+}
+
+#[test]
+fn b13_expired_and_revoked_keys_fill_no_place_and_the_state_stays_bounded() {
+    let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+    let create =
+        |n: u128, end: i64, now: i64| AccountCommand::CreateApiKey { key: new_key(n, Some(at(end))), now: at(now) };
+    for n in 0..50 {
+        apply(&mut account, create(n, 100 + i64::try_from(n % 7).unwrap(), 0)).unwrap();
+    }
+    assert_eq!(account.decide(create(50, 900, 99)), Err(AccountError::TooManyApiKeys(50)), "all of them work");
+    apply(&mut account, AccountCommand::RevokeApiKey { key_id: key(3) }).unwrap();
+    assert_eq!(apply(&mut account, create(50, 900, 99)).unwrap().len(), 1, "a revoked one has no place");
+    // At 100 those with the soonest end are over, one at a time gives way, the others stay to be rotated.
+    for (n, gone) in [(51, 0), (52, 7), (53, 14)] {
+        let events = apply(&mut account, create(n, 900, 100)).unwrap();
+        assert_eq!(events[0], AccountEvent::ApiKeyExpired { key_id: key(gone) });
+        assert!(events.len() == 2 && !account.has_api_key(&key(gone)) && account.has_api_key(&key(n)));
+    }
+    for n in 54..600 {
+        apply(&mut account, create(n, 1_040 + i64::try_from(n).unwrap(), 1_000 + i64::try_from(n).unwrap())).unwrap();
+        assert!(account.api_keys.len() <= 50, "{n}");
+    }
+}
+
+#[test]
+fn c16_a_key_without_a_label_is_numbered_among_all_that_were_made() {
+    let mut account = account([opened(), AccountEvent::EmailVerified {}]);
+    let unlabelled =
+        |n| AccountCommand::CreateApiKey { key: NewApiKey { label: None, ..new_key(n, None) }, now: at(0) };
+    let label = |events: Vec<AccountEvent>| match events.into_iter().next() {
+        Some(AccountEvent::ApiKeyCreated { label: Personal::Open(label), .. }) => label.as_ref().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(label(apply(&mut account, unlabelled(1)).unwrap()), "API key 1");
+    apply(&mut account, create_key(2, None)).unwrap();
+    apply(&mut account, AccountCommand::RevokeApiKey { key_id: key(2) }).unwrap();
+    assert_eq!(label(apply(&mut account, unlabelled(3)).unwrap()), "API key 3", "no number comes twice");
+}
+
+#[test]
 fn u22_a_deletion_ends_keys_and_sessions_in_its_own_append_and_nothing_happens_after_it() {
     let mut account = account([opened(), AccountEvent::EmailVerified {}]);
     apply(&mut account, create_key(1, None)).unwrap();

@@ -149,7 +149,7 @@ async fn half_rotated(studio: &TestStudio, person: &Person, old: ApiKeyId) -> (A
     let key_id = key;
     let new = DomainKey {
         key_id,
-        label: KeyLabel::parse("left behind").expect("a label"),
+        label: Some(KeyLabel::parse("left behind").expect("a label")),
         prefix: secret.prefix().to_owned(),
         last4: secret.last4().to_owned(),
         environment: Environment::Live,

@@ -42,6 +42,28 @@ async fn v11_an_authenticator_is_enrolled_and_signing_in_takes_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_code_counts_however_it_was_pasted_and_from_a_clock_that_is_a_step_off() {
+    let studio = TestStudio::start().await;
+    let mut ada = guarded(&studio, "ada").await;
+    let pasted = |code: &str, between: &str| format!("\u{a0}{}{between}{}\r\n", &code[..3], &code[3..]);
+    for (seconds, between) in [(0, " "), (0, "\u{a0}"), (0, "\u{2011}"), (-30, "-"), (30, "\u{202f}")] {
+        let waiting = challenge(&studio, &ada.person.email).await;
+        let at = (studio.node.studio.write.now().timestamp() + seconds).to_string();
+        let code = ask("totp.py", &["code", &ada.secret, &at], "").await;
+        let signed_in = complete(&studio, &waiting, &pasted(&code, between)).await;
+        assert!(signed_in["token"].is_string(), "{seconds} {between:?}: {signed_in}");
+        much_later(&studio).await;
+    }
+    for between in ["", " ", "\u{a0}", "\u{2013}", "\u{202f}\t"] {
+        let waiting = challenge(&studio, &ada.person.email).await;
+        let code = ada.recovery_codes.pop().expect("ten of them").replace('-', between).to_uppercase();
+        let signed_in = complete(&studio, &waiting, &format!(" {code}\n")).await;
+        assert!(signed_in["token"].is_string(), "{between:?}: {signed_in}");
+    }
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sec_t1_of_fifty_submissions_of_one_code_exactly_one_wins() {
     let studio = TestStudio::start().await;
     let ada = guarded(&studio, "ada").await;

@@ -14,6 +14,7 @@ use super::super::notices::subjects;
 use super::super::second_factor::{challenge, code_now, complete, guarded};
 use super::{ask, command, done, id, staff, state};
 use crate::harness::TestStudio;
+use crate::harness::studio::Person;
 
 const ASKED: &str = "Staff were asked to turn your two-factor sign-in off";
 const KEEP: &str =
@@ -29,6 +30,12 @@ async fn link(studio: &TestStudio, address: &str) -> String {
         }
     }
     panic!("no mail with this link");
+}
+
+/// What the settings of the owner show of it.
+async fn pending_reset(studio: &TestStudio, person: &Person) -> Value {
+    let me = studio.me(&person.token, "twoFactor { enabled pendingReset { dueAt reason } }").await;
+    me["twoFactor"]["pendingReset"].clone()
 }
 
 /// The timers that wait for it: when each is due.
@@ -55,6 +62,12 @@ async fn u36_it_waits_a_day_in_the_database_and_its_owner_is_told_at_once() {
     let payload = done(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
     let due: DateTime<Utc> = payload["dueAt"].as_str().expect("a time").parse().expect("a time");
     assert!((due - asked_at - TimeDelta::hours(24)).num_seconds().abs() < 60, "{due}");
+    assert_eq!(
+        pending_reset(&studio, &ada.person).await["dueAt"],
+        payload["dueAt"],
+        "its owner sees it in the settings"
+    );
+    assert!(pending_reset(&studio, &ada.person).await["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
     let twice = ask(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
     assert_eq!(code(&twice), "NOT_POSSIBLE_NOW");
     assert_eq!(subjects(&studio, &ada.person.email).await.last().map(String::as_str), Some(ASKED));
