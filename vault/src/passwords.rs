@@ -5,9 +5,11 @@ use std::sync::Arc;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::RandomBytes;
+use crate::credential_rows::passwords::StoredPassword;
 
 /// Memory of one hash in KiB; with two passes on one lane, one of the settings sec.S1 allows (about 20 ms).
 const MEMORY_KIB: u32 = 19_456;
@@ -78,12 +80,13 @@ impl Passwords {
         .unwrap_or(Err(PasswordError::Failed))
     }
 
-    /// The PHC string to store for a password, with a fresh salt.
+    /// The PHC string to store for a password, with a fresh salt: of its NFC form, so that it is the same password however a keyboard
+    /// composes its letters.
     ///
     /// # Errors
     /// `Busy` when too many wait.
     pub async fn hash(&self, password: &str) -> Result<String, PasswordError> {
-        let password = Zeroizing::new(password.to_owned());
+        let password = composed(password);
         let mut salt = [0; 16];
         self.random.fill(&mut salt);
         self.bounded(move || {
@@ -94,20 +97,26 @@ impl Passwords {
         .await
     }
 
-    /// Whether a password is the one of a stored PHC string, at the cost that string names.
+    /// Whether a typed password is the stored one, at the cost that its PHC string names. A hash of the NFC form is compared with the NFC form
+    /// of what was typed. One that was stored before may be of any form: what was typed is tried as it is and in NFC.
+    ///
+    /// What is not typed in NFC costs two hashes, whatever is stored and whether anything is, so that the time tells nothing (sec.S4).
     ///
     /// # Errors
     /// `Busy` when too many wait, `Failed` when the stored text is no argon2 hash.
-    pub async fn verify(&self, password: &str, phc: &str) -> Result<bool, PasswordError> {
-        let password = Zeroizing::new(password.to_owned());
-        let phc = phc.to_owned();
+    pub async fn verify(&self, typed: &str, stored: &StoredPassword) -> Result<bool, PasswordError> {
+        let (nfc, typed) = (composed(typed), Zeroizing::new(typed.to_owned()));
+        let stored = stored.clone();
         self.bounded(move || {
-            let hash = PasswordHash::new(&phc).map_err(|_| PasswordError::Failed)?;
-            match hasher().verify_password(password.as_bytes(), &hash) {
+            let hash = PasswordHash::new(&stored.phc).map_err(|_| PasswordError::Failed)?;
+            let right = |password: &str| match hasher().verify_password(password.as_bytes(), &hash) {
                 Ok(()) => Ok(true),
                 Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
                 Err(_) => Err(PasswordError::Failed),
-            }
+            };
+            let as_nfc = right(&nfc)?;
+            let as_typed = *typed != *nfc && right(&typed)?;
+            Ok(as_nfc || as_typed && !stored.of_nfc)
         })
         .await
     }
@@ -117,7 +126,8 @@ impl Passwords {
     /// # Errors
     /// `Busy`, exactly when `verify` would be.
     pub async fn verify_dummy(&self, password: &str) -> Result<(), PasswordError> {
-        self.verify(password, NOBODYS).await.map(drop)
+        let nobodys = StoredPassword { phc: NOBODYS.to_owned(), version: 0, of_nfc: true };
+        self.verify(password, &nobodys).await.map(drop)
     }
 
     /// Whether a stored hash has another algorithm or cost than today's: hash anew at the next right password (sec.S1).
@@ -131,10 +141,20 @@ impl Passwords {
     }
 }
 
+/// A password in NFC: the form in which it is checked and hashed. Nothing else is changed.
+#[must_use]
+pub fn composed(password: &str) -> Zeroizing<String> {
+    Zeroizing::new(password.nfc().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Replayable;
+
+    fn stored(phc: &str, of_nfc: bool) -> StoredPassword {
+        StoredPassword { phc: phc.to_owned(), version: 1, of_nfc }
+    }
 
     fn passwords(at_once: usize, waiting: usize) -> Passwords {
         Passwords::with_bounds(Replayable::new(8), at_once, waiting)
@@ -146,16 +166,37 @@ mod tests {
         let phc = passwords.hash("correct horse 1!").await.unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_ne!(phc, passwords.hash("correct horse 1!").await.unwrap());
-        assert!(passwords.verify("correct horse 1!", &phc).await.unwrap());
-        assert!(!passwords.verify("correct horse 1! ", &phc).await.unwrap());
-        assert_eq!(passwords.verify("x", "plain").await, Err(PasswordError::Failed));
+        assert!(passwords.verify("correct horse 1!", &stored(&phc, true)).await.unwrap());
+        assert!(!passwords.verify("correct horse 1! ", &stored(&phc, true)).await.unwrap());
+        assert_eq!(passwords.verify("x", &stored("plain", true)).await, Err(PasswordError::Failed));
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_in_every_form_and_an_older_one_as_it_was_set() {
+        const NFC: &str = "caf\u{e9} noir 1";
+        const NFD: &str = "cafe\u{301} noir 1";
+        let passwords = passwords(2, 64);
+        for set in [NFC, NFD] {
+            let phc = passwords.hash(set).await.unwrap();
+            for typed in [NFC, NFD] {
+                assert!(passwords.verify(typed, &stored(&phc, true)).await.unwrap(), "{set:?} {typed:?}");
+            }
+        }
+        // As releases before hashed them: byte for byte.
+        let raw = |set: &str| hasher().hash_password_with_salt(set.as_bytes(), &[7; 16]).unwrap().to_string();
+        for (set, typed, right) in [(NFC, NFC, true), (NFC, NFD, true), (NFD, NFD, true), (NFD, NFC, false)] {
+            assert_eq!(passwords.verify(typed, &stored(&raw(set), false)).await, Ok(right), "{set:?} {typed:?}");
+        }
+        // What is stored as of the NFC form is of no other.
+        assert_eq!(passwords.verify(NFD, &stored(&raw(NFD), true)).await, Ok(false));
+        assert_eq!(passwords.verify("cafe noir 1", &stored(&raw(NFC), false)).await, Ok(false));
     }
 
     /// A string another implementation made: argon2's reference command line, "password" with the salt "somesalt".
     #[tokio::test]
     async fn s1_a_hash_of_another_cost_still_verifies_and_asks_to_be_made_anew() {
         let old = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        assert!(passwords(1, 1).verify("password", old).await.unwrap());
+        assert!(passwords(1, 1).verify("password", &stored(old, false)).await.unwrap());
         assert!(Passwords::needs_rehash(old));
     }
 
@@ -188,7 +229,7 @@ mod tests {
     async fn s4_nobodys_hash_is_checked_like_any_other() {
         let passwords = passwords(1, 1);
         assert_eq!(passwords.verify_dummy("anything").await, Ok(()));
-        assert_eq!(passwords.verify("anything", NOBODYS).await, Ok(false));
+        assert_eq!(passwords.verify("anything", &stored(NOBODYS, true)).await, Ok(false));
     }
 
     #[tokio::test]

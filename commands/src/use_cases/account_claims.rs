@@ -8,6 +8,7 @@ use atelier_vault::credential_rows::delete_account;
 use atelier_vault::{IndexDigest, IndexKind, VaultError};
 use chrono::TimeDelta;
 
+use super::address_lookup::look_up;
 use super::{address_claims, rename_claims};
 use crate::command_path::{CommandContext, CommandError};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
@@ -53,7 +54,8 @@ pub(super) async fn claim(
     email: &Email,
     username: &Username,
 ) -> Result<Claims, UseCaseError> {
-    let by_email = email_digest(write, email);
+    // As it is claimed by another account, if it is: earlier releases claimed some addresses in other forms.
+    let by_email = look_up(write, email.as_ref()).await?.index;
     let by_username = username_digest(write, username);
     for _ in 0..ATTEMPTS {
         // The username first: it is public, so it may be told; the address may not (sec.S4).

@@ -6,12 +6,11 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, Status};
-use atelier_domain::text::Email;
 use atelier_vault::credential_rows::RowError;
 use atelier_vault::credential_rows::claims::{self, PendingName};
 use atelier_vault::{IndexDigest, IndexKind, Opened};
 
-use super::account_claims::email_digest;
+use super::address_lookup::look_up;
 use super::rename_claims::{LEFTOVERS, MOVED_AFTER};
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::WriteSide;
@@ -24,7 +23,7 @@ pub(super) async fn current(
 ) -> Result<Option<IndexDigest>, UseCaseError> {
     let Some(sealed) = state.email() else { return Ok(None) };
     let Opened::Text(address) = write.vault.open(account, "email", sealed).await? else { return Ok(None) };
-    Ok(Email::parse(&address).ok().map(|address| email_digest(write, &address)))
+    Ok(Some(look_up(write, &address).await?.index))
 }
 
 /// Ends a pending claim, if its end is known: `Some(true)` settled, `Some(false)` given up, `None` not known yet.

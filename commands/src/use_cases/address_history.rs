@@ -1,12 +1,12 @@
-//! When an account was last given another address: its state does not remember times.
+//! The addresses that an account had, and when it was last given another one: its state remembers neither.
 
-use atelier_domain::AccountId;
-use atelier_domain::account::Account;
+use atelier_domain::account::{Account, AccountEvent};
+use atelier_domain::{AccountId, LogEvent, Sealed};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 
 use crate::command_path::CommandError;
-use crate::event_store::{PAGE, StreamId};
+use crate::event_store::{PAGE, StoredEvent, StreamId};
 use crate::refusal::UseCaseError;
 use crate::write_side::WriteSide;
 
@@ -29,4 +29,33 @@ pub(crate) async fn last_change(write: &WriteSide, account: AccountId) -> Result
             .or(changed);
         after = last;
     }
+}
+
+/// Every address the account has had, sealed, the first one first.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) async fn addresses(write: &WriteSide, account: AccountId) -> Result<Vec<Sealed>, UseCaseError> {
+    let stream = StreamId { aggregate_type: Account::TYPE, aggregate_id: account.to_string() };
+    let (mut addresses, mut after) = (Vec::new(), 0);
+    loop {
+        let page = write.path.store().page(&stream, after, PAGE).await;
+        let page = page.map_err(|error| CommandError::Internal(error.to_string()))?;
+        let Some(last) = page.last().map(|event| event.sequence) else { return Ok(addresses) };
+        for event in page.iter().filter(|event| matches!(event.event_type.as_str(), "AccountOpened" | "EmailChanged")) {
+            if let LogEvent::Account(
+                _,
+                AccountEvent::AccountOpened { email, .. } | AccountEvent::EmailChanged { email },
+            ) = decoded(&stream.aggregate_id, event)?
+            {
+                addresses.extend(email.sealed().cloned());
+            }
+        }
+        after = last;
+    }
+}
+
+fn decoded(account: &str, stored: &StoredEvent) -> Result<LogEvent, UseCaseError> {
+    LogEvent::decode(Account::TYPE, account, &stored.event_type, &stored.event_version, &stored.payload)
+        .map_err(|error| CommandError::Internal(error.to_string()))
 }

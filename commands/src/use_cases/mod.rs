@@ -3,6 +3,7 @@
 mod account_claims;
 pub(crate) mod address_claims;
 pub(crate) mod address_history;
+mod address_lookup;
 pub mod assign_plan;
 pub mod cancel_generation;
 pub mod change_password;

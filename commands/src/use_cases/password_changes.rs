@@ -9,7 +9,9 @@ use atelier_domain::text::check_password;
 use atelier_domain::{AccountId, Invalid, Reason};
 use atelier_vault::credential_rows::passwords::{self, PasswordChange};
 use atelier_vault::credential_rows::{claims, sessions};
+use atelier_vault::passwords::composed;
 use atelier_vault::{Opened, OwnNames};
+use zeroize::Zeroizing;
 
 use super::sign_in::overloaded;
 use crate::command_path::{CommandContext, Executed};
@@ -18,36 +20,37 @@ use crate::idempotency;
 use crate::refusal::{Refusal, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
 
-/// A password that the rules allow.
-pub(crate) struct NewPassword<'a>(&'a str);
+/// A password that the rules allow, in NFC.
+pub(crate) struct NewPassword(Zeroizing<String>);
 
-impl<'a> NewPassword<'a> {
-    /// Checks a new password against the rules (sec.S3, V07, V08): the refusal of its field, to be told beside those of other fields.
+impl NewPassword {
+    /// Checks the NFC form of a new password against the rules (sec.S3, V07, V08): the refusal of its field, to be told beside those of other fields.
     ///
     /// # Errors
     /// `rate_limited` when too many passwords are being looked at.
     pub(crate) async fn check(
         write: &WriteSide,
         field: &'static str,
-        password: &'a str,
+        password: &str,
         names: OwnNames,
     ) -> Result<Result<Self, Refusal>, UseCaseError> {
-        if let Err(refusal) = in_field(field, check_password(password, write.access.password_composition)) {
+        let password = composed(password);
+        if let Err(refusal) = in_field(field, check_password(&password, write.access.password_composition)) {
             return Ok(Err(refusal));
         }
-        if write.passwords.is_guessable(password, names).await.map_err(overloaded)? {
+        if write.passwords.is_guessable(&password, names).await.map_err(overloaded)? {
             let says = "is too easy to guess: it is common, or made of your own names";
             return Ok(Err(Refusal::value(field, Invalid::new(Reason::TooCommon, says))));
         }
         Ok(Ok(Self(password)))
     }
 
-    /// Its hash. Its bytes are kept as they came.
+    /// Its hash.
     ///
     /// # Errors
     /// `rate_limited` when too many passwords are being hashed.
     pub(crate) async fn hash(&self, write: &WriteSide) -> Result<String, UseCaseError> {
-        write.passwords.hash(self.0).await.map_err(overloaded)
+        write.passwords.hash(&self.0).await.map_err(overloaded)
     }
 }
 

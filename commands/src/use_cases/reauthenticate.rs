@@ -119,7 +119,7 @@ pub(crate) async fn prove_password(
         let message = "The password is wrong.";
         UseCaseError::from(Refusal::coded(RefusalCode::InvalidCredentials, field, Reason::Wrong, message))
     };
-    match write.passwords.verify(password, &stored.phc).await {
+    match write.passwords.verify(password, &stored).await {
         Ok(true) => {}
         Ok(false) => return Err(wrong()),
         Err(error) => {

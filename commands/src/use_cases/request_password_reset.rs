@@ -5,7 +5,7 @@
 
 use atelier_domain::text::Email;
 
-use super::account_claims::email_digest;
+use super::address_lookup::look_up;
 use crate::command_path::CommandError;
 use crate::origin::Origin;
 use crate::process::{AddressDigest, Work, enqueue};
@@ -46,7 +46,7 @@ pub(super) async fn may_mail(
 ) -> Result<Option<AddressDigest>, UseCaseError> {
     let of_client = Bucket::of_client(write, Rule::MailFromClient, origin.client.as_ref());
     let _counted = throttle::count(write, of_client.into_iter().collect(), None).await?;
-    let digest = email_digest(write, email);
+    let digest = look_up(write, email.as_ref()).await?.index;
     match throttle::count(write, vec![Bucket::of(write, rule, &[&digest.digest])], None).await {
         Ok(_counted) => Ok(Some(AddressDigest::of(&digest))),
         Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::RateLimited => Ok(None),

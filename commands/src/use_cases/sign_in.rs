@@ -4,12 +4,12 @@
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, Status};
-use atelier_domain::text::Email;
-use atelier_vault::credential_rows::{claims, passwords};
-use atelier_vault::{IndexKind, PasswordError, Passwords};
+use atelier_vault::credential_rows::passwords;
+use atelier_vault::{PasswordError, Passwords};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use super::address_lookup::{Looked, look_up};
 use super::complete_sign_in::{Entrance, enter};
 use super::open_session::{OpenSession, Proof};
 use crate::command_path::{CommandContext, CommandError};
@@ -41,9 +41,8 @@ impl SignIn {
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Entrance, UseCaseError> {
         let Self { email, password, origin } = self;
         // What is no address is nobody's, and is counted like one.
-        let folded = Email::parse(&email).map_or(email, |email| email.folded());
-        let digest = write.blind_index.digest(IndexKind::Email, &folded);
-        let holder = claims::find(&write.pool, &digest).await?.map(|claim| claim.account);
+        let Looked { index: digest, claim } = look_up(write, &email).await?;
+        let holder = claim.map(|claim| claim.account);
         let buckets = buckets(write, holder, &digest.digest, &origin);
         let counted = throttle::count(write, buckets, holder).await?;
         let account = holder.unwrap_or(NOBODY);
@@ -53,7 +52,7 @@ impl SignIn {
         let may = loaded.state.status() == Status::Open && loaded.state.email_verified();
         let stored = passwords::get(&write.pool, account).await?;
         let verified = match &stored {
-            Some(stored) => write.passwords.verify(&password, &stored.phc).await,
+            Some(stored) => write.passwords.verify(&password, stored).await,
             None => write.passwords.verify_dummy(&password).await.map(|()| false),
         };
         let right = match verified {
@@ -65,7 +64,7 @@ impl SignIn {
         };
         let Some(stored) = stored.filter(|_| right && may) else { return Err(wrong()) };
         counted.take_back(write, true).await?;
-        if Passwords::needs_rehash(&stored.phc)
+        if (Passwords::needs_rehash(&stored.phc) || !stored.of_nfc)
             && let Ok(phc) = write.passwords.hash(&password).await
         {
             // Not over a password that was changed meanwhile; and a busy moment is none to insist.

@@ -13,8 +13,9 @@ use atelier_vault::IndexDigest;
 use atelier_vault::credential_rows::{RowError, claims, mail_tokens};
 use chrono::{DateTime, Utc};
 
-use super::account_claims::{clear_if_stale, email_digest};
+use super::account_claims::clear_if_stale;
 use super::address_claims;
+use super::address_lookup::look_up;
 use super::rename_claims::DECIDES_WITHIN;
 use super::settle_account::settle_access;
 use super::staff_desk::{Desk, reasoned, state};
@@ -64,7 +65,7 @@ async fn change(
     order: &StaffOrder,
 ) -> Result<Position, UseCaseError> {
     address_claims::end_leftovers(write, account).await?;
-    let index = email_digest(write, email);
+    let index = look_up(write, email.as_ref()).await?.index;
     if address_claims::current(write, account, &state(write, account).await?).await? == Some(index) {
         return Err(refused(RefusalCode::NotPossibleNow, "This is the account's address already."));
     }

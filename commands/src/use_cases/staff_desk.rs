@@ -16,7 +16,8 @@ use atelier_domain::{AccountId, Reason};
 use atelier_vault::credential_rows::claims::{self, ClaimState};
 use atelier_vault::credential_rows::staff_roles;
 
-use super::account_claims::{email_digest, username_digest};
+use super::account_claims::username_digest;
+use super::address_lookup::{Looked, look_up};
 use super::{address_claims, rename_claims};
 use crate::refusal::{Named, Refusal, RefusalCode, UseCaseError, in_field};
 use crate::throttle::{self, Bucket, Rule};
@@ -241,8 +242,8 @@ pub async fn find(write: &WriteSide, whom: &Whom) -> Result<AccountId, UseCaseEr
     match whom {
         Whom::Account(account) => Ok(*account),
         Whom::Email(email) => {
-            let digest = email_digest(write, email);
-            let claim = claims::find(&write.pool, &digest).await?.ok_or_else(unknown)?;
+            let Looked { index: digest, claim } = look_up(write, email.as_ref()).await?;
+            let claim = claim.ok_or_else(unknown)?;
             // A claim that is on its way, or was left by a death, is not yet, or no more, the account's address.
             let address = address_claims::current(write, claim.account, &state(write, claim.account).await?).await?;
             if address == Some(digest) { Ok(claim.account) } else { Err(unknown()) }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod catalogue;
+pub mod mailboxes;
 pub mod plan;
 pub mod rank;
 pub mod sign_up_bonus;

@@ -1,36 +1,20 @@
 //! Value objects made of text: each refuses what the product refuses, and says why.
 
 mod email;
+mod free;
 mod username;
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
-use unicode_segmentation::UnicodeSegmentation;
 
+pub use self::free::CHARACTER_BYTES;
+use self::free::{Lines, kept, line, shows};
 use crate::invalid::{Invalid, Reason, length};
 use crate::policy::account::{PASSWORD_BYTES, PASSWORD_CHARACTERS};
 
 fn invalid<T>(reason: Reason, says: &'static str) -> Result<T, Invalid> {
     Err(Invalid::new(reason, says))
-}
-
-/// NUL and control characters are refused everywhere; bidirectional overrides too, because they let a text lie (U27); and noncharacters,
-/// which Unicode keeps out of interchange and readers replace or refuse.
-fn refuse_control(text: &str, allow_line_breaks: bool) -> Result<(), Invalid> {
-    let line_break = |c: char| allow_line_breaks && matches!(c, '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}');
-    if text.chars().any(|c| (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) && !line_break(c)) {
-        return invalid(Reason::Characters, "must not contain control characters");
-    }
-    if text.chars().any(|c| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')) {
-        return invalid(Reason::Characters, "must not contain bidirectional overrides");
-    }
-    if text.chars().any(|c| matches!(c, '\u{FDD0}'..='\u{FDEF}') || u32::from(c) & 0xFFFE == 0xFFFE) {
-        return invalid(Reason::Characters, "must not contain noncharacters of Unicode");
-    }
-    Ok(())
 }
 
 macro_rules! text_value {
@@ -60,7 +44,7 @@ macro_rules! text_value {
 }
 
 text_value! {
-    /// An email address, lower-cased in its domain; 254 bytes at most (RFC 5321).
+    /// An email address: the part before the `@` in NFC, the domain in its ASCII form; 254 bytes at most (RFC 5321).
     Email
 }
 text_value! {
@@ -68,7 +52,7 @@ text_value! {
     Username
 }
 text_value! {
-    /// A display name: free Unicode in NFC, 1-50 grapheme clusters (U27).
+    /// A display name: free Unicode in NFC, 1-50 grapheme clusters, one of them visible (U27).
     DisplayName
 }
 text_value! {
@@ -92,39 +76,25 @@ text_value! {
     StaffReason
 }
 
-/// The longest text of so many grapheme clusters, in bytes. A cluster can be arbitrarily long; 16 bytes each is generous.
-const fn most_bytes(clusters: usize) -> usize {
-    clusters.saturating_mul(16)
-}
-
-fn line(text: &str, range: RangeInclusive<usize>, breaks: bool) -> Result<String, Invalid> {
-    refuse_control(text, breaks)?;
-    let text: String = text.nfc().collect();
-    let text = text.trim().to_owned();
-    let most = *range.end();
-    let clusters = if text.len() > most_bytes(most) { usize::MAX } else { text.graphemes(true).count() };
-    length(clusters, &range, "characters")?;
-    Ok(text)
-}
-
 impl DisplayName {
     /// Normalises and checks a display name.
     ///
     /// # Errors
-    /// When it is empty, longer than 50 grapheme clusters, or has control characters.
+    /// When it shows nothing, is longer than 50 grapheme clusters, or has characters that are refused in names.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        line(text, 1..=50, false).map(Self)
+        line(text, 1..=50, Lines::One).map(Self)
     }
 }
 
 impl Bio {
-    /// Normalises and checks a biography; an empty one clears it. The unit is the extended grapheme cluster (Unicode UAX 29): what a
+    /// Normalises and checks a biography; one that shows nothing clears it. The unit is the extended grapheme cluster (Unicode UAX 29): what a
     /// person takes for one character.
     ///
     /// # Errors
-    /// When it is longer than 160 grapheme clusters (never cut silently, C4) or has control characters.
+    /// When it is longer than 160 grapheme clusters (never cut silently, C4), has one of more than [`CHARACTER_BYTES`] bytes, or has characters
+    /// that are refused in texts of many lines.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        line(text, 0..=160, true).map(Self)
+        line(text, 0..=160, Lines::Many).map(Self)
     }
 }
 
@@ -132,9 +102,15 @@ impl KeyLabel {
     /// Normalises and checks a key's label.
     ///
     /// # Errors
-    /// When it is empty, longer than 64 grapheme clusters, or has control characters.
+    /// When it shows nothing, is longer than 64 grapheme clusters, or has characters that are refused in names.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        line(text, 1..=64, false).map(Self)
+        line(text, 1..=64, Lines::One).map(Self)
+    }
+
+    /// What a key is called whose owner gave it no label: "API key" and its number among the account's keys (C16).
+    #[must_use]
+    pub fn numbered(number: u64) -> Self {
+        Self(format!("API key {number}"))
     }
 }
 
@@ -142,9 +118,9 @@ impl IdentityLabel {
     /// Normalises and checks an identity's label.
     ///
     /// # Errors
-    /// When it is empty, longer than 254 grapheme clusters, or has control characters.
+    /// When it shows nothing, is longer than 254 grapheme clusters, or has characters that are refused in names.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        line(text, 1..=254, false).map(Self)
+        line(text, 1..=254, Lines::One).map(Self)
     }
 }
 
@@ -152,26 +128,27 @@ impl StaffReason {
     /// Normalises and checks a reason.
     ///
     /// # Errors
-    /// When it is empty, longer than 500 grapheme clusters, or has control characters other than line breaks.
+    /// When it shows nothing, is longer than 500 grapheme clusters, or has characters that are refused in texts of many lines.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        line(text, 1..=500, true).map(Self)
+        line(text, 1..=500, Lines::Many).map(Self)
     }
 }
 
 impl Prompt {
-    /// Checks a prompt; its text is kept as written, because the same prompt must draw the same picture.
+    /// Checks a prompt; its text is kept as written, because the same prompt must draw the same picture. Only vertical tabs, form feeds and
+    /// NEL become line feeds: word processors paste them for line breaks. Isolates of right-to-left text are kept where they are closed
+    /// in the same line.
     ///
     /// # Errors
-    /// When it is blank, longer than 4,000 characters, or has control characters other than line breaks.
+    /// When it shows nothing, is longer than 4,000 characters (code points), or has characters that are refused in texts of many lines.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        refuse_control(text, true)?;
-        let counted = if text.trim().is_empty() { 0 } else { text.chars().count() };
+        let counted = if shows(text) { text.chars().count() } else { 0 };
         length(counted, &(1..=4_000), "characters")?;
-        Ok(Self(text.to_owned()))
+        kept(text, Lines::Many).map(Self)
     }
 }
 
-/// Checks a password against the seed's rule (V08): at least 8 characters, a number and a symbol; at most 1,024 bytes.
+/// Checks a password against the seed's rule (V08): at least 8 characters, a number and a symbol; at most 1,024 bytes. The caller has brought it to NFC.
 ///
 /// # Errors
 /// When it is too short, too long, or lacks a number or a symbol.

@@ -16,10 +16,10 @@ pub struct ProfileMutation;
 /// What `updateProfile` takes; what is not given stays.
 #[derive(InputObject)]
 pub struct UpdateProfileInput {
-    /// The new name shown.
+    /// The new name shown: 1 to 50 characters as a person counts them, at least one of which can be seen.
     display_name: Option<String>,
-    /// The new biography, up to 160 characters as a person counts them (extended grapheme clusters); longer is refused, never cut. Empty
-    /// clears it.
+    /// The new biography, up to 160 characters as a person counts them (extended grapheme clusters), each of up to 64 bytes of UTF-8 with all
+    /// its marks; longer is refused, never cut. An empty one, or one that shows nothing, clears it.
     bio: Option<String>,
 }
 

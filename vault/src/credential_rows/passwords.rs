@@ -19,6 +19,8 @@ pub struct StoredPassword {
     pub phc: String,
     /// Which of the account's passwords it is; hashing the same one anew does not count.
     pub version: i64,
+    /// Whether the hash is of its NFC form; otherwise of what was typed when it was set, by a release before that.
+    pub of_nfc: bool,
 }
 
 impl std::fmt::Debug for StoredPassword {
@@ -67,8 +69,8 @@ fn via(word: &str) -> Option<PasswordVia> {
 /// When the database failed.
 pub async fn set(pool: &PgPool, account: AccountId, phc: &str, now: DateTime<Utc>) -> Result<(), RowError> {
     sqlx::query(
-        "INSERT INTO credentials.passwords (account_id, phc, changed_at) VALUES ($1, $2, $3)
-         ON CONFLICT (account_id) DO UPDATE SET phc = excluded.phc, changed_at = excluded.changed_at",
+        "INSERT INTO credentials.passwords AS p (account_id, phc, changed_at, nfc_version) VALUES ($1, $2, $3, 1)
+         ON CONFLICT (account_id) DO UPDATE SET phc = excluded.phc, changed_at = excluded.changed_at, nfc_version = p.version",
     )
     .bind(account.0)
     .bind(phc)
@@ -83,17 +85,19 @@ pub async fn set(pool: &PgPool, account: AccountId, phc: &str, now: DateTime<Utc
 /// # Errors
 /// When the database failed.
 pub async fn get(pool: &PgPool, account: AccountId) -> Result<Option<StoredPassword>, RowError> {
-    let statement = "SELECT phc, version FROM credentials.passwords WHERE account_id = $1";
-    let row: Option<(String, i64)> = sqlx::query_as(statement).bind(account.0).fetch_optional(pool).await?;
-    Ok(row.map(|(phc, version)| StoredPassword { phc, version }))
+    let statement = "SELECT phc, version, nfc_version IS NOT DISTINCT FROM version FROM credentials.passwords
+         WHERE account_id = $1";
+    let row: Option<(String, i64, bool)> = sqlx::query_as(statement).bind(account.0).fetch_optional(pool).await?;
+    Ok(row.map(|(phc, version, of_nfc)| StoredPassword { phc, version, of_nfc }))
 }
 
-/// Stores another hash of the same password, unless the password was changed meanwhile. Says whether it did.
+/// Stores another hash of the same password, of its NFC form, unless the password was changed meanwhile. Says whether it did.
 ///
 /// # Errors
 /// When the database failed.
 pub async fn rehash(pool: &PgPool, account: AccountId, old: &str, new: &str) -> Result<bool, RowError> {
-    let statement = "UPDATE credentials.passwords SET phc = $3 WHERE account_id = $1 AND phc = $2";
+    let statement =
+        "UPDATE credentials.passwords SET phc = $3, nfc_version = version WHERE account_id = $1 AND phc = $2";
     let updated = sqlx::query(statement).bind(account.0).bind(old).bind(new).execute(pool).await?;
     Ok(updated.rows_affected() == 1)
 }
@@ -125,10 +129,10 @@ pub async fn change(
         return Ok(false);
     }
     sqlx::query(
-        "INSERT INTO credentials.passwords (account_id, phc, changed_at, change_id, change_via, change_keeps)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO credentials.passwords (account_id, phc, changed_at, change_id, change_via, change_keeps, nfc_version)
+         VALUES ($1, $2, $3, $4, $5, $6, 1)
          ON CONFLICT (account_id) DO UPDATE SET phc = excluded.phc, changed_at = excluded.changed_at,
-           version = passwords.version + 1, change_id = excluded.change_id, change_via = excluded.change_via,
+           version = passwords.version + 1, nfc_version = passwords.version + 1, change_id = excluded.change_id, change_via = excluded.change_via,
            change_keeps = excluded.change_keeps",
     )
     .bind(change.account.0)

@@ -23,7 +23,7 @@ mod ticket;
 use atelier_domain::account::{Account, IdentityProvider, Status};
 use atelier_domain::text::Email;
 use atelier_domain::{AccountId, SessionId};
-use atelier_vault::credential_rows::{claims, identities, sessions};
+use atelier_vault::credential_rows::{identities, sessions};
 use serde::{Deserialize, Serialize};
 
 pub use frontend::{Frontend, ReturnError, invalid_request};
@@ -32,7 +32,7 @@ pub use redeem::{CompleteGoogleLink, CompleteGoogleSignIn, GoogleProof};
 pub use returning::{Arrival, ReturnFromGoogle};
 pub(super) use ticket::Ticket;
 
-use super::account_claims::email_digest;
+use super::address_lookup::look_up;
 use super::complete_sign_in::{Entrance, enter};
 use super::open_session::{OpenSession, Proof};
 use super::username_availability::suggest;
@@ -140,7 +140,7 @@ async fn let_in(
 
 /// The open account an address belongs to.
 async fn owner(write: &WriteSide, email: &Email) -> Result<Option<AccountId>, UseCaseError> {
-    let Some(claim) = claims::find(&write.pool, &email_digest(write, email)).await? else { return Ok(None) };
+    let Some(claim) = look_up(write, email.as_ref()).await?.claim else { return Ok(None) };
     let loaded = write.path.load::<Account>(&claim.account.to_string()).await;
     let open = loaded.map_err(|error| error.map(Refusal::from))?.state.status() == Status::Open;
     Ok(open.then_some(claim.account))
