@@ -65,6 +65,9 @@ pub enum GatewayError {
     /// It never will, however often it is asked: the work ends, with a record.
     #[error("refused for good: {0}")]
     Refused(String),
+    /// A mail's recipient is refused for good: the address's fault, and nothing that whoever operates the studio could mend. The work ends.
+    #[error("the recipient is refused for good: {0}")]
+    Recipient(String),
 }
 
 /// Sends mail.
@@ -73,7 +76,7 @@ pub trait Mailer: Send + Sync + 'static {
     /// Sends one mail; sending the same `message_id` again must not show twice.
     ///
     /// # Errors
-    /// When it could not be handed over; the outbox tries again, unless it was refused for good.
+    /// When it could not be handed over; the outbox tries again, unless it or its recipient was refused for good.
     async fn send(&self, mail: Mail) -> Result<(), GatewayError>;
 
     /// Forgets the mails of an account, and any others to its address. A mailer that keeps none has nothing to do.

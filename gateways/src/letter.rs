@@ -29,7 +29,7 @@ pub(crate) fn check(mail: &Mail) -> Result<(), GatewayError> {
         return Err(GatewayError::Refused("the mail's link to unsubscribe is not one address".to_owned()));
     }
     if !is_single_address(&mail.to) {
-        return Err(GatewayError::Refused("the mail's recipient is not one address".to_owned()));
+        return Err(GatewayError::Recipient("the mail's recipient is not one address".to_owned()));
     }
     if mail.text.len() > MAX_BODY_BYTES || mail.html.len() > MAX_BODY_BYTES {
         return Err(GatewayError::Refused("the mail's text is too large".to_owned()));

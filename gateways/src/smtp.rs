@@ -1,24 +1,21 @@
-//! Mail by SMTP: TLS unless the server is this machine, pooled connections, and refusals for good told from those of the moment.
+//! Mail by SMTP: TLS unless the server is this machine, connections that are kept, and refusals for good told from those of the moment, and
+//! refused recipients from both.
+
+mod server;
 
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use atelier_commands::ports::{GatewayError, Mail, Mailer};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{Error, PoolConfig};
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::{Address, Message};
 use reqwest::Url;
 
+use self::server::{Cause, Server, Step, Stopped};
 use crate::letter;
 
-/// How long the server may take to connect, and for each answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The most connections kept open, and for how long an idle one is.
-const CONNECTIONS: u32 = 4;
-const IDLE: Duration = Duration::from_secs(30);
 /// What the server answers when it is our sign-in that it refuses: the operator's to mend, and no mail is lost over it.
 const SIGN_IN_REFUSED: [u16; 4] = [530, 534, 535, 538];
 
@@ -30,28 +27,21 @@ pub struct InvalidSmtp(&'static str);
 /// A mail server.
 #[derive(Clone)]
 pub struct Smtp {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: Server,
     from: Mailbox,
 }
 
 impl Smtp {
     /// A mail server by its URL, `smtps://user:password@host` or `smtp://...`: STARTTLS is required of the latter, unless it is on this
-    /// machine or the URL says `?tls=none`. `from` is the sender, `Name <address>`. Nothing is connected to yet. Takes a runtime.
+    /// machine or the URL says `?tls=none`. `from` is the sender, `Name <address>`. Nothing is connected to yet.
     ///
     /// # Errors
     /// When one of them cannot be used.
     pub fn open(url: &str, from: &str) -> Result<Self, InvalidSmtp> {
         let url = secured(url)?;
         let from: Mailbox = from.parse().map_err(|_| InvalidSmtp("ATELIER_MAIL_FROM is not one address"))?;
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str())
-            .map_err(|_| InvalidSmtp("ATELIER_SMTP_URL cannot be used"))?;
-        let builder = if url.path().len() > 1 {
-            builder
-        } else {
-            builder.hello_name(ClientId::Domain(from.email.domain().to_owned()))
-        };
-        let pool = PoolConfig::new().max_size(CONNECTIONS).idle_timeout(IDLE);
-        Ok(Self { transport: builder.timeout(Some(PATIENCE)).pool_config(pool).build(), from })
+        let server = Server::of(&url, from.email.domain()).ok_or(InvalidSmtp("ATELIER_SMTP_URL cannot be used"))?;
+        Ok(Self { server, from })
     }
 
     /// Connects, signs in and says hello; for `atelier doctor`.
@@ -59,16 +49,17 @@ impl Smtp {
     /// # Errors
     /// When the server does not answer, or not well.
     pub async fn check(&self) -> Result<(), GatewayError> {
-        match self.transport.test_connection().await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(GatewayError::Unavailable("the mail server does not answer".to_owned())),
-            Err(error) => Err(failed(&error, true)),
-        }
+        let mut connection = self.server.connect().await.map_err(|stopped| failed(&stopped))?;
+        let answers = connection.test_connected().await;
+        connection.abort().await;
+        if answers { Ok(()) } else { Err(GatewayError::Unavailable("the mail server does not answer".to_owned())) }
     }
 
     fn message(&self, mail: &Mail) -> Result<Message, GatewayError> {
         letter::check(mail)?;
-        let to: Address = mail.to.parse().map_err(|_| refused("the mail's recipient is no address"))?;
+        // An address that a release before let in, and that no mail server could be given.
+        let unmailable = |_| GatewayError::Recipient("the recipient is no address that can be mailed".to_owned());
+        let to: Address = mail.to.parse().map_err(unmailable)?;
         let mut message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
@@ -113,18 +104,24 @@ fn refused(what: &str) -> GatewayError {
 }
 
 /// What went wrong, in our own words: the server's may quote the recipient.
-fn failed(error: &Error, ascii: bool) -> GatewayError {
+fn failed(stopped: &Stopped) -> GatewayError {
+    let error = match &stopped.cause {
+        Cause::Said(error) => error,
+        Cause::Silent => return GatewayError::Unavailable("the mail server did not answer in time".to_owned()),
+        Cause::AsciiOnly if stopped.step == Step::Recipient => {
+            return GatewayError::Recipient("the mail server takes no addresses beyond ASCII".to_owned());
+        }
+        Cause::AsciiOnly => return refused("the mail server takes no letters beyond ASCII"),
+    };
     if let Some(code) = error.status() {
         let number = u16::from(code);
         let said = format!("the mail server answered {number}");
-        return if error.is_permanent() && !SIGN_IN_REFUSED.contains(&number) {
-            GatewayError::Refused(said)
-        } else {
-            GatewayError::Unavailable(said)
+        let for_good = error.is_permanent() && !SIGN_IN_REFUSED.contains(&number);
+        return match stopped.step {
+            Step::Recipient if for_good => GatewayError::Recipient(said),
+            Step::Session | Step::Recipient | Step::Message if for_good => GatewayError::Refused(said),
+            Step::Session | Step::Recipient | Step::Message => GatewayError::Unavailable(said),
         };
-    }
-    if error.is_client() && !ascii {
-        return refused("the mail server takes no addresses beyond ASCII");
     }
     GatewayError::Unavailable(if error.is_timeout() {
         "the mail server did not answer in time".to_owned()
@@ -140,14 +137,14 @@ fn failed(error: &Error, ascii: bool) -> GatewayError {
 #[async_trait]
 impl Mailer for Smtp {
     async fn send(&self, mail: Mail) -> Result<(), GatewayError> {
-        let (message, ascii) = (self.message(&mail)?, mail.to.is_ascii());
-        let transport = self.transport.clone();
-        // In a task of its own: a conversation that its caller gave up in the middle would go back to the pool and answer the next mail
-        // with this one's word. Each of its steps is bounded.
-        let sent = tokio::spawn(async move { transport.send(message).await }).await;
+        let message = self.message(&mail)?;
+        let server = self.server.clone();
+        // In a task of its own: a conversation that its caller gave up in the middle would leave open whether the server has the mail.
+        // Each of its steps is bounded.
+        let sent = tokio::spawn(async move { server.deliver(&message).await }).await;
         match sent {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(failed(&error, ascii)),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(stopped)) => Err(failed(&stopped)),
             Err(_) => Err(GatewayError::Unavailable("the mail was not sent".to_owned())),
         }
     }

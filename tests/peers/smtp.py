@@ -1,6 +1,7 @@
 """A real mail server for tests: keeps what it is sent as JSON files of a folder, read by Python's own mail parser.
 
 What it answers is written into the folder's file `answers`, a line for each message to come; without a line it takes the message.
+    mail 550 not you         refuses the sender
     rcpt 550 no such user    refuses the recipient
     data 451 later           refuses the message, after its text
     cut                      takes the message, and is gone before it says so
@@ -37,11 +38,19 @@ class Handler:
         self.count = 0
         self.plan = {}
 
-    async def handle_RCPT(self, server, session, envelope, address, options):
+    async def handle_MAIL(self, server, session, envelope, address, options):
         answer = next_answer()
-        if answer.startswith("rcpt "):
+        if answer.startswith("mail "):
             return answer[5:]
         self.plan[session] = answer
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        answer = self.plan.get(session, "")
+        if answer.startswith("rcpt "):
+            return answer[5:]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

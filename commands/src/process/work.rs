@@ -361,7 +361,7 @@ impl WorkError {
     /// Whether trying again is in vain.
     pub(super) const fn is_final(&self) -> bool {
         match self {
-            Self::Gateway(GatewayError::Refused(_)) => true,
+            Self::Gateway(GatewayError::Refused(_) | GatewayError::Recipient(_)) => true,
             Self::Gateway(GatewayError::Unavailable(_))
             | Self::Command(_)
             | Self::NotBefore(_)

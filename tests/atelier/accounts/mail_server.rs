@@ -158,15 +158,59 @@ async fn a33_a_refusal_of_the_moment_is_tried_again_and_delivers_once() {
 async fn a33_a_refusal_for_good_ends_as_a_record_that_operators_see_and_that_names_nobody() {
     let post = Post::open(&[]).await;
     let (studio, account) = studio_with(&post).await;
-    post.answers("rcpt 550 ada@example.com is nobody here\n");
-    let id = "signUp:test:0";
-    enqueue(&studio.database.pool, id, &Work::SendAlreadyRegisteredMail { account }).await.expect("work is enqueued");
-    let dead = until("the record", async || row(&studio, id).await.filter(|(state, ..)| state == "dead")).await;
-    let (_, attempts, said) = dead;
-    let said = said.expect("a reason");
-    assert!(attempts == 1 && said.contains("550") && !said.contains("ada"), "{attempts}: {said}");
-    assert_eq!(studio.get("/health/ready", None).await.json()["work"]["dead"], 1);
+    for (n, answer) in
+        ["data 550 ada@example.com is nobody here", "mail 550 5.7.1 this sender is not welcome"].iter().enumerate()
+    {
+        post.answers(&format!("{answer}\n"));
+        let id = format!("signUp:test:{n}");
+        enqueue(&studio.database.pool, &id, &Work::SendAlreadyRegisteredMail { account })
+            .await
+            .expect("work is enqueued");
+        let dead = until("the record", async || row(&studio, &id).await.filter(|(state, ..)| state == "dead")).await;
+        let (_, attempts, said) = dead;
+        let said = said.expect("a reason");
+        assert!(attempts == 1 && said.contains("550") && !said.contains("ada"), "{attempts}: {said}");
+        assert_eq!(studio.get("/health/ready", None).await.json()["work"]["dead"], n + 1);
+    }
     assert_eq!(post.kept().len(), 1);
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_recipient_is_the_address_s_fault_and_leaves_no_record() {
+    let post = Post::open(&[]).await;
+    let (studio, account) = studio_with(&post).await;
+    for (n, answer) in [
+        "550 ada@example.com is nobody here",
+        "550 5.1.1 no such user",
+        "553 not a mailbox",
+        "554 5.7.1 refused",
+        "552 full",
+        "501 what?",
+        "556 no mail",
+    ]
+    .iter()
+    .enumerate()
+    {
+        post.answers(&format!("rcpt {answer}\n"));
+        let id = format!("signUp:test:{n}");
+        enqueue(&studio.database.pool, &id, &Work::SendAlreadyRegisteredMail { account })
+            .await
+            .expect("work is enqueued");
+        until(answer, async || (post.all_answers_given() && row(&studio, &id).await.is_none()).then_some(())).await;
+    }
+    let ready = studio.get("/health/ready", None).await.json();
+    assert_eq!((&ready["work"]["dead"], &ready["work"]["stuck"]), (&json!(0), &json!(0)), "{ready}");
+    assert_eq!(post.kept().len(), 1, "none was taken");
+    let smtp = post.smtp();
+    post.answers("rcpt 550 ada@example.com is nobody here\n");
+    let refused = smtp.send(mail("1")).await.expect_err("refused");
+    assert!(
+        matches!(&refused, GatewayError::Recipient(said) if said.contains("550") && !said.contains("ada")),
+        "{refused:?}"
+    );
+    // The next mail goes out all the same.
+    smtp.send(mail("2")).await.expect("it is taken");
     studio.stop().await;
 }
 
@@ -233,7 +277,7 @@ async fn v12_without_the_security_that_is_asked_for_nothing_is_said() {
     let unwanted = signed_in.send(mail("2")).await.expect_err("it offers no sign-in over an open line");
     assert!(matches!(&unwanted, GatewayError::Unavailable(said) if !said.contains("s3cret")), "{unwanted:?}");
     let beyond = open(&post.url()).send(Mail { to: "jürgen@example.com".to_owned(), ..mail("3") }).await;
-    assert!(matches!(&beyond, Err(GatewayError::Refused(_))), "it never will: {beyond:?}");
+    assert!(matches!(&beyond, Err(GatewayError::Recipient(_))), "it never will: {beyond:?}");
     assert_eq!(post.kept().len(), 0);
 }
 

@@ -17,5 +17,5 @@ pub(crate) async fn send(
 ) -> Result<(), GatewayError> {
     let id = format!("farewell-{account}");
     let mail = Mail { last: true, ..written(write, account, language, to, &id, &Letter::Farewell {}, None)? };
-    write.ports.mailer.send(mail).await
+    super::hand_over(write, mail).await
 }

@@ -64,7 +64,20 @@ async fn send(
         format!("{}/unsubscribe?token={}", write.public_url, write.secrets.unsubscribe_token(owner.account, kind))
     });
     let mail = written(write, owner.account, owner.state.language(), &owner.address, id, letter, unsubscribe)?;
-    Ok(write.ports.mailer.send(mail).await?)
+    Ok(hand_over(write, mail).await?)
+}
+
+/// Hands a mail over. A recipient that is refused for good ends it without a record: whoever signs up chooses the address, and must not be
+/// able to make a node look degraded. It is counted, so that a mail server that refuses everybody shows.
+pub(super) async fn hand_over(write: &WriteSide, mail: Mail) -> Result<(), GatewayError> {
+    match write.ports.mailer.send(mail).await {
+        Err(GatewayError::Recipient(said)) => {
+            metrics::counter!("atelier_mail_recipients_refused_total").increment(1);
+            tracing::warn!(said, "a mail's recipient is refused for good");
+            Ok(())
+        }
+        answered => answered,
+    }
 }
 
 /// A letter as a mail.
