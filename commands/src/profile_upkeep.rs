@@ -3,7 +3,7 @@
 use atelier_domain::account::{Account, Avatar};
 use atelier_domain::{AccountId, AvatarId};
 use atelier_vault::IndexKind;
-use atelier_vault::credential_rows::{avatar_tickets, avatar_uploads, claims};
+use atelier_vault::credential_rows::{avatar_tickets, avatar_uploads, bonus_marks, claims};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::refusal::{Refusal, UseCaseError};
@@ -54,6 +54,7 @@ pub(crate) async fn tidy(write: &WriteSide, before: DateTime<Utc>) -> Result<Pro
     avatar_tickets::remove_expired(&write.pool, write.now(), ROUND).await?;
     claims::remove_free(&write.pool, write.now(), ROUND).await?;
     write.quarantine.expire(&write.pool, write.now(), ROUND).await?;
+    bonus_marks::remove_expired(&write.pool, write.now(), ROUND).await?;
     Ok(done)
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use atelier_domain::LotId;
+
 use crate::keyed_hash::keyed_hash;
 use crate::{RandomBytes, SecretKey, key_folder};
 
@@ -59,6 +61,29 @@ impl std::fmt::Debug for IdentityDigest {
     }
 }
 
+/// A mailbox that had its sign-up bonus, with the version of the key it was made with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BonusMark {
+    pub(crate) key_version: i16,
+    pub(crate) digest: [u8; 32],
+}
+
+/// A grant of a sign-up bonus that is on its way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct GrantDigest(pub(crate) [u8; 32]);
+
+impl std::fmt::Debug for BonusMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BonusMark(..)")
+    }
+}
+
+impl std::fmt::Debug for GrantDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GrantDigest(..)")
+    }
+}
+
 /// Makes blind index values under the key in `<keys folder>/index/<version>`.
 #[derive(Debug, Clone)]
 pub struct BlindIndex {
@@ -90,6 +115,19 @@ impl BlindIndex {
     pub fn identity(&self, issuer: &str, subject: &str) -> IdentityDigest {
         let digest = keyed_hash(&self.key, "identity elsewhere", &[issuer.as_bytes(), subject.as_bytes()]);
         IdentityDigest { key_version: self.key_version, digest }
+    }
+
+    /// The mark of a mailbox that had its sign-up bonus; it means nothing as an address's index.
+    #[must_use]
+    pub fn bonus_mark(&self, mailbox: &str) -> BonusMark {
+        let digest = keyed_hash(&self.key, "sign-up bonus", &[mailbox.as_bytes()]);
+        BonusMark { key_version: self.key_version, digest }
+    }
+
+    /// The digest of the lot that a bonus is granted as.
+    #[must_use]
+    pub fn grant(&self, lot: LotId) -> GrantDigest {
+        GrantDigest(keyed_hash(&self.key, "sign-up bonus: grant", &[lot.0.as_bytes()]))
     }
 }
 

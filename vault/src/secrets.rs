@@ -109,6 +109,12 @@ impl Secrets {
         self.digest("upload ticket", ticket.expose())
     }
 
+    /// The signature of a link to an output: what it names, and when it ends, in seconds of the epoch.
+    #[must_use]
+    pub fn media_signature(&self, named: &str, expires: i64) -> [u8; 32] {
+        keyed_hash(&self.0, "media link", &[named.as_bytes(), &expires.to_be_bytes()])
+    }
+
     /// The fingerprint of a request's canonical body for idempotency: keyed and bound to the account, so that equal
     /// prompts of two people cannot be told equal.
     #[must_use]

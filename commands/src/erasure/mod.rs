@@ -8,6 +8,7 @@
 //! | credits | a ledger that is not closed | closes it; a closed one says so |
 //! | media | objects | removes the rest |
 //! | farewell | a subject's key without its row | makes another; the key without a row opens nothing |
+//! | bonus | addresses whose mark has no end yet | marks the rest; a mark that ends later stays |
 //! | rows | credentials, claims, notices; names under quarantine | deletes the rest; credentials and claims in one transaction |
 //! | keys | a key that still opens | shreds it; a tombstone is left alone |
 //! | end | no `AccountErased` | appends it, once |
@@ -64,6 +65,11 @@ pub const STEPS: &[Step] = &[
         name: "farewell",
         tables: &["credentials.farewells"],
         run: |write, _, account| Box::pin(farewell::prepare(write, account)),
+    },
+    Step {
+        name: "bonus",
+        tables: &[],
+        run: |write, _, account| Box::pin(crate::process::sign_up_bonus::outlive(write, account)),
     },
     Step {
         name: "rows",

@@ -1,27 +1,25 @@
 //! Carrying out one piece of work. Each is safe to do twice: the aggregates recognise a repeat.
 
 use atelier_domain::account::{Account, AccountCommand, Channel, Status as AccountStatus};
-use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, GrantReason};
+use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError};
 use atelier_domain::generation::{
     FailureReason, Generation, GenerationCommand, GenerationEvent, Output, RequestTerms, Status,
 };
 use atelier_domain::policy::account::UNVERIFIED_LIFE;
-use atelier_domain::policy::sign_up_bonus;
-use atelier_domain::{AccountId, Credits, GenerationId, LedgerId, LotId};
+use atelier_domain::{AccountId, Credits, GenerationId, LedgerId};
 use atelier_vault::Opened;
 use atelier_vault::credential_rows::{RowError, staff_roles};
 use chrono::{DateTime, Utc};
 
 use super::work::WorkError;
-use super::{Work, address_lookups, mails, staff_orders};
+use super::{Work, address_lookups, mails, sign_up_bonus, staff_orders};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
 use crate::data_export;
 use crate::erasure;
 use crate::media_types;
 use crate::notices::{self, NewNotice};
 use crate::ports::{ExportKey, GatewayError, MediaKey, RenderError, RenderRequest};
-use crate::refusal::{Refusal, RefusalCode, UseCaseError};
-use crate::use_cases::{GrantCredits, address_history};
+use crate::use_cases::address_history;
 use crate::write_side::WriteSide;
 
 fn try_again<E: std::fmt::Display>(error: &CommandError<E>) -> WorkError {
@@ -64,7 +62,7 @@ pub(super) async fn execute(
             generation_command(write, context, account, generation, || GenerationCommand::Abandon).await
         }
         Work::TimeOutGeneration { generation, .. } => fail(write, context, generation, FailureReason::Timeout).await,
-        Work::GrantSignUpBonus { account, lot } => sign_up_bonus(write, context, account, lot).await,
+        Work::GrantSignUpBonus { account, lot } => sign_up_bonus::grant(write, context, account, lot).await,
         Work::DeleteMedia { generation } => delete_media(write, generation).await,
         Work::EraseAccount { account } => {
             erasure::erase(write, context, account).await.map_err(|error| try_again(&error))
@@ -236,33 +234,6 @@ async fn close_unverified(write: &WriteSide, context: &CommandContext, account: 
     }
     let target = Target { id: account.to_string(), subject: account };
     answered(write.path.execute::<Account>(&target, context, None, |_| AccountCommand::RequestDeletion).await.map(drop))
-}
-
-async fn sign_up_bonus(
-    write: &WriteSide,
-    context: &CommandContext,
-    account: AccountId,
-    lot: LotId,
-) -> Result<(), WorkError> {
-    let owner: Account = load(write, &account.to_string()).await?;
-    if owner.status() != AccountStatus::Open {
-        return Ok(());
-    }
-    // The lot's id is the verifying event's, a UUIDv7: its own instant, so that a late repeat asks for the same terms.
-    let verified_at = lot.0.get_timestamp().and_then(|t| {
-        let (seconds, nanos) = t.to_unix();
-        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
-    });
-    let expires_at = verified_at.map(|at| at + sign_up_bonus::LIFETIME);
-    let ledger = LedgerId::live(account);
-    let grant =
-        GrantCredits { ledger, lot, reason: GrantReason::SignUpBonus, amount: sign_up_bonus::AMOUNT, expires_at };
-    let granted: Result<_, UseCaseError> = grant.run(write, context).await;
-    match granted {
-        // It waits for room, until it expires: credits are not lost because others came first.
-        Err(full @ CommandError::Refused(Refusal { code: RefusalCode::LimitReached, .. })) => Err(try_again(&full)),
-        granted => answered(granted.map(drop)),
-    }
 }
 
 /// Starts the job, draws its outputs, stores them, and reports success. Died in between, the lease runs out and the next

@@ -15,6 +15,7 @@ mod notifier;
 mod repair;
 mod rows;
 mod security_notifier;
+pub(crate) mod sign_up_bonus;
 mod staff_follower;
 mod staff_orders;
 mod welcome;

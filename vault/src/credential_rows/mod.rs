@@ -8,6 +8,7 @@
 pub mod api_keys;
 pub mod avatar_tickets;
 pub mod avatar_uploads;
+pub mod bonus_marks;
 pub mod challenges;
 pub mod claims;
 pub mod deletion_offers;
