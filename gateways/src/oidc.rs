@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use atelier_commands::ports::{
     Clock, Departure, ElsewhereError, GatewayError, Interaction, ProvenIdentity, SignInElsewhere,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::core::{
     CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreIdTokenVerifier, CoreJwsSigningAlgorithm,
     CoreProviderMetadata,
@@ -28,6 +30,10 @@ pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer that is read, in bytes; Google's are a few KiB.
 const LARGEST_ANSWER: usize = 256 * 1024;
+/// How far the provider's clock may be from ours, in seconds, in both directions: a token is made for the exchange that brings it.
+const SKEW: i64 = 300;
+/// The longest name of a person there, in bytes (OpenID Connect Core 2).
+const LONGEST_SUBJECT: usize = 255;
 /// How long the provider's addresses and keys are believed.
 const BELIEVED: Duration = Duration::from_secs(3_600);
 /// How soon they are asked for again when a token names a key that is not among them.
@@ -206,6 +212,23 @@ const fn broken(error: &ClaimsVerificationError) -> &'static str {
     }
 }
 
+/// `nbf` of a verified token (RFC 7519, 4.1.5), which is none of OpenID Connect's own claims: when it is there, it has come.
+fn not_before(token: &str, now: i64) -> Result<(), ElsewhereError> {
+    #[derive(serde::Deserialize)]
+    struct Times {
+        nbf: Option<f64>,
+    }
+    let malformed = ElsewhereError::Refused("malformed");
+    let Some(payload) = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok()) else {
+        return Err(malformed);
+    };
+    let Ok(Times { nbf }) = serde_json::from_slice(&payload) else { return Err(malformed) };
+    // Whole seconds of the clock are exact as f64.
+    #[allow(clippy::cast_precision_loss)]
+    let latest = (now + SKEW) as f64;
+    if nbf.is_some_and(|nbf| nbf > latest) { Err(ElsewhereError::Refused("not valid yet")) } else { Ok(()) }
+}
+
 #[async_trait]
 impl SignInElsewhere for OidcProvider {
     fn issuer(&self) -> &str {
@@ -243,6 +266,7 @@ impl SignInElsewhere for OidcProvider {
 
     async fn identify(&self, code: &str, departure: Departure<'_>) -> Result<ProvenIdentity, ElsewhereError> {
         let token = self.id_token(code, departure).await?;
+        let raw = token.to_string();
         let nonce = Nonce::new(departure.nonce.to_owned());
         let metadata = self.metadata(BELIEVED).await?;
         let mut claims = token.clone().into_claims(&self.verifier(&metadata), &nonce);
@@ -252,8 +276,21 @@ impl SignInElsewhere for OidcProvider {
             claims = token.into_claims(&self.verifier(&metadata), &nonce);
         }
         let claims = claims.map_err(|error| ElsewhereError::Refused(broken(&error)))?;
+        let now = self.clock.now().timestamp();
+        if (claims.issue_time().timestamp() - now).abs() > SKEW {
+            return Err(ElsewhereError::Refused("made at another time"));
+        }
+        // Whom the token was made for, where it says so (OpenID Connect Core 3.1.3.7, 4 and 5); the library leaves it to us.
+        if claims.authorized_party().is_some_and(|party| *party != self.client_id) {
+            return Err(ElsewhereError::Refused("another authorized party"));
+        }
+        not_before(&raw, now)?;
+        let subject = claims.subject().as_str();
+        if subject.trim().is_empty() || subject.len() > LONGEST_SUBJECT {
+            return Err(ElsewhereError::Refused("nobody's name"));
+        }
         Ok(ProvenIdentity {
-            subject: claims.subject().as_str().to_owned(),
+            subject: subject.to_owned(),
             email: claims.email().map(|email| email.as_str().to_owned()),
             email_verified: claims.email_verified() == Some(true),
             authenticated_at: claims.auth_time(),
@@ -263,7 +300,7 @@ impl SignInElsewhere for OidcProvider {
 
 #[cfg(test)]
 mod tests {
-    use super::is_private;
+    use super::*;
 
     #[test]
     fn o1_secrets_go_over_tls_or_nowhere() {
@@ -274,6 +311,23 @@ mod tests {
             ["http://accounts.google.com", "http://127.0.0.1.example.com", "http://localhost.example.com:1", "ftp://x"]
         {
             assert!(!is_private(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn o1_a_token_counts_from_its_first_moment_on() {
+        let token = |claims: &str| format!("e30.{}.signature", URL_SAFE_NO_PAD.encode(claims));
+        for (claims, good) in [
+            ("{}", true),
+            (r#"{"nbf": 1000}"#, true),
+            (r#"{"nbf": 1300}"#, true),
+            (r#"{"nbf": 1299.5}"#, true),
+            (r#"{"nbf": 1301}"#, false),
+            (r#"{"nbf": 1e300}"#, false),
+            (r#"{"nbf": "soon"}"#, false),
+            ("[]", false),
+        ] {
+            assert_eq!(not_before(&token(claims), 1_000).is_ok(), good, "{claims}");
         }
     }
 }

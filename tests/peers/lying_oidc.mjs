@@ -22,7 +22,16 @@ function idToken(lie, nonce) {
   if (lie === "iss") claims.iss = "https://accounts.example.com";
   if (lie === "aud") claims.aud = "another-client";
   if (lie === "more-aud") claims.aud = [clientId, "another-client"];
-  if (lie === "expired") Object.assign(claims, { iat: now - 600, exp: now - 1 });
+  if (lie === "foreign-azp") claims.azp = "another-client";
+  if (lie === "own-azp") claims.azp = clientId;
+  if (lie === "not-yet") claims.nbf = now + 400;
+  if (lie === "skewed") Object.assign(claims, { iat: now + 200, nbf: now + 200 });
+  if (lie === "from-the-future") claims.iat = now + 400;
+  if (lie === "from-the-past") claims.iat = now - 400;
+  if (lie === "no-subject") claims.sub = "";
+  if (lie === "blank-subject") claims.sub = " ";
+  if (lie === "endless-subject") claims.sub = "x".repeat(256);
+  if (lie === "expired") Object.assign(claims, { iat: now - 200, exp: now - 1 });
   if (lie === "auth-time-old") claims.auth_time = now - 120;
   if (lie === "auth-time-now") claims.auth_time = now;
   if (lie === "kid") header.kid = "unknown";

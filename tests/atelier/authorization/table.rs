@@ -57,7 +57,7 @@ pub const FIELDS: &[Fields] = &[
     seen("ApiAccess", "enabled reason scopes"),
     seen(
         "ApiKey",
-        "id label prefix last4 environment scopes dailyCap totalCap replaces replacedBy createdAt expiresAt revokedAt usage",
+        "id label prefix last4 environment scopes dailyCap totalCap replaces replacedBy status createdAt expiresAt revokedAt usage",
     ),
     seen("ApiKeyConnection", "edges pageInfo position"),
     seen("ApiKeyEdge", "cursor node"),
@@ -81,9 +81,10 @@ pub const FIELDS: &[Fields] = &[
         "id username email emailVerified twoFactorEnabled twoFactorResetDueAt roles sessions apiKeys createdAt",
     ),
     seen("StaffSessionView", "id device place lastActiveAt startedAt"),
-    seen("StaffApiKeyView", "id label prefix createdAt expiresAt revokedAt"),
+    seen("StaffApiKeyView", "id label prefix createdAt expiresAt revokedAt status"),
     seen("DataExport", "id state requestedAt readyAt expiresAt bytes url"),
-    seen("TwoFactor", "enabled recoveryCodesLeft"),
+    seen("TwoFactor", "enabled recoveryCodesLeft pendingReset"),
+    seen("TwoFactorReset", "dueAt reason"),
     seen("AuthMethods", "password identities"),
     seen("ExternalIdentity", "id provider label linkedAt"),
     // What subscriptions tell.

@@ -148,6 +148,15 @@ async fn c1_links_of_the_release_before_work_until_they_end() {
     let soon = write.now() + TimeDelta::minutes(59);
     assert_eq!(follow(&studio, &former_link(write, &kept.path(), soon)).await, 200);
     assert_eq!(follow(&studio, &former_link(write, &kept.path(), write.now() - TimeDelta::minutes(1))).await, 403);
+    // So do those to opaque ids that it signed under the label of idempotency; ours has a label of its own.
+    let id = write.secrets.media_id(generation, 0);
+    let former = former_link(write, &id, soon);
+    assert_eq!(follow(&studio, &former).await, 200);
+    let ours = write.secrets.media_signature(&id, soon.timestamp());
+    let ours: String = ours.iter().map(|byte| format!("{byte:02x}")).collect();
+    let ours = format!("{}/media/{id}?expires={}&signature={ours}", write.public_url, soon.timestamp());
+    assert_ne!(ours, former);
+    assert_eq!(follow(&studio, &ours).await, 200);
     // A file of an attempt that died, which is stored and is no output of its job.
     let orphan = MediaKey { attempt: 9, ..kept.clone() };
     write.ports.media.put(&orphan, Bytes::from_static(b"\x89PNG")).await.expect("a file is stored");

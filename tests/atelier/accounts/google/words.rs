@@ -27,10 +27,22 @@ async fn sec_o1_a_word_that_is_wrong_in_anything_is_refused() {
         "kid",
         "signature",
         "no-token",
+        "foreign-azp",
+        "not-yet",
+        "from-the-future",
+        "from-the-past",
+        "no-subject",
+        "blank-subject",
+        "endless-subject",
     ] {
         let page = come_back(lie).await;
         assert_eq!(page.status.as_u16(), 400, "{lie}: {}", page.text);
         assert!(page.text.contains("not valid any more"), "{lie}: in the same words: {}", page.text);
+    }
+    // What a right provider may say, and a clock that is a little off.
+    for word in ["own-azp", "skewed"] {
+        let page = come_back(word).await;
+        assert!(page.text.contains("Open my account"), "{word}: {}", page.text);
     }
     // What is no word at all: too much of it, or one that sends us elsewhere.
     for fault in ["large", "redirect"] {
