@@ -98,10 +98,12 @@ impl System for Node {
     async fn execute(&self, ledger: &Ledger, request: Request) -> Answer {
         let Request { ask, id, fingerprint } = request;
         let target = Target { id: ledger.id.clone(), subject: ledger.account };
-        let context = CommandContext { actor: Actor::Account(ledger.account), correlation_id: id, causation_id: id };
+        let context =
+            CommandContext { actor: Actor::Account(ledger.account), correlation_id: id, causation_id: id, key: None };
         let key = fingerprint.map(|fingerprint| IdempotencyKey {
             account: ledger.account,
             key: id.to_string(),
+            clear: None,
             fingerprint,
             result: format!("gen_{}", id.simple()),
         });

@@ -8,7 +8,7 @@ pub mod data_export;
 pub mod erasure;
 pub mod event_store;
 pub mod export_link;
-mod idempotency;
+pub mod idempotency;
 pub mod key_usage;
 pub mod media_link;
 pub mod media_types;

@@ -41,6 +41,8 @@ pub struct WriteSide {
     pub api: Arc<ApiPolicy>,
     /// How often they did.
     pub usage: KeyUsage,
+    /// Until when idempotency keys that an earlier release stored in the clear are looked for as well (`idempotency::clear_until`).
+    pub clear_keys_until: DateTime<Utc>,
 }
 
 /// What a deployment decides about access; the defaults work.
@@ -90,7 +92,7 @@ impl WriteSide {
     #[must_use]
     pub fn request_context(&self, actor: Actor) -> CommandContext {
         let id = self.fresh_id();
-        CommandContext { actor, correlation_id: id, causation_id: id }
+        CommandContext { actor, correlation_id: id, causation_id: id, key: None }
     }
 }
 

@@ -15,7 +15,7 @@ use atelier_commands::process::{
     SecurityNotifier, StaffFollower, Welcome,
 };
 use atelier_commands::write_side::AccessSettings;
-use atelier_commands::{CommandPath, WriteSide, reconciler};
+use atelier_commands::{CommandPath, WriteSide, idempotency, reconciler};
 use atelier_projections::{Changes, Feed, Projection, ReadModels, Runner, RunnerOptions, models};
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, UsernameQuarantine, Vault};
 use sqlx::PgPool;
@@ -141,6 +141,7 @@ impl Studio {
             access,
             api: Arc::new(api),
             usage: KeyUsage::default(),
+            clear_keys_until: idempotency::clear_until(&pool).await?,
         };
         let wake = Arc::new(Notify::new());
         let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers(&wake), runner));

@@ -10,7 +10,7 @@ mod kills;
 mod ledger_rules;
 pub mod log_checker;
 mod lossy_commits;
-mod members;
+pub mod members;
 mod planted;
 mod races;
 mod read_your_writes;

@@ -19,6 +19,22 @@ pub struct CommandContext {
     pub correlation_id: Uuid,
     /// What led directly to it.
     pub causation_id: Uuid,
+    /// The client's idempotency key, for the one append that stands for the whole request: a use case names that append.
+    pub key: Option<IdempotencyKey>,
+}
+
+impl CommandContext {
+    /// The client's key, to ride on the append that stands for the request.
+    #[must_use]
+    pub const fn key(&self) -> Option<&IdempotencyKey> {
+        self.key.as_ref()
+    }
+
+    /// The client's key with what a repeat is answered with: ids only.
+    #[must_use]
+    pub fn key_with(&self, result: &impl ToString) -> Option<IdempotencyKey> {
+        self.key.as_ref().map(|key| IdempotencyKey { result: result.to_string(), ..key.clone() })
+    }
 }
 
 /// Where a command goes, and whose keys seal what it says.

@@ -32,6 +32,7 @@ pub use farewell::send as send_farewell;
 pub use restored::erase_what_came_back;
 
 use crate::command_path::{CommandContext, CommandError};
+use crate::idempotency;
 use crate::notices;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
@@ -92,6 +93,7 @@ pub const STEPS: &[Step] = &[
             "credentials.tries",
             "credentials.claims",
             "public.notices",
+            "public.idempotency_keys",
         ],
         run: |write, _, account| Box::pin(rows(write, account)),
     },
@@ -101,7 +103,6 @@ pub const STEPS: &[Step] = &[
 
 /// The tables of accounts that no step touches, and why.
 pub const LEFT_ALONE: &[(&str, &str)] = &[
-    ("public.idempotency_keys", "keyed digests; each goes with its day (L07)"),
     // Not a step: a follower that folded on without its quarantine would miss what it had left out, such as the ledger's end.
     (
         "public.quarantine",
@@ -147,6 +148,7 @@ async fn media(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError
 /// proved an address is free at once, or anybody could keep names from others for a year.
 async fn rows(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
     notices::delete_account(&write.pool, account).await?;
+    idempotency::forget(&write.pool, account).await?;
     let owner = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
     if owner.state.was_verified() {
         write.quarantine.put(&write.pool, account, write.now()).await?;

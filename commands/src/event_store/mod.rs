@@ -49,8 +49,10 @@ pub struct NewEvent {
 pub struct IdempotencyKey {
     /// Keys of different accounts never meet.
     pub account: atelier_domain::AccountId,
-    /// What the client sent.
+    /// What is stored of the client's key for this kind of request: a keyed hash.
     pub key: String,
+    /// The client's key as releases before 2026-11-30 stored it; only looked for, never written. `None` once none of those counts.
+    pub clear: Option<String>,
     /// A keyed HMAC of the request's meaning.
     pub fingerprint: [u8; 32],
     /// What a repeat is answered with: ids only, nothing personal.

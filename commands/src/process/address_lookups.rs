@@ -48,7 +48,7 @@ pub(super) async fn start_password_reset(
     let Some((account, _)) = holder(write, to).await? else { return Ok(()) };
     let meaning = serde_json::json!(["requestPasswordReset", id]);
     let sent = idempotency::sent(Some(id)).map_err(failed)?;
-    let key = idempotency::key(write, account, sent, &meaning, account.to_string());
+    let key = idempotency::key(write, account, idempotency::START_RESET, sent, &meaning, account.to_string());
     let command = |_| AccountCommand::RequestPasswordReset;
     let recorded = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
     recorded.map_err(failed)?;

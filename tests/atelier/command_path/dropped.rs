@@ -153,8 +153,12 @@ async fn d3_a_client_gone_while_its_event_is_sealed_has_done_nothing() {
         let path = path.clone();
         tokio::spawn(async move {
             let target = Target { id: account.to_string(), subject: account };
-            let context =
-                CommandContext { actor: Actor::Operator, correlation_id: fresh_id(), causation_id: fresh_id() };
+            let context = CommandContext {
+                actor: Actor::Operator,
+                correlation_id: fresh_id(),
+                causation_id: fresh_id(),
+                key: None,
+            };
             let command = move |_| AccountCommand::Open {
                 email: Email::parse(&format!("{name}@example.com")).expect("an address"),
                 username: Username::parse(name).expect("a name"),

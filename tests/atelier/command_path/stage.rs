@@ -196,7 +196,7 @@ impl Ledger {
     /// A command with an idempotency key; `body` stands for the request's meaning.
     pub fn ask_keyed(&self, path: &CommandPath, ask: Ask, key: &str, body: u8, result: &str) -> Answer {
         let (key, result) = (key.to_owned(), result.to_owned());
-        let key = IdempotencyKey { account: self.account, key, fingerprint: [body; 32], result };
+        let key = IdempotencyKey { account: self.account, key, clear: None, fingerprint: [body; 32], result };
         self.ask_at(path, ask, Some(key), Arc::default())
     }
 
@@ -210,7 +210,7 @@ impl Ledger {
     ) -> Answer {
         let target = Target { id: self.id.clone(), subject: self.account };
         let (path, id) = (path.clone(), fresh_id());
-        let context = CommandContext { actor: Actor::Operator, correlation_id: id, causation_id: id };
+        let context = CommandContext { actor: Actor::Operator, correlation_id: id, causation_id: id, key: None };
         Box::pin(async move {
             let command = |now| {
                 *decided.lock().expect("nobody panics with it") = now;

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use atelier_commands::idempotency::REQUEST_GENERATION;
+use atelier_domain::AccountId;
 use atelier_graphql::global_id::GlobalId;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -79,8 +81,10 @@ impl Orderer<'_> {
         socket.write_all(format!("{head}{body}").as_bytes()).await.expect("the request leaves");
         if committed {
             let used = "select exists (select from idempotency_keys where account_id = $1 and key = $2)";
+            let secrets = &self.studio.node.studio.write.secrets;
+            let key = secrets.idempotency_key(AccountId(self.account), REQUEST_GENERATION.name, key);
             let commit = async {
-                let used = || sqlx::query_scalar(used).bind(self.account).bind(key);
+                let used = || sqlx::query_scalar(used).bind(self.account).bind(&key);
                 while !used().fetch_one(&self.studio.database.pool).await.unwrap_or(false) {
                     sleep(Duration::from_millis(1)).await;
                 }
@@ -127,7 +131,7 @@ async fn g2_an_order_whose_answer_never_came_ends_in_exactly_one_effect() {
     let told: Vec<Acknowledged> = told.await.into_iter().flatten().collect();
     let found: usize = ordering.iter().map(|orderer| orderer.found).sum();
     studio.drain().await;
-    let mut checker = LogChecker::of_jobs();
+    let mut checker = LogChecker::of_jobs_by(&studio.data.path().join("keys"));
     checker.read_on(&mut superuser).await;
     hold_against(&mut checker, &told);
     checker.every_hold_has_its_key();

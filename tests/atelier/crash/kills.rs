@@ -67,7 +67,7 @@ async fn check(stage: &Stage, checker: &mut LogChecker, journal: &Journal, from:
 
 /// Everything once more, from the first event; nothing is left under way, and the past is what it was.
 async fn check_all(stage: &Stage, journal: &Journal, before: &LogChecker) -> LogChecker {
-    let mut checker = LogChecker::of_jobs();
+    let mut checker = stage.checker();
     checker.read_on(&mut stage.superuser().await).await;
     hold_against(&mut checker, &journal.since(0));
     checker.every_hold_has_its_key();
@@ -85,7 +85,7 @@ async fn g1_g3_g5_what_was_acknowledged_outlives_kill_after_kill() {
     let mut stage = Stage::open().await;
     let members: Arc<[Member]> = stage.members(4.max(kills.div_ceil(TURN) * 2)).await.into();
     let journal = Arc::new(Journal::of(&mut stage.superuser().await).await);
-    let mut checker = LogChecker::of_jobs();
+    let mut checker = stage.checker();
     let mut crowd = Crowd::gather(&stage, &members, &journal, &mut dice);
     let (mut checked, killing_from) = (0, Instant::now());
     for kill in 0..kills {

@@ -1,8 +1,13 @@
 //! A checker that reads only the log: order, streams, money and idempotency keys, by sums of its own and none of the program's folds.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
+use atelier_commands::idempotency::REQUEST_GENERATION;
+use atelier_domain::AccountId;
+use atelier_server::system::SystemRandom;
+use atelier_vault::Secrets;
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -80,6 +85,8 @@ pub struct LogChecker {
     pub jobs: Option<Jobs>,
     /// What each key stands for.
     keys: HashMap<(Uuid, String), Uuid>,
+    /// What turns a client's key into what is stored of it.
+    secrets: Option<Secrets>,
     violations: Vec<Violation>,
 }
 
@@ -105,9 +112,19 @@ impl LogChecker {
         self.places.get(index).map(|(stream, _, name)| (stream.as_ref(), name.as_str()))
     }
 
-    /// What a key stands for.
+    /// The same, of a server whose keys are in this folder: the table has keyed hashes of what clients sent.
+    pub fn of_jobs_by(keys: &Path) -> Self {
+        let secrets = Secrets::open(keys, &SystemRandom).expect("the folder has a key");
+        Self { secrets: Some(secrets), ..Self::of_jobs() }
+    }
+
+    /// What a client's key stands for.
     pub fn key(&self, account: Uuid, key: &str) -> Option<Uuid> {
-        self.keys.get(&(account, key.to_owned())).copied()
+        let stored = match &self.secrets {
+            Some(secrets) => secrets.idempotency_key(AccountId(account), REQUEST_GENERATION.name, key),
+            None => key.to_owned(),
+        };
+        self.keys.get(&(account, stored)).copied()
     }
 
     /// Adds a finding of somebody who looks further than one event.

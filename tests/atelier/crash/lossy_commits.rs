@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Executor, PgConnection};
 
 use super::journal::{Acknowledged, Journal, Told, hold_against};
-use super::log_checker::{LogChecker, Violation};
+use super::log_checker::Violation;
 use super::members::Member;
 use super::settled::at_rest;
 use super::stage::Stage;
@@ -54,7 +54,7 @@ async fn g1_commits_that_are_not_flushed_are_lost_and_the_checker_says_so() {
     let mut superuser = stage.superuser().await;
     let journal = Journal::of(&mut superuser).await;
     at_rest(&stage).await;
-    let mut before = LogChecker::of_jobs();
+    let mut before = stage.checker();
     before.read_on(&mut superuser).await;
     before.assert_well();
     plant(&mut superuser).await;
@@ -65,7 +65,7 @@ async fn g1_commits_that_are_not_flushed_are_lost_and_the_checker_says_so() {
     stage.kill_server();
     stage.start().await;
 
-    let mut after = LogChecker::of_jobs();
+    let mut after = stage.checker();
     after.read_on(&mut stage.superuser().await).await;
     assert_eq!(after.violations(), [], "what is left is well formed: it is only too little");
     assert!(after.last() >= before.last(), "what came before was durable");

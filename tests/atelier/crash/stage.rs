@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::dice::Dice;
+use super::log_checker::LogChecker;
 use super::members::{Member, enrol, grant};
 use crate::harness::process::{Home, Served, until};
 use crate::harness::visitor::Visitor;
@@ -102,6 +103,11 @@ impl Stage {
     /// A connection of the superuser.
     pub async fn superuser(&self) -> PgConnection {
         until("PostgreSQL", async || self.home.superuser().await).await
+    }
+
+    /// A checker of its log.
+    pub fn checker(&self) -> LogChecker {
+        LogChecker::of_jobs_by(&self.home.data().join("keys"))
     }
 
     /// A node in this process over the same database and data.

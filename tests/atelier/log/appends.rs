@@ -59,7 +59,8 @@ pub fn on_top_of(event_id: Uuid, append: Append) -> Append {
 
 /// The same append with an idempotency key; `body` stands for the request's meaning.
 pub fn keyed(append: Append, account: AccountId, key: &str, body: u8, result: &str) -> Append {
-    let key = IdempotencyKey { account, key: key.to_owned(), fingerprint: [body; 32], result: result.to_owned() };
+    let (key, result) = (key.to_owned(), result.to_owned());
+    let key = IdempotencyKey { account, key, clear: None, fingerprint: [body; 32], result };
     Append { key: Some(key), ..append }
 }
 

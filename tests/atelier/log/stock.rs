@@ -29,7 +29,7 @@ async fn d2_a_stream_of_ours_is_read_and_folded_by_the_stock_repository() {
     let ledger = LedgerId::live(account).to_string();
     let target = Target { id: ledger.clone(), subject: account };
     let id = fresh_id();
-    let context = CommandContext { actor: Actor::Account(account), correlation_id: id, causation_id: id };
+    let context = CommandContext { actor: Actor::Account(account), correlation_id: id, causation_id: id, key: None };
     let credits = Credits::new;
     let (lot, hold) = (LotId(fresh_id()), HoldId(fresh_id()));
     for step in 0..3 {
