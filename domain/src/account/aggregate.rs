@@ -49,6 +49,10 @@ pub struct Account {
     pub(super) was_verified: bool,
     pub(super) address_claimed: bool,
     pub(super) renamed_at: Option<DateTime<Utc>>,
+    /// The name shown, as the log has it.
+    pub(super) display_name: Option<Sealed>,
+    /// The biography, as the log has it; `None` until there was one.
+    pub(super) bio: Option<Sealed>,
     pub(super) avatar: Option<Avatar>,
     pub(super) public: bool,
     pub(super) language: Language,
@@ -77,6 +81,8 @@ impl Default for Account {
             was_verified: false,
             address_claimed: false,
             renamed_at: None,
+            display_name: None,
+            bio: None,
             avatar: None,
             public: true,
             language: Language::default(),
@@ -113,6 +119,18 @@ impl Account {
     #[must_use]
     pub const fn email(&self) -> Option<&Sealed> {
         self.email.as_ref()
+    }
+
+    /// The name shown, sealed under the field `display_name`.
+    #[must_use]
+    pub const fn display_name(&self) -> Option<&Sealed> {
+        self.display_name.as_ref()
+    }
+
+    /// The biography, sealed under the field `bio`; `None` until there was one.
+    #[must_use]
+    pub const fn bio(&self) -> Option<&Sealed> {
+        self.bio.as_ref()
     }
 
     /// Whether the address was proven; needed before the first generation and the first key (U26).
@@ -246,9 +264,10 @@ impl Aggregate for Account {
 
     fn apply(&mut self, event: AccountEvent) {
         match event {
-            AccountEvent::AccountOpened { email, address_claimed, has_password, .. } => {
+            AccountEvent::AccountOpened { email, display_name, address_claimed, has_password, .. } => {
                 self.status = Status::Open;
                 self.email = email.sealed().cloned();
+                self.display_name = display_name.sealed().cloned();
                 (self.address_claimed, self.has_password) = (address_claimed, has_password);
             }
             AccountEvent::AccountAbandoned {} => self.status = Status::Abandoned,
@@ -257,7 +276,8 @@ impl Aggregate for Account {
                 (self.email, self.email_verified, self.address_claimed) = (email.sealed().cloned(), false, true);
             }
             AccountEvent::UsernameChanged { changed_at, .. } => self.renamed_at = Some(changed_at),
-            AccountEvent::DisplayNameChanged { .. } | AccountEvent::BioChanged { .. } => {}
+            AccountEvent::DisplayNameChanged { display_name } => self.display_name = display_name.sealed().cloned(),
+            AccountEvent::BioChanged { bio } => self.bio = bio.sealed().cloned(),
             AccountEvent::AvatarChanged { avatar } => self.avatar = Some(avatar),
             AccountEvent::AvatarRemoved {} => self.avatar = None,
             AccountEvent::PublicProfileChanged { public } => self.public = public,

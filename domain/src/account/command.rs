@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Avatar, IdentityProvider, KeyExpiry, KeyScope, Language, NotificationChoice, PasswordVia, Role, SessionEnd,
-    SpendCaps, StaffCommand, StaffOrder,
+    Avatar, IdentityProvider, KeyExpiry, KeyScope, Language, NotificationChoice, PasswordVia, Role, SameTexts,
+    SessionEnd, SpendCaps, StaffCommand, StaffOrder,
 };
 use crate::policy::plan::Plan;
 use crate::text::{Bio, DisplayName, Email, IdentityLabel, KeyLabel, Username};
@@ -39,6 +39,8 @@ pub enum AccountCommand {
         display_name: Option<DisplayName>,
         /// The new biography, if it changes.
         bio: Option<Bio>,
+        /// The stored texts that say the same as the new ones. The state has them sealed, so whoever can open them compares.
+        same: SameTexts,
     },
     /// Take another handle; the same one is a no-op (U29).
     ChangeUsername {

@@ -7,22 +7,23 @@ use chrono::{DateTime, Utc};
 use super::aggregate::{MAX_API_KEYS, MAX_IDENTITIES, MAX_SESSIONS};
 use super::{
     Account, AccountCommand, AccountError, AccountEvent, IdentityProvider, KeyExpiry, KeyRecord, NewApiKey,
-    NewIdentity, NotificationChoice, PasswordVia, Replaced, Role, SessionEnd, StaffAction, StaffCommand, StaffOrder,
-    Status, TwoFactorEnd,
+    NewIdentity, NotificationChoice, PasswordVia, Replaced, Role, SameTexts, SessionEnd, StaffAction, StaffCommand,
+    StaffOrder, Status, TwoFactorEnd,
 };
 use crate::policy::account::{
     CONSENT_TEXT, DELETION_POLICY, EMAIL_CHANGE_ENDS_SESSIONS, MINIMUM_AGE, TWO_FACTOR_RESET_DELAY,
 };
 use crate::policy::plan::Plan;
-use crate::text::{DisplayName, Email, KeyLabel, Username};
-use crate::{ApiKeyId, Decide, IdentityId, Personal, SessionId};
+use crate::text::{Bio, DisplayName, Email, KeyLabel, Username};
+use crate::{ApiKeyId, Decide, IdentityId, Personal, Sealed, SessionId};
 
 type Decided = Result<Vec<AccountEvent>, AccountError>;
 
 impl Decide for Account {
     /// 2: addresses, keys and everything about identity came into the state. 3: resets of a lost second factor.
     /// 4: how many keys were made, and the ends they were made with.
-    const STATE_FORM: &'static str = "4";
+    /// 5: name and biography, so that what does not change them is not written.
+    const STATE_FORM: &\'static str = "5";
 
     fn decide(&self, command: AccountCommand) -> Decided {
         match (self.status, command) {
@@ -66,7 +67,7 @@ impl Decide for Account {
             + self.api_keys.len() * size_of::<(ApiKeyId, KeyRecord)>()
             + self.identities.len() * size_of::<(IdentityId, IdentityProvider)>())
             + self.api_keys.values().map(labels).sum::<usize>()
-            + self.email().map_or(0, |email| email.as_text().len())
+            + [self.email(), self.display_name(), self.bio()].into_iter().flatten().map(|text| text.as_text().len()).sum::<usize>()
             + self.two_factor_reset.as_ref().and_then(|reset| reset.reason.as_ref()).map_or(0, |why| why.as_text().len())
             + self.avatar.as_ref().map_or(0, |avatar| avatar.media_type.capacity() + avatar.sizes.capacity() * size_of::<u32>())
             // Ten switches and three roles at most, in small nodes.
@@ -83,11 +84,8 @@ impl Account {
                 Err(AccountError::AnotherAddress)
             }
             AccountCommand::VerifyEmail { .. } => Ok(unless(self.email_verified, AccountEvent::EmailVerified {})),
-            AccountCommand::UpdateProfile { display_name, bio } => {
-                let name =
-                    display_name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
-                let bio = bio.map(|bio| AccountEvent::BioChanged { bio: Personal::Open(bio) });
-                Ok(name.into_iter().chain(bio).collect())
+            AccountCommand::UpdateProfile { display_name, bio, same } => {
+                Ok(self.update_profile(display_name, bio, &same))
             }
             AccountCommand::ChangeUsername { unchanged: true, .. } => Ok(Vec::new()),
             AccountCommand::ChangeUsername { username, now, .. } => self.change_username(username, now),
@@ -148,6 +146,17 @@ impl Account {
             AccountCommand::CreateApiKey { key, now } => self.create_api_key(key, now),
             AccountCommand::RevokeApiKey { key_id } => Ok(self.revoke_api_key(key_id)),
         }
+    }
+
+    /// A text that says the same as the stored one is no change. If another request has replaced that one meanwhile, it is.
+    fn update_profile(&self, name: Option<DisplayName>, bio: Option<Bio>, same: &SameTexts) -> Vec<AccountEvent> {
+        let is_same = |stored: &Option<Sealed>, same: &Option<Sealed>| stored.is_some() && stored == same;
+        let name = name.filter(|_| !is_same(&self.display_name, &same.display_name));
+        let none_yet = |bio: &Bio| self.bio.is_none() && bio.as_ref().is_empty();
+        let bio = bio.filter(|bio| !is_same(&self.bio, &same.bio) && !none_yet(bio));
+        let name = name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
+        let bio = bio.map(|bio| AccountEvent::BioChanged { bio: Personal::Open(bio) });
+        name.into_iter().chain(bio).collect()
     }
 
     fn change_username(&self, username: Username, now: DateTime<Utc>) -> Decided {

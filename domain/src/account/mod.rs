@@ -22,7 +22,7 @@ pub use command::{AccountCommand, NewApiKey, NewIdentity, Replaced};
 pub use error::AccountError;
 pub use event::AccountEvent;
 pub use notification::{Channel, NoticeKind, NotificationChoice, NotificationChoices};
-pub use profile::{Avatar, Language};
+pub use profile::{Avatar, Language, SameTexts};
 pub use security::{IdentityProvider, PasswordVia, TwoFactorEnd};
 pub use session::SessionEnd;
 pub use staff::{Role, StaffAction, StaffCommand, StaffOrder, TwoFactorReset};

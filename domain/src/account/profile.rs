@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::AvatarId;
+use crate::{AvatarId, Sealed};
 
 /// An avatar as it is stored: squares made by us from what was uploaded (A04, C1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,15 @@ pub struct Avatar {
     pub media_type: String,
     /// The squares' edges in pixels, ascending.
     pub sizes: Vec<u32>,
+}
+
+/// Stored texts of a profile that say the same as new ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SameTexts {
+    /// The stored name, when the new one is the same.
+    pub display_name: Option<Sealed>,
+    /// The stored biography, when the new one is the same.
+    pub bio: Option<Sealed>,
 }
 
 /// The language of mails.

@@ -126,7 +126,11 @@ fn a09_name_and_bio_are_saved_together() {
     let bio = Bio::parse("I paint.").unwrap();
     AccountTest::with(())
         .given(vec![opened()])
-        .when(AccountCommand::UpdateProfile { display_name: Some(name.clone()), bio: Some(bio.clone()) })
+        .when(AccountCommand::UpdateProfile {
+            display_name: Some(name.clone()),
+            bio: Some(bio.clone()),
+            same: SameTexts::default(),
+        })
         .then_expect_events(vec![
             AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) },
             AccountEvent::BioChanged { bio: Personal::Open(bio) },
