@@ -19,6 +19,7 @@ pub mod mutation;
 pub mod mutations;
 pub mod notification;
 pub mod number;
+pub mod once;
 pub mod payload;
 pub mod query;
 mod reading;

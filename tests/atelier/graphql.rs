@@ -3,6 +3,7 @@
 mod api_keys;
 mod defaults;
 mod numbers;
+mod once;
 mod paging;
 mod positions;
 mod profile;

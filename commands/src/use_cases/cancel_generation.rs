@@ -43,7 +43,14 @@ impl CancelGeneration {
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Cancelled, UseCaseError> {
         let (generation, sent) = together((self.generation, idempotency::sent(self.idempotency_key.as_deref())))?;
         let meaning = serde_json::json!(["cancelGeneration", generation]);
-        let key = idempotency::key(write, self.account, sent, &meaning, generation.to_string());
+        let key = idempotency::key(
+            write,
+            self.account,
+            idempotency::CANCEL_GENERATION,
+            sent,
+            &meaning,
+            generation.to_string(),
+        );
         let earlier = async || write.path.repeat::<Generation>(key.as_ref()).await.map_err(to_use_case);
         if let Some(repeat) = earlier().await? {
             return Ok(Cancelled { generation, position: repeat.position(), repeated: true });

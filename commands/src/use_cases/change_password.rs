@@ -6,11 +6,12 @@ use atelier_domain::account::{Account, PasswordVia};
 use atelier_domain::{AccountId, SessionId};
 use atelier_vault::credential_rows::passwords::{self, Grounds, PasswordChange};
 
-use super::password_changes::{NewPassword, own_names, record};
+use super::password_changes::{NewPassword, own_names, record, recorded_at};
 use super::reauthenticate::prove_password;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
-use crate::refusal::{Refusal, UseCaseError, refused, together};
+use crate::idempotency;
+use crate::refusal::{Refusal, RefusalCode, UseCaseError, refused, together};
 use crate::write_side::WriteSide;
 
 /// Changes a password.
@@ -24,17 +25,36 @@ pub struct ChangePassword {
     pub current_password: String,
     /// The password from now on.
     pub new_password: String,
+    /// A repeat with the same key is the same change, if it brings the same new password.
+    pub idempotency_key: Option<String>,
 }
 
 impl ChangePassword {
-    /// Runs the use case; the answer is the position to read from.
+    /// Runs the use case; the answer is the position to read from, and whether an earlier request with the same key had done it. Of a
+    /// password no fast digest is kept, so a repeat is told from another request by the new one's being the one that counts now; a wrong
+    /// one is a try, as a wrong current one is.
     ///
     /// # Errors
+    /// `KeyReused` for another new password under the same key;
     /// `no_password` when the account has none: its owner sets one by the mail of `requestPasswordReset`; `invalid_credentials` for a
     /// wrong current password, which counts as a try (U35); `invalid_field` for the new one;
     /// `rate_limited`; `Conflict` when somebody else changed it at the same moment.
-    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
-        let Self { account, session, current_password, new_password } = self;
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
+        let Self { account, session, current_password, new_password, idempotency_key } = self;
+        let sent = idempotency::sent(idempotency_key.as_deref())?;
+        let id = match sent {
+            Some(sent) => idempotency::id(write, account, idempotency::CHANGE_PASSWORD, sent),
+            None => write.fresh_id(),
+        };
+        if sent.is_some()
+            && let Some(position) = recorded_at(write, account, id).await?
+        {
+            return match refused(prove_password(write, account, "new_password", &new_password).await)? {
+                Ok(_) => Ok((position, true)),
+                Err(refusal) if refusal.code == RefusalCode::InvalidCredentials => Err(CommandError::KeyReused),
+                Err(refusal) => Err(refusal.into()),
+            };
+        }
         let loaded =
             write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
         let names = own_names(write, account, &loaded.state).await?;
@@ -42,10 +62,10 @@ impl ChangePassword {
         let proven = refused(prove_password(write, account, "current_password", &current_password).await)?;
         let (version, new) = together((proven, new))?;
         let phc = new.hash(write).await?;
-        let change = PasswordChange { id: write.fresh_id(), account, via: PasswordVia::Change, keeps: Some(session) };
+        let change = PasswordChange { id, account, via: PasswordVia::Change, keeps: Some(session) };
         if !passwords::change(&write.pool, &change, Grounds::Password(version), &phc, write.now()).await? {
             return Err(CommandError::Conflict);
         }
-        record(write, context, &change).await
+        Ok((record(write, context, &change).await?, false))
     }
 }

@@ -115,7 +115,8 @@ impl ChangeUsername {
             unchanged: now > pending.claimed_at + rename_claims::DECIDES_WITHIN,
             now,
         };
-        let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
+        let executed =
+            write.path.execute::<Account>(&account_target(self.account), context, context.key(), command).await;
         match executed {
             Ok(Executed::Done { events, .. }) if events.is_empty() => Err(CommandError::Conflict),
             Ok(executed) => Ok(executed.position()),

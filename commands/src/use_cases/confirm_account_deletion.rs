@@ -35,7 +35,8 @@ impl ConfirmAccountDeletion {
         together((self.offered(write).await?, self.typed_out(write).await?))?;
         erasure::lock_out(write, self.account).await?;
         let request = |_| AccountCommand::RequestDeletion;
-        let executed = write.path.execute::<Account>(&account_target(self.account), context, None, request).await;
+        let executed =
+            write.path.execute::<Account>(&account_target(self.account), context, context.key(), request).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
 

@@ -65,7 +65,8 @@ impl CreateApiKey {
             self.daily_cap,
             self.total_cap
         ]);
-        let idempotency = idempotency::key(write, self.account, sent, &meaning, key.to_string());
+        let idempotency =
+            idempotency::key(write, self.account, idempotency::CREATE_API_KEY, sent, &meaning, key.to_string());
         let repeat =
             write.path.repeat::<Account>(idempotency.as_ref()).await.map_err(|error| error.map(Refusal::from))?;
         if let Some(Executed::Repeat { result, position }) = repeat {

@@ -8,7 +8,7 @@ use atelier_vault::MailToken;
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 
 use crate::command_path::CommandContext;
-use crate::event_store::Position;
+use crate::event_store::{IdempotencyKey, Position};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -37,11 +37,11 @@ impl KeepTwoFactor {
         let refused =
             || Refusal::coded(RefusalCode::InvalidToken, "token", Reason::Wrong, "This link is not valid any more.");
         let digest = match self {
-            Self::ByOwner { account } => return stop(write, context, account).await,
+            Self::ByOwner { account } => return stop(write, context, context.key(), account).await,
             Self::ByLink { token } => write.secrets.mail(&MailToken::parse(&token).map_err(|_| refused())?),
         };
         let account = mail_tokens::peek(&write.pool, &digest, purpose, now).await?.ok_or_else(refused)?.account;
-        let position = stop(write, context, account).await?;
+        let position = stop(write, context, None, account).await?;
         mail_tokens::consume(&write.pool, &digest, purpose, now).await?;
         Ok(position)
     }
@@ -51,9 +51,10 @@ impl KeepTwoFactor {
 pub(super) async fn stop(
     write: &WriteSide,
     context: &CommandContext,
+    key: Option<&IdempotencyKey>,
     account: AccountId,
 ) -> Result<Position, UseCaseError> {
     let command = |_| AccountCommand::StopTwoFactorReset;
-    let executed = write.path.execute::<Account>(&account_target(account), context, None, command).await;
+    let executed = write.path.execute::<Account>(&account_target(account), context, key, command).await;
     Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
 }

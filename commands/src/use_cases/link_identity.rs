@@ -54,7 +54,7 @@ pub(super) async fn link(
     let provider = IdentityProvider::Google;
     let identity = NewIdentity { identity_id, provider, label, vouches_for_address: false };
     let command = |_| AccountCommand::LinkIdentity { identity: identity.clone() };
-    match write.path.execute::<Account>(&account_target(account), context, None, command).await {
+    match write.path.execute::<Account>(&account_target(account), context, context.key(), command).await {
         Ok(executed) => {
             identities::activate(&write.pool, identity_id).await?;
             Ok(executed.position())

@@ -11,11 +11,12 @@ use atelier_vault::credential_rows::passwords::{self, PasswordChange};
 use atelier_vault::credential_rows::{claims, sessions};
 use atelier_vault::passwords::composed;
 use atelier_vault::{Opened, OwnNames};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::sign_in::overloaded;
 use crate::command_path::{CommandContext, Executed};
-use crate::event_store::Position;
+use crate::event_store::{IdempotencyKey, Position};
 use crate::idempotency;
 use crate::refusal::{Refusal, UseCaseError, in_field};
 use crate::write_side::{WriteSide, account_target};
@@ -72,6 +73,24 @@ pub(crate) async fn own_names(
     Ok(names)
 }
 
+/// The key under which a change is recorded once, whoever records it.
+fn own_key(write: &WriteSide, account: AccountId, id: Uuid) -> Result<Option<IdempotencyKey>, Refusal> {
+    let (meaning, text) = (serde_json::json!(["changePassword", id]), format!("password:{id}"));
+    let sent = idempotency::sent(Some(&text))?;
+    Ok(idempotency::key(write, account, idempotency::RECORD_PASSWORD, sent, &meaning, id.to_string()))
+}
+
+/// Where the event of a change stands, if it is in the log.
+pub(crate) async fn recorded_at(
+    write: &WriteSide,
+    account: AccountId,
+    id: Uuid,
+) -> Result<Option<Position>, UseCaseError> {
+    let key = own_key(write, account, id)?;
+    let recorded = write.path.repeat::<Account>(key.as_ref()).await.map_err(|error| error.map(Refusal::from))?;
+    Ok(recorded.map(|recorded| recorded.position()))
+}
+
 /// Appends the event of a change whose row is moved, ends what it ends, and takes the mark off.
 pub(crate) async fn record(
     write: &WriteSide,
@@ -79,9 +98,7 @@ pub(crate) async fn record(
     change: &PasswordChange,
 ) -> Result<Position, UseCaseError> {
     let PasswordChange { id, account, via, keeps } = *change;
-    let meaning = serde_json::json!(["changePassword", id]);
-    let own_key = format!("password:{id}");
-    let key = idempotency::key(write, account, idempotency::sent(Some(&own_key))?, &meaning, id.to_string());
+    let key = own_key(write, account, id)?;
     let command = |_| AccountCommand::ChangePassword { via, except: keeps };
     let executed = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
     let executed = executed.map_err(|error| error.map(Refusal::from))?;

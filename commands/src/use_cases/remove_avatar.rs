@@ -22,7 +22,8 @@ impl RemoveAvatar {
     /// `not_found` when the account is not open.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         let target = account_target(self.account);
-        let executed = write.path.execute::<Account>(&target, context, None, |_| AccountCommand::RemoveAvatar).await;
+        let executed =
+            write.path.execute::<Account>(&target, context, context.key(), |_| AccountCommand::RemoveAvatar).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
 }

@@ -6,7 +6,7 @@
 use atelier_domain::account::{Account, AccountCommand};
 use atelier_domain::{AccountId, ExportId};
 
-use crate::command_path::{CommandContext, CommandError};
+use crate::command_path::{CommandContext, CommandError, Executed};
 use crate::event_store::Position;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::throttle::{self, Bucket, Rule};
@@ -30,8 +30,16 @@ impl RequestDataExport {
         let counted = throttle::count(write, vec![bucket], Some(account)).await?;
         let export_id = ExportId(write.fresh_id());
         let request = |_| AccountCommand::RequestDataExport { export_id };
-        match write.path.execute::<Account>(&account_target(account), context, None, request).await {
-            Ok(executed) => Ok((export_id, executed.position())),
+        let key = context.key_with(&export_id);
+        match write.path.execute::<Account>(&account_target(account), context, key.as_ref(), request).await {
+            Ok(Executed::Done { position, .. }) => Ok((export_id, position)),
+            Ok(Executed::Repeat { result, position }) => {
+                counted.take_back(write, false).await?;
+                let first = result.parse();
+                let first =
+                    first.map_err(|_| CommandError::Internal("a stored idempotency result is not an id".into()));
+                Ok((first?, position))
+            }
             Err(error) => {
                 if matches!(error, CommandError::Refused(_)) {
                     counted.take_back(write, false).await?;

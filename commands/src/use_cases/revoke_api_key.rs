@@ -32,7 +32,8 @@ impl RevokeApiKey {
             );
         }
         let command = |_| AccountCommand::RevokeApiKey { key_id: self.key };
-        let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
+        let executed =
+            write.path.execute::<Account>(&account_target(self.account), context, context.key(), command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
 }

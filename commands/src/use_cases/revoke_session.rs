@@ -38,7 +38,8 @@ impl RevokeSession {
             .into());
         }
         let command = |_| AccountCommand::EndSession { session_id: self.session, reason: self.reason };
-        let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
+        let executed =
+            write.path.execute::<Account>(&account_target(self.account), context, context.key(), command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
 }

@@ -32,7 +32,8 @@ impl RevokeSessions {
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         sessions::revoke_all(&write.pool, self.account, self.except).await?;
         let command = |_| AccountCommand::EndSessions { except: self.except, reason: self.reason };
-        let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
+        let executed =
+            write.path.execute::<Account>(&account_target(self.account), context, context.key(), command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
 }

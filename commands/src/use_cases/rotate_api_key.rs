@@ -59,7 +59,8 @@ impl RotateApiKey {
         .map_err(|refusal| with_past(refusal, self.expires_at, now))?;
         let key = ApiKeyId(write.fresh_id());
         let meaning = serde_json::json!(["rotateApiKey", replaced, hours, ends.map(KeyExpiry::get)]);
-        let idempotency = idempotency::key(write, self.account, sent, &meaning, key.to_string());
+        let idempotency =
+            idempotency::key(write, self.account, idempotency::ROTATE_API_KEY, sent, &meaning, key.to_string());
         let repeat =
             write.path.repeat::<Account>(idempotency.as_ref()).await.map_err(|error| error.map(Refusal::from))?;
         if let Some(Executed::Repeat { result, position }) = repeat {

@@ -82,7 +82,7 @@ pub(super) async fn verify(
 ) -> Result<(), UseCaseError> {
     check(write, context, account, typed).await?;
     // Who passes it has not lost it (U36). A death in between lets nobody in, and the next right code stops it.
-    keep_two_factor::stop(write, context, account).await.map(drop)
+    keep_two_factor::stop(write, context, None, account).await.map(drop)
 }
 
 async fn check(
@@ -174,7 +174,7 @@ pub(super) async fn turn_off(
 ) -> Result<Position, UseCaseError> {
     let (active, off) = (FactorState::Active, FactorState::Off);
     let shifted = second_factor::shift(&write.pool, account, active, off, write.now()).await?;
-    match write.path.execute::<Account>(&account_target(account), context, None, command).await {
+    match write.path.execute::<Account>(&account_target(account), context, context.key(), command).await {
         Ok(executed) => {
             // Also one that was just being turned on: it is off now.
             second_factor::remove(&write.pool, account, &[off, active, FactorState::Confirming]).await?;

@@ -24,7 +24,8 @@ impl SetLanguage {
     /// When the account is not open.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<Position, UseCaseError> {
         let command = |_| AccountCommand::SetLanguage { language: self.language };
-        let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
+        let executed =
+            write.path.execute::<Account>(&account_target(self.account), context, context.key(), command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
 }

@@ -43,7 +43,8 @@ impl SetNotifications {
             Ok(choice)
         }))?;
         let command = |_| AccountCommand::SetNotifications { choices: choices.clone() };
-        let executed = write.path.execute::<Account>(&account_target(self.account), context, None, command).await;
+        let executed =
+            write.path.execute::<Account>(&account_target(self.account), context, context.key(), command).await;
         Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
     }
 }

@@ -19,9 +19,10 @@ pub(super) async fn append(
     command: impl Fn(DateTime<Utc>) -> StaffCommand + Send + Sync,
 ) -> Result<(Position, bool), UseCaseError> {
     let ordered = |now| AccountCommand::ByStaff { order: order.clone(), command: command(now) };
-    let executed = write.path.execute::<Account>(&account_target(account), context, None, ordered).await;
+    let executed = write.path.execute::<Account>(&account_target(account), context, context.key(), ordered).await;
     let executed = executed.map_err(|error| error.map(Refusal::from))?;
-    let changed = matches!(&executed, Executed::Done { events, .. } if !events.is_empty());
+    // A twin of this request has changed it.
+    let changed = !matches!(&executed, Executed::Done { events, .. } if events.is_empty());
     Ok((executed.position(), changed))
 }
 

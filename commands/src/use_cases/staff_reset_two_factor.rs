@@ -50,9 +50,16 @@ impl StaffResetTwoFactor {
         let address = owner.email().cloned();
         let command = |now| StaffCommand::RequestTwoFactorReset { address: address.clone(), now };
         let (position, _) = append(write, context, account, &order, command).await?;
-        let state = state(write, account).await?;
-        Ok(ResetRequested { position, due_at: state.two_factor_reset().map(|reset| reset.due_at) })
+        Ok(ResetRequested { position, due_at: due_at(write, account).await? })
     }
+}
+
+/// When a second factor goes off whose reset was asked for; none when no reset waits.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn due_at(write: &WriteSide, account: AccountId) -> Result<Option<DateTime<Utc>>, UseCaseError> {
+    Ok(state(write, account).await?.two_factor_reset().map(|reset| reset.due_at))
 }
 
 /// A reset that waits for its time.

@@ -34,6 +34,7 @@ impl StaffViewAccount {
         self.desk.count(write).await?;
         let account = find(write, &whom).await?;
         let (_, order) = self.desk.opens_for(write, account, reason).await?;
+        let context = &CommandContext { key: context.key_with(&account), ..context.clone() };
         Ok((account, append(write, context, account, &order, |_| StaffCommand::View).await?.0))
     }
 }

@@ -38,7 +38,7 @@ impl UnlinkIdentity {
             .into());
         }
         let command = |_| AccountCommand::UnlinkIdentity { identity_id: identity };
-        match write.path.execute::<Account>(&account_target(account), context, None, command).await {
+        match write.path.execute::<Account>(&account_target(account), context, context.key(), command).await {
             Ok(executed) => {
                 identities::remove(&write.pool, identity).await?;
                 Ok(executed.position())

@@ -23,7 +23,7 @@ impl Decide for Account {
     /// 2: addresses, keys and everything about identity came into the state. 3: resets of a lost second factor.
     /// 4: how many keys were made, and the ends they were made with.
     /// 5: name and biography, so that what does not change them is not written.
-    const STATE_FORM: &\'static str = "5";
+    const STATE_FORM: &'static str = "5";
 
     fn decide(&self, command: AccountCommand) -> Decided {
         match (self.status, command) {

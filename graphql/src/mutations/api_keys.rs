@@ -13,6 +13,7 @@ use crate::connection::ApiKeyEdge;
 use crate::credits::Environment;
 use crate::global_id::{self, GlobalId};
 use crate::key_usage::UsageOfPage;
+use crate::once::{Once, mark_repeat, sent_key};
 use crate::payload::{outcome, payload};
 use crate::reading::{MUTATION, Reading};
 
@@ -124,6 +125,10 @@ impl ApiKeyMutation {
     async fn create_api_key(&self, context: &Context<'_>, input: CreateApiKeyInput) -> Result<CreateApiKeyPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
+        let idempotency_key = match sent_key(context, input.idempotency_key) {
+            Ok(key) => key,
+            Err(refusal) => return Ok(CreateApiKeyPayload::refused(refusal)),
+        };
         let use_case = CreateApiKey {
             account,
             label: input.label,
@@ -132,18 +137,21 @@ impl ApiKeyMutation {
             expires_at: input.expires_at,
             daily_cap: input.daily_cap.map(i64::from),
             total_cap: input.total_cap.map(i64::from),
-            idempotency_key: input.idempotency_key,
+            idempotency_key,
         };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(created) => CreateApiKeyPayload {
-                api_key_edge: key_at(context, "apiKeyEdge", created.key, &sides.read.token(created.position.0)).await,
-                id: Some(GlobalId::ApiKey(created.key).into()),
-                secret_available: Some(created.secret.is_some()),
-                prefix: created.secret.as_ref().map(|secret| secret.prefix().to_owned()),
-                secret: created.secret.map(|secret| secret.expose().to_owned()),
-                position: Some(sides.read.token(created.position.0)),
-                ..Default::default()
-            },
+            Ok(CreatedApiKey { key, secret, position }) => {
+                mark_repeat(context, secret.is_none());
+                CreateApiKeyPayload {
+                    api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position.0)).await,
+                    id: Some(GlobalId::ApiKey(key).into()),
+                    secret_available: Some(secret.is_some()),
+                    prefix: secret.as_ref().map(|secret| secret.prefix().to_owned()),
+                    secret: secret.map(|secret| secret.expose().to_owned()),
+                    position: Some(sides.read.token(position.0)),
+                    ..Default::default()
+                }
+            }
             Err(error) => CreateApiKeyPayload::refused(error),
         })
     }
@@ -154,18 +162,25 @@ impl ApiKeyMutation {
         let (account, _) = signed_in(context)?;
         let key = global_id::api_key("id", &input.id);
         let RotateApiKeyInput { overlap_hours, expires_at, idempotency_key, .. } = input;
+        let idempotency_key = match sent_key(context, idempotency_key) {
+            Ok(key) => key,
+            Err(refusal) => return Ok(RotateApiKeyPayload::refused(refusal)),
+        };
         let overlap_hours = overlap_hours.map(i64::from);
         let use_case = RotateApiKey { account, key, overlap_hours, expires_at, idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(CreatedApiKey { key, secret, position }) => RotateApiKeyPayload {
-                api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position.0)).await,
-                id: Some(GlobalId::ApiKey(key).into()),
-                secret_available: Some(secret.is_some()),
-                prefix: secret.as_ref().map(|secret| secret.prefix().to_owned()),
-                secret: secret.map(|secret| secret.expose().to_owned()),
-                position: Some(sides.read.token(position.0)),
-                ..Default::default()
-            },
+            Ok(CreatedApiKey { key, secret, position }) => {
+                mark_repeat(context, secret.is_none());
+                RotateApiKeyPayload {
+                    api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position.0)).await,
+                    id: Some(GlobalId::ApiKey(key).into()),
+                    secret_available: Some(secret.is_some()),
+                    prefix: secret.as_ref().map(|secret| secret.prefix().to_owned()),
+                    secret: secret.map(|secret| secret.expose().to_owned()),
+                    position: Some(sides.read.token(position.0)),
+                    ..Default::default()
+                }
+            }
             Err(error) => RotateApiKeyPayload::refused(error),
         })
     }
@@ -179,7 +194,8 @@ impl ApiKeyMutation {
             Err(refusal) => return Ok(RevokeApiKeyPayload::refused(refusal)),
         };
         let use_case = RevokeApiKey { account, key };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 let edge = key_at(context, "apiKey", key, &position).await;

@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 
 use super::profile::me_at;
 use crate::Sides;
-use crate::caller::{command_context, signed_in};
+use crate::caller::signed_in;
 use crate::me::Me;
 use crate::number::Long;
+use crate::once::Once;
 use crate::payload::{outcome, payload};
 
 /// The media types of avatars, as `AvatarImages` reads them.
@@ -73,7 +74,8 @@ impl AvatarMutation {
     async fn remove_avatar(&self, context: &Context<'_>) -> Result<RemoveAvatarPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        Ok(match outcome(RemoveAvatar { account }.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, RemoveAvatar { account }.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 RemoveAvatarPayload {

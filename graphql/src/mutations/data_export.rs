@@ -4,9 +4,10 @@ use async_graphql::{Context, ID, Object, Result};
 use atelier_commands::use_cases::RequestDataExport;
 
 use crate::Sides;
-use crate::caller::{command_context, freshly_proven};
+use crate::caller::freshly_proven;
 use crate::global_id::GlobalId;
-use crate::payload::{outcome, payload};
+use crate::once::{Done, Once};
+use crate::payload::payload;
 
 /// The mutations of this room.
 #[derive(Default)]
@@ -31,12 +32,19 @@ impl DataExportMutation {
             Err(error) => return Ok(RequestDataExportPayload::refused(error)),
         };
         let use_case = RequestDataExport { account };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok((export, position)) => RequestDataExportPayload {
-                export_id: Some(GlobalId::Export(export).into()),
-                position: Some(sides.read.token(position.0)),
-                ..Default::default()
-            },
+        let once = Once::of(context)?;
+        Ok(match once.run(context, use_case.run(&sides.write, &once.command)).await? {
+            Ok(done) => {
+                let (export, position) = match done {
+                    Done::Now((export, position)) => (Some(export), position),
+                    Done::Before { result, position } => (result.parse().ok(), position),
+                };
+                RequestDataExportPayload {
+                    export_id: export.map(|export| GlobalId::Export(export).into()),
+                    position: Some(sides.read.token(position.0)),
+                    ..Default::default()
+                }
+            }
             Err(error) => RequestDataExportPayload::refused(error),
         })
     }

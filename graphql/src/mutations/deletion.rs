@@ -5,8 +5,9 @@ use atelier_commands::use_cases::{ConfirmAccountDeletion, RequestAccountDeletion
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
-use crate::caller::{SessionCookie, command_context, freshly_proven};
+use crate::caller::{SessionCookie, freshly_proven};
 use crate::number::int;
+use crate::once::Once;
 use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
@@ -75,7 +76,8 @@ impl DeletionMutation {
             Err(error) => return Ok(ConfirmAccountDeletionPayload::refused(error)),
         };
         let use_case = ConfirmAccountDeletion { account, token: input.token, username: input.username };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 if let Some(cookie) = context.data_opt::<SessionCookie>() {
                     context.append_http_header("set-cookie", cookie.clear());

@@ -14,6 +14,7 @@ use super::sessions::{NewSession, SignInPayload, entered};
 use crate::Sides;
 use crate::caller::{SessionCookie, command_context, freshly_proven, origin, signed_in};
 use crate::global_id;
+use crate::once::Once;
 use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
@@ -210,7 +211,8 @@ impl ExternalIdentityMutation {
         let (account, session) = signed_in(context)?;
         let proof = GoogleProof { code: input.code, verifier: input.code_verifier };
         let use_case = CompleteGoogleLink { account, session, proof };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 CompleteGoogleLinkPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
@@ -261,8 +263,9 @@ impl ExternalIdentityMutation {
             Ok(identity) => identity,
             Err(refusal) => return Ok(UnlinkIdentityPayload::refused(refusal)),
         };
-        let unlinked = UnlinkIdentity { account, identity }.run(&sides.write, &command_context(context)?).await;
-        Ok(match outcome(unlinked)? {
+        let once = Once::of(context)?;
+        let use_case = UnlinkIdentity { account, identity };
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 UnlinkIdentityPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }

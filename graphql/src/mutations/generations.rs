@@ -10,6 +10,7 @@ use crate::connection::GenerationEdge;
 use crate::generation::Generation;
 use crate::global_id;
 use crate::number::Long;
+use crate::once::{mark_repeat, sent_key};
 use crate::payload::{outcome, payload};
 use crate::query::generation;
 use crate::reading::{MUTATION, Reading};
@@ -116,6 +117,10 @@ impl GenerationMutation {
     ) -> Result<RequestGenerationPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
+        let idempotency_key = match sent_key(context, input.idempotency_key) {
+            Ok(key) => key,
+            Err(refusal) => return Ok(RequestGenerationPayload::refused(refusal)),
+        };
         let use_case = RequestGeneration {
             account,
             environment: Environment::Live,
@@ -128,10 +133,11 @@ impl GenerationMutation {
             seed: input.seed.map(|seed| u64::try_from(seed.get()).unwrap_or(u64::MAX)),
             max_credits: input.max_credits.map(i64::from),
             publish: input.publish,
-            idempotency_key: input.idempotency_key,
+            idempotency_key,
         };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(accepted) => {
+                mark_repeat(context, accepted.repeated);
                 let position = sides.read.token(accepted.position.0);
                 let edge = job_at(context, accepted.generation, &position).await;
                 RequestGenerationPayload {
@@ -155,9 +161,14 @@ impl GenerationMutation {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
         let generation = global_id::generation("id", &input.id);
-        let use_case = CancelGeneration { account, generation, idempotency_key: input.idempotency_key };
+        let idempotency_key = match sent_key(context, input.idempotency_key) {
+            Ok(key) => key,
+            Err(refusal) => return Ok(CancelGenerationPayload::refused(refusal)),
+        };
+        let use_case = CancelGeneration { account, generation, idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(cancelled) => {
+                mark_repeat(context, cancelled.repeated);
                 let position = sides.read.token(cancelled.position.0);
                 CancelGenerationPayload {
                     generation: job_at(context, cancelled.generation, &position)
@@ -180,17 +191,21 @@ impl GenerationMutation {
     ) -> Result<DeleteGenerationPayload> {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
-        let generation = match global_id::generation("id", &input.id) {
-            Ok(generation) => generation,
+        let generation = global_id::generation("id", &input.id);
+        let idempotency_key = match sent_key(context, None) {
+            Ok(key) => key,
             Err(refusal) => return Ok(DeleteGenerationPayload::refused(refusal)),
         };
-        let use_case = DeleteGeneration { account, generation };
+        let use_case = DeleteGeneration { account, generation, idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => DeleteGenerationPayload {
-                deleted_id: Some(input.id),
-                position: Some(sides.read.token(position.0)),
-                ..Default::default()
-            },
+            Ok(deleted) => {
+                mark_repeat(context, deleted.repeated);
+                DeleteGenerationPayload {
+                    deleted_id: Some(input.id),
+                    position: Some(sides.read.token(deleted.position.0)),
+                    ..Default::default()
+                }
+            }
             Err(error) => DeleteGenerationPayload::refused(error),
         })
     }

@@ -8,10 +8,11 @@ use atelier_domain::{Invalid, Reason};
 
 use super::profile::me_at;
 use crate::Sides;
-use crate::caller::{command_context, signed_in};
+use crate::caller::signed_in;
 use crate::global_id;
 use crate::me::Me;
 use crate::notification::{Language, NotificationChannel, NotificationKind};
+use crate::once::Once;
 use crate::payload::{UserErrors, outcome, payload};
 use crate::reading::{MUTATION, Reading};
 
@@ -102,7 +103,9 @@ async fn set(
 ) -> Result<std::result::Result<String, UserErrors>> {
     let sides = context.data::<Sides>()?;
     let (account, _) = signed_in(context)?;
-    let done = outcome(SetNotifications { account, choices }.run(&sides.write, &command_context(context)?).await)?;
+    let once = Once::of(context)?;
+    let use_case = SetNotifications { account, choices };
+    let done = once.at(context, use_case.run(&sides.write, &once.command)).await?;
     Ok(done.map(|position| sides.read.token(position.0)))
 }
 
@@ -147,7 +150,8 @@ impl NotificationMutation {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
         let use_case = SetLanguage { account, language: input.language.into() };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 SetLanguagePayload {

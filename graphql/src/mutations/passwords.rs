@@ -5,6 +5,7 @@ use atelier_commands::use_cases::{ChangePassword, CompletePasswordReset, Request
 
 use crate::Sides;
 use crate::caller::{command_context, origin, signed_in};
+use crate::once::{mark_repeat, sent_key};
 use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
@@ -62,9 +63,14 @@ impl PasswordMutation {
         let sides = context.data::<Sides>()?;
         let (account, session) = signed_in(context)?;
         let ChangePasswordInput { current_password, new_password } = input;
-        let use_case = ChangePassword { account, session, current_password, new_password };
+        let idempotency_key = match sent_key(context, None) {
+            Ok(key) => key,
+            Err(refusal) => return Ok(ChangePasswordPayload::refused(refusal)),
+        };
+        let use_case = ChangePassword { account, session, current_password, new_password, idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => {
+            Ok((position, repeated)) => {
+                mark_repeat(context, repeated);
                 ChangePasswordPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
             Err(error) => ChangePasswordPayload::refused(error),

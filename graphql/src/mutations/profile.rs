@@ -4,9 +4,10 @@ use async_graphql::{Context, InputObject, Object, Result};
 use atelier_commands::use_cases::{ChangeUsername, SetPublicProfile, SetPublishToExplore, UpdateProfile};
 
 use crate::Sides;
-use crate::caller::{command_context, signed_in};
+use crate::caller::signed_in;
 use crate::me::Me;
-use crate::payload::{outcome, payload};
+use crate::once::Once;
+use crate::payload::payload;
 use crate::reading::{MUTATION, Reading};
 
 /// The mutations of this room.
@@ -92,7 +93,8 @@ impl ProfileMutation {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
         let use_case = UpdateProfile { account, display_name: input.display_name, bio: input.bio };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 UpdateProfilePayload {
@@ -114,7 +116,8 @@ impl ProfileMutation {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
         let use_case = SetPublishToExplore { account, publish: input.publish };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 SetPublishToExplorePayload {
@@ -136,7 +139,8 @@ impl ProfileMutation {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
         let use_case = ChangeUsername { account, username: input.username };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 ChangeUsernamePayload {
@@ -159,7 +163,8 @@ impl ProfileMutation {
         let sides = context.data::<Sides>()?;
         let (account, _) = signed_in(context)?;
         let use_case = SetPublicProfile { account, public: input.public };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 let position = sides.read.token(position.0);
                 SetPublicProfilePayload {

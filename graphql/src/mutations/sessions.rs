@@ -13,6 +13,7 @@ use crate::Sides;
 use crate::caller::{SessionCookie, command_context, origin, signed_in};
 use crate::error::command_fault;
 use crate::global_id::{self, GlobalId};
+use crate::once::Once;
 use crate::payload::{outcome, payload};
 
 /// How long the device's cookie is kept; the token says itself how long it counts.
@@ -144,7 +145,8 @@ async fn revoke(context: &Context<'_>, except: Option<SessionId>) -> Result<Revo
     let sides = context.data::<Sides>()?;
     let (account, _) = signed_in(context)?;
     let use_case = RevokeSessions { account, except, reason: SessionEnd::Revoked };
-    Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+    let once = Once::of(context)?;
+    Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
         Ok(position) => RevokeSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
         Err(error) => RevokeSessionsPayload::refused(error),
     })
@@ -199,7 +201,8 @@ impl SessionMutation {
             Err(refusal) => return Ok(RevokeSessionPayload::refused(refusal)),
         };
         let use_case = RevokeSession { account, session, reason: SessionEnd::Revoked };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => RevokeSessionPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
             Err(error) => RevokeSessionPayload::refused(error),
         })

@@ -4,16 +4,17 @@
 use async_graphql::{Context, ID, InputObject, Object, Result};
 use atelier_commands::use_cases::{
     Desk, ResetRequested, Right, StaffChangeEmail, StaffEndSessions, StaffGrantRole, StaffResetTwoFactor,
-    StaffRevokeApiKey, StaffViewAccount, StaffWithdrawRole, Whom,
+    StaffRevokeApiKey, StaffViewAccount, StaffWithdrawRole, Whom, two_factor_reset_due_at,
 };
-use atelier_commands::{CommandContext, Named, Refusal};
+use atelier_commands::{Named, Refusal};
 use atelier_domain::{AccountId, Invalid, Reason};
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
-use crate::caller::command_context;
+use crate::error::command_fault;
 use crate::global_id;
-use crate::payload::{UserErrors, outcome, payload};
+use crate::once::{Done, Once};
+use crate::payload::{UserErrors, payload};
 use crate::staff::{Role, StaffAccountView, desk};
 
 /// The mutations of this room.
@@ -143,12 +144,12 @@ async fn ordered(
     context: &Context<'_>,
     right: Right,
     account: &ID,
-) -> Result<std::result::Result<(Desk, Named<AccountId>, CommandContext), UserErrors>> {
+) -> Result<std::result::Result<(Desk, Named<AccountId>, Once), UserErrors>> {
     let desk = match desk(context, right).await? {
         Ok(desk) => desk,
         Err(error) => return Ok(Err(error)),
     };
-    Ok(Ok((desk, global_id::account("account_id", account), command_context(context)?)))
+    Ok(Ok((desk, global_id::account("account_id", account), Once::of(context)?)))
 }
 
 fn whom(input: &StaffViewAccountInput) -> Named<Whom> {
@@ -176,12 +177,19 @@ impl StaffMutation {
             Ok(desk) => desk,
             Err(error) => return Ok(StaffViewAccountPayload::refused(error)),
         };
-        let command_context = command_context(context)?;
+        let once = Once::of(context)?;
         let use_case = StaffViewAccount { desk, whom: whom(&input), reason: input.reason };
-        match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok((account, position)) => {
+        match once.run(context, use_case.run(&sides.write, &once.command)).await? {
+            Ok(done) => {
+                let (account, position) = match done {
+                    Done::Now((account, position)) => (Some(account), position),
+                    Done::Before { result, position } => (result.parse().ok(), position),
+                };
                 let position = sides.read.token(position.0);
-                let account = StaffAccountView::read(context, account, &position).await.transpose();
+                let account = match account {
+                    Some(account) => StaffAccountView::read(context, account, &position).await.transpose(),
+                    None => None,
+                };
                 Ok(StaffViewAccountPayload { account, position: Some(position), ..Default::default() })
             }
             Err(error) => Ok(StaffViewAccountPayload::refused(error)),
@@ -195,12 +203,12 @@ impl StaffMutation {
         input: StaffChangeEmailInput,
     ) -> Result<StaffChangeEmailPayload> {
         let sides = context.data::<Sides>()?;
-        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+        let (desk, account, once) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffChangeEmailPayload::refused(error)),
         };
         let use_case = StaffChangeEmail { desk, account, email: input.email, reason: input.reason };
-        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 StaffChangeEmailPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
@@ -215,17 +223,28 @@ impl StaffMutation {
         input: StaffResetTwoFactorInput,
     ) -> Result<StaffResetTwoFactorPayload> {
         let sides = context.data::<Sides>()?;
-        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+        let (desk, account, once) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffResetTwoFactorPayload::refused(error)),
         };
         let use_case = StaffResetTwoFactor { desk, account, reason: input.reason };
-        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok(ResetRequested { position, due_at }) => StaffResetTwoFactorPayload {
-                position: Some(sides.read.token(position.0)),
-                due_at,
-                ..Default::default()
-            },
+        let meant = use_case.account.clone();
+        Ok(match once.run(context, use_case.run(&sides.write, &once.command)).await? {
+            Ok(done) => {
+                let ResetRequested { position, due_at } = match (done, meant) {
+                    (Done::Now(requested), _) => requested,
+                    (Done::Before { position, .. }, Ok(account)) => {
+                        let due_at = two_factor_reset_due_at(&sides.write, account).await;
+                        ResetRequested { position, due_at: due_at.map_err(|fault| command_fault(&fault))? }
+                    }
+                    (Done::Before { position, .. }, Err(_)) => ResetRequested { position, due_at: None },
+                };
+                StaffResetTwoFactorPayload {
+                    position: Some(sides.read.token(position.0)),
+                    due_at,
+                    ..Default::default()
+                }
+            }
             Err(error) => StaffResetTwoFactorPayload::refused(error),
         })
     }
@@ -237,13 +256,13 @@ impl StaffMutation {
         input: StaffEndSessionsInput,
     ) -> Result<StaffEndSessionsPayload> {
         let sides = context.data::<Sides>()?;
-        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+        let (desk, account, once) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffEndSessionsPayload::refused(error)),
         };
         let session = input.session_id.as_ref().map(|id| global_id::session("session_id", id));
         let use_case = StaffEndSessions { desk, account, session, reason: input.reason };
-        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 StaffEndSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
@@ -258,13 +277,13 @@ impl StaffMutation {
         input: StaffRevokeApiKeyInput,
     ) -> Result<StaffRevokeApiKeyPayload> {
         let sides = context.data::<Sides>()?;
-        let (desk, account, command_context) = match ordered(context, Right::Help, &input.account_id).await? {
+        let (desk, account, once) = match ordered(context, Right::Help, &input.account_id).await? {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffRevokeApiKeyPayload::refused(error)),
         };
         let key = global_id::api_key("api_key_id", &input.api_key_id);
         let use_case = StaffRevokeApiKey { desk, account, key, reason: input.reason };
-        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 StaffRevokeApiKeyPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
@@ -279,13 +298,14 @@ impl StaffMutation {
         input: StaffGrantRoleInput,
     ) -> Result<StaffGrantRolePayload> {
         let sides = context.data::<Sides>()?;
-        let (desk, account, command_context) = match ordered(context, Right::Appoint, &input.account_id).await? {
+        let (desk, account, once) = match ordered(context, Right::Appoint, &input.account_id).await? {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffGrantRolePayload::refused(error)),
         };
         let use_case = StaffGrantRole { desk, account, role: input.role.into(), reason: input.reason };
-        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok((position, _)) => {
+        let changed = async { use_case.run(&sides.write, &once.command).await.map(|(position, _)| position) };
+        Ok(match once.at(context, changed).await? {
+            Ok(position) => {
                 StaffGrantRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
             Err(error) => StaffGrantRolePayload::refused(error),
@@ -299,13 +319,14 @@ impl StaffMutation {
         input: StaffWithdrawRoleInput,
     ) -> Result<StaffWithdrawRolePayload> {
         let sides = context.data::<Sides>()?;
-        let (desk, account, command_context) = match ordered(context, Right::Appoint, &input.account_id).await? {
+        let (desk, account, once) = match ordered(context, Right::Appoint, &input.account_id).await? {
             Ok(ordered) => ordered,
             Err(error) => return Ok(StaffWithdrawRolePayload::refused(error)),
         };
         let use_case = StaffWithdrawRole { desk, account, role: input.role.into(), reason: input.reason };
-        Ok(match outcome(use_case.run(&sides.write, &command_context).await)? {
-            Ok((position, _)) => {
+        let changed = async { use_case.run(&sides.write, &once.command).await.map(|(position, _)| position) };
+        Ok(match once.at(context, changed).await? {
+            Ok(position) => {
                 StaffWithdrawRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
             Err(error) => StaffWithdrawRolePayload::refused(error),

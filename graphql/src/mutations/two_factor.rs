@@ -9,6 +9,7 @@ use atelier_commands::use_cases::{
 use super::sessions::{SignInPayload, opened};
 use crate::Sides;
 use crate::caller::{command_context, freshly_proven, origin, signed_in};
+use crate::once::{Done, Once};
 use crate::payload::{outcome, payload};
 
 /// The mutations of this room.
@@ -55,7 +56,8 @@ payload! {
 payload! {
     /// The older recovery codes are void.
     RenewRecoveryCodesPayload {
-        /// Ten codes, each of which stands in for the authenticator once; shown once.
+        /// Ten codes, each of which stands in for the authenticator once; shown once. Null for a repeat of an `Idempotency-Key`, because
+        /// they are not kept.
         recovery_codes: Vec<String>,
     }
 }
@@ -137,7 +139,8 @@ impl TwoFactorMutation {
             Err(error) => return Ok(DisableTwoFactorPayload::refused(error)),
         };
         let use_case = DisableTwoFactor { account, code: input.code };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
                 DisableTwoFactorPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
             }
@@ -152,13 +155,17 @@ impl TwoFactorMutation {
             Ok(proven) => proven,
             Err(error) => return Ok(RenewRecoveryCodesPayload::refused(error)),
         };
-        let renewed = RenewRecoveryCodes { account }.run(&sides.write, &command_context(context)?).await;
-        Ok(match outcome(renewed)? {
-            Ok(made) => RenewRecoveryCodesPayload {
-                recovery_codes: Some(texts(&made)),
+        let once = Once::of(context)?;
+        let renewed = once.run(context, RenewRecoveryCodes { account }.run(&sides.write, &once.command)).await?;
+        Ok(match renewed {
+            Ok(Done::Now(made)) => RenewRecoveryCodesPayload {
+                recovery_codes: (!made.codes.is_empty()).then(|| texts(&made)),
                 position: Some(sides.read.token(made.position.0)),
                 ..Default::default()
             },
+            Ok(Done::Before { position, .. }) => {
+                RenewRecoveryCodesPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            }
             Err(error) => RenewRecoveryCodesPayload::refused(error),
         })
     }
@@ -170,7 +177,8 @@ impl TwoFactorMutation {
             Some(token) => KeepTwoFactor::ByLink { token },
             None => KeepTwoFactor::ByOwner { account: signed_in(context)?.0 },
         };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let once = Once::of(context)?;
+        Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => KeepTwoFactorPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
             Err(error) => KeepTwoFactorPayload::refused(error),
         })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use atelier_graphql::Caller;
 use atelier_graphql::caller::SessionCookie;
+use atelier_graphql::once::SentKey;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -22,10 +23,13 @@ pub async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> ApiResu
     };
     let introspection = edge.development || matches!(caller, Caller::Session { .. });
     let origin = client::origin(&edge, &request);
+    let sent = SentKey(super::rest::generate::idempotency_key(request.headers()).transpose());
     let (cookie, node) = (edge.cookie, edge.clone());
     let answered = edge.finish(async move {
         let call = Call { trace_id: &trace_id, introspection };
-        node.graphql.handle(request, call, move |request| request.data(caller).data(cookie).data(origin)).await
+        node.graphql
+            .handle(request, call, move |request| request.data(caller).data(cookie).data(origin).data(sent))
+            .await
     });
     let mut response = answered.await?;
     if stale_cookie {

@@ -24,12 +24,13 @@ const TWICE: &str = "create table delivered (id text primary key, kind text not 
     create trigger twice after delete on process_work for each row execute function twice()";
 
 /// Every kind of work there is.
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 25] = [
     "abandon_if_not_requested",
     "build_data_export",
     "capture_hold",
     "delete_media",
     "expire_lot",
+    "fail_if_not_started",
     "give_up_data_export",
     "grant_sign_up_bonus",
     "post_notice",
@@ -69,7 +70,11 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
         let ended = truth::check(&world, *account).await;
         assert_eq!((ended.len(), ended[0].how.as_str()), (1, story.end()), "once, and as it should");
         if story == Story::Delivered {
-            let delete = DeleteGeneration { account: *account, generation: ended[0].job.parse().expect("an id") };
+            let delete = DeleteGeneration {
+                account: *account,
+                generation: Ok(ended[0].job.parse().expect("an id")),
+                idempotency_key: None,
+            };
             let context = |studio: &atelier_server::studio::Studio| studio.write.request_context(Actor::Operator);
             let deleted = life.ask(move |studio| async move { delete.run(&studio.write, &context(&studio)).await });
             deleted.await.expect("alive").expect("it is removed");
