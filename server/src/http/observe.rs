@@ -11,10 +11,11 @@ use tokio::time::Instant;
 
 use super::Edge;
 
-/// The header of a request's id, taken from the client when it is harmless, else made here.
+/// The header of a request's id. A client's own is given back when it is harmless. It is used here, in log lines and trace ids, only when it is
+/// a UUID: any other text may say something about somebody, and log lines outlive an account.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request's id.
+/// A request's id in log lines and errors.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
@@ -26,7 +27,9 @@ fn presented(request: &Request) -> Option<String> {
 
 /// The middleware around every route.
 pub async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let id = presented(&request).unwrap_or_else(|| edge.write.fresh_id().to_string());
+    let presented = presented(&request);
+    let own = presented.as_ref().filter(|text| text.len() == 36 && uuid::Uuid::parse_str(text).is_ok());
+    let id = own.cloned().unwrap_or_else(|| edge.write.fresh_id().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     // A client may make methods up; a label must not.
     let method = match *request.method() {
@@ -48,7 +51,7 @@ pub async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: 
     let labels = [("method", method.to_owned()), ("route", route), ("status", status.as_u16().to_string())];
     metrics::counter!("atelier_http_requests_total", &labels).increment(1);
     metrics::histogram!("atelier_http_request_seconds", &labels[..2]).record(seconds);
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    if let Ok(value) = HeaderValue::from_str(presented.as_ref().unwrap_or(&id)) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response.headers_mut().entry("x-content-type-options").or_insert(HeaderValue::from_static("nosniff"));

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::bystander;
+use super::every_text::{self, Own};
 use super::journey::{self, Secrets};
 use super::search::Search;
-use super::{MARK, start, write_out};
+use super::{CONTROL, IDEMPOTENCY_KEY, MARK, start, write_out};
 use crate::harness::process::{Home, until};
 use crate::harness::visitor::Visitor;
 
@@ -84,6 +85,21 @@ async fn leaves(visitor: &Visitor, secrets: &Secrets, mailbox: &Path) -> String 
     uuid::Uuid::parse_str(hex).expect("a UUID").to_string()
 }
 
+/// Every row of every table as a dump writes it: what the files hold compressed is plain here.
+async fn dumped(admin: &mut PgConnection) -> String {
+    let tables = "select format('%I.%I', schemaname, tablename) from pg_tables \
+                  where schemaname not in ('pg_catalog', 'information_schema') order by 1";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut *admin).await.expect("the catalogue answers");
+    assert!(tables.len() > 40, "{tables:?}");
+    let mut dump = String::new();
+    for table in tables {
+        let rows = format!("select coalesce(string_agg(t::text, E'\\n'), '') from {table} t");
+        let rows: String = sqlx::query_scalar(&rows).fetch_one(&mut *admin).await.expect("rows");
+        dump.push_str(&rows);
+    }
+    dump
+}
+
 /// The files under a folder whose path names the account.
 fn files_of(folder: &Path, account: &str) -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
@@ -108,7 +124,10 @@ async fn e1_e3_of_a_deleted_account_nothing_is_found_anywhere_and_no_rebuild_bri
     let (secrets, _) = journey::run(&visitor, &mailbox).await;
     furnishes(&visitor, secrets.session(), &mailbox).await;
     let somebody = bystander::somebody_else(&visitor, &mailbox).await;
-    let search = Search::of(secrets.all().chain([("a planted text", MARK)]));
+    let own = Own { session: secrets.session(), key: secrets.api_key(), username: secrets.username() };
+    let (fields, parameters) = every_text::sends(&visitor, &own).await;
+    assert!(fields > 80 && parameters > 30, "{fields} fields, {parameters} parameters: the documents were not read");
+    let search = Search::of(secrets.all().chain([("a planted text", MARK), ("an idempotency key", IDEMPOTENCY_KEY)]));
     assert!(!search.finds_under(&mailbox).1.is_empty(), "the search would find the mails");
 
     let before = somebody.looks(&visitor).await;
@@ -145,6 +164,7 @@ async fn e1_e3_of_a_deleted_account_nothing_is_found_anywhere_and_no_rebuild_bri
     let gone = "query($name: String!) { creator(username: $name) { id } }";
     assert_eq!(visitor.graphql(None, gone, json!({ "name": secrets.username() })).await, Value::Null);
     write_out(&mut admin).await;
+    let dump = dumped(&mut admin).await;
     drop(admin);
     ended.push(served.stop("INT").await);
     ended.push(home.run(&["doctor"]).await);
@@ -152,6 +172,8 @@ async fn e1_e3_of_a_deleted_account_nothing_is_found_anywhere_and_no_rebuild_bri
     // E1: every place.
     let logged: String = ended.iter().map(|end| format!("{}{}", end.logged, end.said)).collect();
     let mut finds = search.finds("the log", logged.as_bytes());
+    finds.extend(search.finds("a dump", dump.as_bytes()));
+    assert!(!Search::of([("the control", CONTROL)]).finds("a dump", dump.as_bytes()).is_empty(), "the dump has rows");
     for folder in [home.postgres(), keys.clone(), media.clone(), mailbox.clone()] {
         let (files, found) = search.finds_under(&folder);
         assert!(files > 0, "{} is empty", folder.display());

@@ -5,7 +5,7 @@ use std::path::Path;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::{CONTROL, IDEMPOTENCY_KEY, MARK};
+use super::{CONTROL_ID, IDEMPOTENCY_KEY, MARK};
 use crate::harness::process::until;
 use crate::harness::studio::Answer;
 use crate::harness::visitor::Visitor;
@@ -43,6 +43,11 @@ impl Secrets {
     /// The session's token.
     pub fn session(&self) -> &str {
         &self.session
+    }
+
+    /// The API key.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
     }
 
     /// The handle.
@@ -145,7 +150,7 @@ pub async fn run(visitor: &Visitor, mailbox: &Path) -> (Secrets, Vec<(&'static s
 async fn signs_up(traveller: &mut Traveller<'_>, person: &Person, mailbox: &Path) -> String {
     let Person { address, username, password, .. } = person;
     let input = json!({ "input": { "email": address, "password": password, "username": username, "minimumAge": 18 } });
-    let signed_up = traveller.graphql(None, SIGN_UP, &input).header("x-request-id", CONTROL).send().await;
+    let signed_up = traveller.graphql(None, SIGN_UP, &input).header("x-request-id", CONTROL_ID).send().await;
     assert!(Answer::of(signed_up.expect("the process answers")).await.text.contains("\"userErrors\":[]"));
     let other = format!("{MARK}-other");
     for (what, email, username, password) in [
