@@ -6,6 +6,7 @@ mod crash;
 mod deadlines;
 mod holds_without_jobs;
 mod races;
+mod turns;
 mod twice;
 mod twins;
 mod work_list;

@@ -29,7 +29,7 @@ const SHORTEST_PAUSE: f64 = 0.01;
 pub struct DispatcherOptions {
     /// How many quick pieces of work run at once.
     pub quick_at_once: usize,
-    /// How many renders run at once.
+    /// How many renders run at once; one more for an account that has none at work.
     pub renders_at_once: usize,
     /// How long a node that is not heard of any more keeps a piece from the others; a living one renews it.
     pub lease: Duration,
@@ -96,8 +96,8 @@ impl Dispatcher {
             let woken = wake.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let free = at_once - running.len();
-            let leased = match self.lease(lanes, free).await {
+            let free = at_once.saturating_sub(running.len());
+            let leased = match self.lease(lanes, free, running.len()).await {
                 Ok(leased) => leased,
                 Err(error) => {
                     tracing::warn!(%error, "due work could not be leased");
@@ -112,7 +112,7 @@ impl Dispatcher {
             if stop.is_cancelled() {
                 break;
             }
-            if more && running.len() < at_once {
+            if more && running.len() <= at_once {
                 continue;
             }
             tokio::select! {
@@ -125,11 +125,17 @@ impl Dispatcher {
         while running.join_next().await.is_some() {}
     }
 
-    async fn lease(&self, lanes: &[Lane], limit: usize) -> Result<Vec<Leased>, sqlx::Error> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let rows = work_rows::lease(&self.write.pool, lanes, limit, self.options.lease).await?;
+    async fn lease(&self, lanes: &[Lane], limit: usize, at_work: usize) -> Result<Vec<Leased>, sqlx::Error> {
+        let (pool, lease) = (&self.write.pool, self.options.lease);
+        let rows = match (lanes, limit) {
+            // All places are taken: one more is for an account that has nothing at work.
+            ([Lane::Render], 0) if at_work <= self.options.renders_at_once => {
+                work_rows::lease_renders(pool, 1, true, lease).await?
+            }
+            (_, 0) => return Ok(Vec::new()),
+            ([Lane::Render], limit) => work_rows::lease_renders(pool, limit, false, lease).await?,
+            (lanes, limit) => work_rows::lease(pool, lanes, limit, lease).await?,
+        };
         let mut leased = Vec::with_capacity(rows.len());
         for row in rows {
             let (id, payload, attempts): (String, serde_json::Value, i32) =
@@ -183,7 +189,8 @@ async fn attempt(write: &WriteSide, piece: &Leased, options: &DispatcherOptions)
     let Leased { id, work, .. } = piece;
     let manager = id.split(':').next().unwrap_or_default().to_owned();
     let cause = work_uuid(id);
-    let context = CommandContext { actor: Actor::Process(manager), correlation_id: cause, causation_id: cause };
+    let context =
+        CommandContext { actor: Actor::Process(manager), correlation_id: cause, causation_id: cause, key: None };
     // Side by side: a look at the job must not wait for what the execution holds while that waits for the look.
     tokio::select! {
         done = Box::pin(execute::execute(write, &context, id, work.clone())) => done,

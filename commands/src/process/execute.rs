@@ -12,7 +12,7 @@ use atelier_vault::credential_rows::{RowError, staff_roles};
 use chrono::{DateTime, Utc};
 
 use super::work::WorkError;
-use super::{Work, address_lookups, mails, sign_up_bonus, staff_orders};
+use super::{Work, address_lookups, mails, sign_up_bonus, staff_orders, turns};
 use crate::command_path::{CommandContext, CommandError, Commanded, Executed, Target};
 use crate::data_export;
 use crate::erasure;
@@ -37,7 +37,7 @@ pub(super) async fn execute(
     work: Work,
 ) -> Result<(), WorkError> {
     match work {
-        Work::RenderGeneration { generation } => render(write, context, generation).await,
+        Work::RenderGeneration { generation, .. } => render(write, context, generation).await,
         Work::CaptureHold { ledger, generation, amount } => capture(write, context, ledger, generation, amount).await,
         Work::VoidHold { ledger, generation } => {
             ledger_command(write, context, ledger, |now| CreditLedgerCommand::VoidHold {
@@ -60,6 +60,13 @@ pub(super) async fn execute(
         }
         Work::AbandonIfNotRequested { account, generation, .. } => {
             generation_command(write, context, account, generation, || GenerationCommand::Abandon).await
+        }
+        Work::FailIfNotStarted { generation, .. } => {
+            let reason = FailureReason::Timeout;
+            let job: Generation = load(write, &generation.to_string()).await?;
+            let Some(terms) = job.terms() else { return Ok(()) };
+            let command = || GenerationCommand::FailUnstarted { reason };
+            generation_command(write, context, terms.account_id, generation, command).await
         }
         Work::TimeOutGeneration { generation, .. } => fail(write, context, generation, FailureReason::Timeout).await,
         Work::GrantSignUpBonus { account, lot } => sign_up_bonus::grant(write, context, account, lot).await,
@@ -118,7 +125,7 @@ pub(super) async fn is_wanted(write: &WriteSide, work: &Work) -> Result<bool, Wo
     if let Work::BuildDataExport { account, export } = work {
         return data_export::is_wanted(write, *account, *export).await.map_err(|error| try_again(&error));
     }
-    let Work::RenderGeneration { generation } = work else { return Ok(true) };
+    let Work::RenderGeneration { generation, .. } = work else { return Ok(true) };
     let job: Generation = load(write, &generation.to_string()).await?;
     Ok(matches!(job.status(), Status::Queued | Status::Running))
 }
@@ -209,6 +216,8 @@ async fn post_notice(write: &WriteSide, notice: NewNotice) -> Result<(), WorkErr
 async fn delete_media(write: &WriteSide, generation: GenerationId) -> Result<(), WorkError> {
     let job: Generation = load(write, &generation.to_string()).await?;
     let Some(terms) = job.terms() else { return Ok(()) };
+    // Nobody waits for it any more: it takes no turn, and no place in anybody's queue.
+    turns::leave(&write.pool, generation).await.map_err(|error| WorkError::Command(error.to_string()))?;
     Ok(write.ports.media.delete_generation(terms.account_id, generation).await?)
 }
 

@@ -10,8 +10,10 @@ use super::{ProcessManager, Reaction, Work};
 
 /// How long a hold may wait for its job. The request's two appends are milliseconds apart; minutes mean that its node died.
 const HOLD_WITHOUT_JOB: TimeDelta = TimeDelta::minutes(2);
-/// How long a job may take, from acceptance to its end (U14).
-const JOB_DEADLINE: TimeDelta = TimeDelta::minutes(10);
+/// How long a job may wait, from its acceptance to its start (U14).
+const MAX_WAIT: TimeDelta = TimeDelta::minutes(10);
+/// How long a job may run, from its first start to its end, however many attempts that takes (U14).
+const RUN_LIMIT: TimeDelta = TimeDelta::minutes(10);
 
 /// The process manager.
 pub struct GenerationCharge;
@@ -69,8 +71,13 @@ fn job(state: Option<Held>, generation: GenerationId, what: &GenerationEvent, ev
     match what {
         GenerationEvent::GenerationRequested { terms, .. } => {
             let ledger = LedgerId { account: terms.account_id, environment: terms.environment };
-            let deadline = Work::TimeOutGeneration { generation, at: event.decided_at + JOB_DEADLINE };
-            Reaction { state: Some(Held::of(ledger)), work: vec![Work::RenderGeneration { generation }, deadline] }
+            let render = Work::RenderGeneration { generation, account: Some(terms.account_id) };
+            let deadline = Work::FailIfNotStarted { generation, at: event.decided_at + MAX_WAIT };
+            Reaction { state: Some(Held::of(ledger)), work: vec![render, deadline] }
+        }
+        GenerationEvent::GenerationStarted { attempt: 1 } => {
+            let deadline = Work::TimeOutGeneration { generation, at: event.decided_at + RUN_LIMIT };
+            Reaction { state, work: vec![deadline] }
         }
         // An end is the last thing to remember: the state goes with it.
         GenerationEvent::GenerationSucceeded { price, .. } => {
@@ -168,7 +175,7 @@ mod tests {
         let (state, work) = follow(&[placed(), requested(), job_event(succeeded)]);
         let capture = Work::CaptureHold { ledger: LedgerId::live(OWNER), generation: JOB, amount: Credits::new(100) };
         assert_eq!((state, work.last()), (None, Some(&capture)), "an end leaves nothing to remember");
-        assert!(work.contains(&Work::RenderGeneration { generation: JOB }));
+        assert!(work.contains(&Work::RenderGeneration { generation: JOB, account: Some(OWNER) }));
     }
 
     #[test]
@@ -194,9 +201,19 @@ mod tests {
     }
 
     #[test]
-    fn u14_a_requested_job_has_a_deadline() {
+    fn u14_a_requested_job_has_a_longest_wait_and_a_run_limit_from_its_first_start() {
         let (_, work) = follow(&[placed(), requested()]);
-        let deadline = requested().decided_at + JOB_DEADLINE;
-        assert!(work.contains(&Work::TimeOutGeneration { generation: JOB, at: deadline }));
+        let at = requested().decided_at;
+        assert!(work.contains(&Work::FailIfNotStarted { generation: JOB, at: at + MAX_WAIT }));
+        assert!(
+            !work.iter().any(|work| matches!(work, Work::TimeOutGeneration { .. })),
+            "the wait is no part of the run"
+        );
+        let started = |attempt| job_event(GenerationEvent::GenerationStarted { attempt });
+        let (state, work) = follow(&[placed(), requested(), started(1)]);
+        assert_eq!(work.last(), Some(&Work::TimeOutGeneration { generation: JOB, at: at + RUN_LIMIT }));
+        assert!(state.is_some());
+        let (_, again) = follow(&[placed(), requested(), started(1), started(2)]);
+        assert_eq!(again, work, "another attempt is no new start");
     }
 }

@@ -18,6 +18,7 @@ mod security_notifier;
 pub(crate) mod sign_up_bonus;
 mod staff_follower;
 mod staff_orders;
+mod turns;
 mod welcome;
 mod work;
 mod work_rows;
@@ -39,6 +40,7 @@ pub use repair::{Dropped, MAX_REASON, Troubled, Which, drop_work, dropped, retry
 pub use rows::{enqueue, forget, react};
 pub use security_notifier::SecurityNotifier;
 pub use staff_follower::StaffFollower;
+pub use turns::place as place_in_queue;
 pub use welcome::Welcome;
 pub use work::{Lane, Work};
 

@@ -8,6 +8,7 @@ use atelier_vault::credential_rows::RowError;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
+use uuid::Uuid;
 
 use super::{ProcessManager, Reaction, Work};
 
@@ -122,15 +123,29 @@ async fn insert(connection: &mut PgConnection, work: &[(String, Work)]) -> Resul
     // An older log may hold instants that the database does not carry: what is due far too early or late is due at the end of what it does.
     let bounds = |at: DateTime<Utc>| at.clamp(DateTime::UNIX_EPOCH, NEVER);
     let due: Vec<Option<DateTime<Utc>>> = work.iter().map(|(_, item)| item.due_at().map(bounds)).collect();
+    let payers: Vec<Option<Uuid>> = work.iter().map(|(_, item)| item.turn()?.0.map(|account| account.0)).collect();
+    let subjects: Vec<Option<Uuid>> = work.iter().map(|(_, item)| item.turn().map(|(_, job)| job.0)).collect();
+    // A render's turn (see `turns`): the round at work, or else the first that waits; a round later than the account's last; and within
+    // one statement one after the other.
     sqlx::query(
-        "insert into process_work (id, lane, payload, due_at) select u.id, u.lane, u.payload, coalesce(u.due_at, now()) \
-         from unnest($1::text[], $2::text[], $3::jsonb[], $4::timestamptz[]) as u (id, lane, payload, due_at) \
-         on conflict (id) do nothing",
+        "with round as (select coalesce(\
+             (select max(turn) from process_work where lane = 'render' and leased_until is not null), \
+             (select min(turn) from process_work where lane = 'render'), 1) as now), \
+         asked as (select u.*, row_number() over (partition by u.payer order by u.n) - 1 as nth, \
+             (select max(w.turn) from process_work w where w.lane = 'render' and w.payer = u.payer) as last \
+             from unnest($1::text[], $2::text[], $3::jsonb[], $4::timestamptz[], $5::uuid[], $6::uuid[]) with ordinality \
+                 as u (id, lane, payload, due_at, payer, subject, n)) \
+         insert into process_work (id, lane, payload, due_at, payer, subject, turn) \
+         select a.id, a.lane, a.payload, coalesce(a.due_at, now()), a.payer, a.subject, \
+             case when a.lane = 'render' then greatest(round.now, a.last + 1) + a.nth end \
+         from asked a cross join round on conflict (id) do nothing",
     )
     .bind(ids)
     .bind(lanes)
     .bind(payloads)
     .bind(due)
+    .bind(payers)
+    .bind(subjects)
     .execute(&mut *connection)
     .await?;
     Ok(())

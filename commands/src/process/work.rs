@@ -25,6 +25,9 @@ pub enum Work {
     RenderGeneration {
         /// The job.
         generation: GenerationId,
+        /// Whose turn it takes; `None` in work of an earlier release.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
     },
     /// Pay for what was delivered.
     CaptureHold {
@@ -53,7 +56,14 @@ pub enum Work {
         /// Not before.
         at: DateTime<Utc>,
     },
-    /// Fail a job that did not end in time (U14).
+    /// Fail a job that has not begun by its longest wait (U14).
+    FailIfNotStarted {
+        /// The job.
+        generation: GenerationId,
+        /// Not before.
+        at: DateTime<Utc>,
+    },
+    /// Fail a job that did not end in time, counted from its start (U14).
     TimeOutGeneration {
         /// The job.
         generation: GenerationId,
@@ -264,6 +274,15 @@ impl Lane {
 }
 
 impl Work {
+    /// Of a render: whose turn it takes, and the job.
+    #[must_use]
+    pub const fn turn(&self) -> Option<(Option<AccountId>, GenerationId)> {
+        match self {
+            Self::RenderGeneration { generation, account } => Some((*account, *generation)),
+            _ => None,
+        }
+    }
+
     /// The queue this work waits in.
     #[must_use]
     pub const fn lane(&self) -> Lane {
@@ -281,6 +300,7 @@ impl Work {
             | Self::DeleteMedia { .. }
             | Self::DeleteAvatar { .. } => Lane::Command,
             Self::AbandonIfNotRequested { .. }
+            | Self::FailIfNotStarted { .. }
             | Self::TimeOutGeneration { .. }
             | Self::RemoveMediaAgain { .. }
             | Self::CloseUnverified { .. }
@@ -305,6 +325,7 @@ impl Work {
     pub const fn due_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::AbandonIfNotRequested { at, .. }
+            | Self::FailIfNotStarted { at, .. }
             | Self::TimeOutGeneration { at, .. }
             | Self::RemoveMediaAgain { at, .. }
             | Self::CloseUnverified { at, .. }

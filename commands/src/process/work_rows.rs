@@ -44,6 +44,31 @@ pub(super) async fn lease(
     .await
 }
 
+/// Leases due renders by their turns: id, payload, attempts, whether an earlier lease ran out, lane. For `newcomers`, only those of accounts
+/// that have none at work.
+pub(super) async fn lease_renders(
+    pool: &PgPool,
+    limit: usize,
+    newcomers: bool,
+    lease: Duration,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    sqlx::query(
+        "with due as materialized (\
+             select id, leased_until is not null as abandoned from process_work w \
+             where w.lane = 'render' and w.due_at <= now() and (w.leased_until is null or w.leased_until < now()) \
+             and not ($3 and (w.payer is null or exists (select from process_work o where o.lane = 'render' \
+                 and o.payer = w.payer and o.leased_until >= now()))) \
+             order by coalesce(w.turn, 0), w.due_at limit $1 for update skip locked) \
+         update process_work w set leased_until = now() + make_interval(secs => $2), attempts = w.attempts + 1 \
+         from due where w.id = due.id returning w.id, w.payload, w.attempts, due.abandoned, w.lane",
+    )
+    .bind(i64::try_from(limit).unwrap_or(1))
+    .bind(lease.as_secs_f64())
+    .bind(newcomers)
+    .fetch_all(pool)
+    .await
+}
+
 /// Keeps a piece for another `lease`; whether it still was this node's.
 pub(super) async fn renew(pool: &PgPool, id: &str, attempts: i32, lease: Duration) -> Result<bool, sqlx::Error> {
     let renewed = sqlx::query(

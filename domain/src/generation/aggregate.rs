@@ -129,6 +129,8 @@ impl Decide for Generation {
             (Status::Queued | Status::Running, C::Fail { reason }) => {
                 Ok(vec![GenerationEvent::GenerationFailed { reason }])
             }
+            (Status::Queued, C::FailUnstarted { reason }) => Ok(vec![GenerationEvent::GenerationFailed { reason }]),
+            (Status::Running, C::FailUnstarted { .. }) => Ok(Vec::new()),
             (Status::Queued | Status::Running, C::Cancel) => Ok(vec![GenerationEvent::GenerationCancelled {}]),
             (Status::Cancelled, C::Cancel) => Ok(Vec::new()),
             (Status::Queued | Status::Running, C::Delete) => Err(GenerationError::StillRunning),
@@ -138,7 +140,7 @@ impl Decide for Generation {
             }
             (
                 Status::Succeeded | Status::Failed | Status::Cancelled,
-                C::Start | C::Succeed { .. } | C::Fail { .. } | C::Cancel,
+                C::Start | C::Succeed { .. } | C::Fail { .. } | C::FailUnstarted { .. } | C::Cancel,
             ) => Err(GenerationError::AlreadyEnded),
         }
     }

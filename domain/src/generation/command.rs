@@ -33,6 +33,11 @@ pub enum GenerationCommand {
         /// Why.
         reason: FailureReason,
     },
+    /// It has waited too long; nothing, once a worker has it.
+    FailUnstarted {
+        /// Why.
+        reason: FailureReason,
+    },
     /// Its owner withdraws it before delivery.
     Cancel,
     /// Its owner removes it once it has ended.

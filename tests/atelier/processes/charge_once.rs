@@ -65,7 +65,7 @@ async fn l10_work_that_is_delivered_twice_does_nothing_more() {
         Work::CaptureHold { ledger, generation: job, amount: Credits::new(100) },
         Work::CaptureHold { ledger, generation: job, amount: Credits::new(1) },
         Work::VoidHold { ledger, generation: job },
-        Work::RenderGeneration { generation: job },
+        Work::RenderGeneration { generation: job, account: Some(scene.account) },
         Work::AbandonIfNotRequested {
             account: scene.account,
             generation: job,

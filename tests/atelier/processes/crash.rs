@@ -98,7 +98,7 @@ pub async fn reborn(world: &World, dead: Life) -> Life {
 pub async fn settle(world: &World, life: &Life) {
     world.time_passes().await;
     assert!(life.rests().await);
-    for timer in ["abandon_if_not_requested", "time_out_generation"] {
+    for timer in ["abandon_if_not_requested", "fail_if_not_started", "time_out_generation"] {
         world.fire(timer).await;
         assert!(life.rests().await);
     }

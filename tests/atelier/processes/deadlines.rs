@@ -14,13 +14,13 @@ fn late_delivery() -> GenerationCommand {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn u14_a_queued_job_past_its_deadline_fails_and_costs_nothing() {
+async fn u14_a_job_that_has_not_begun_by_its_longest_wait_fails_and_costs_nothing() {
     let scene = Scene::set().await;
     scene.studio.hold_renders().await;
     let job = scene.request().await;
     scene.studio.drain().await;
     assert_eq!((scene.shown(job).await["status"].clone(), scene.balance().await), (json!("queued"), (400, 100)));
-    scene.studio.fire_timers("time_out_generation").await;
+    scene.studio.fire_timers("fail_if_not_started").await;
     scene.studio.drain().await;
     let shown = scene.shown(job).await;
     assert_eq!(
@@ -57,13 +57,44 @@ async fn u14_a_result_that_comes_after_the_deadline_is_dropped_and_never_charged
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn u14_the_longest_wait_is_nothing_to_a_job_that_has_begun_and_its_run_is_counted_from_its_start() {
+    let scene = Scene::set().await;
+    scene.studio.hold_renders().await;
+    let job = scene.request().await;
+    scene.studio.drain().await;
+    let timers = async |kind: &str| -> Vec<chrono::DateTime<chrono::Utc>> {
+        let due = "select due_at from process_work where payload->>'kind' = $1 and payload->>'generation' = $2";
+        let due = sqlx::query_scalar(due).bind(kind).bind(job.to_string());
+        due.fetch_all(&scene.studio.database.pool).await.expect("the work list answers")
+    };
+    assert_eq!((timers("fail_if_not_started").await.len(), timers("time_out_generation").await.len()), (1, 0));
+    scene.command(job, GenerationCommand::Start).await.expect("a worker takes it");
+    scene.studio.drain().await;
+    let limit = timers("time_out_generation").await;
+    let started: chrono::DateTime<chrono::Utc> =
+        sqlx::query_scalar("select decided_at from events where event_type = 'GenerationStarted'")
+            .fetch_one(&scene.studio.database.pool)
+            .await
+            .expect("an event");
+    assert_eq!(limit, [started + chrono::TimeDelta::minutes(10)]);
+    scene.studio.fire_timers("fail_if_not_started").await;
+    scene.studio.drain().await;
+    assert_eq!(scene.story(job).await, ["GenerationRequested", "GenerationStarted"]);
+    assert_eq!(scene.balance().await, (400, 100));
+    scene.command(job, GenerationCommand::Start).await.expect("another attempt");
+    scene.studio.drain().await;
+    assert_eq!(timers("time_out_generation").await, limit, "another attempt has no more time");
+    scene.studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn u14_the_timers_of_a_delivered_job_change_nothing() {
     let scene = Scene::set().await;
     let job = scene.request().await;
     scene.studio.drain().await;
     let (story, ledger) = (scene.story(job).await, scene.ledger().await);
     assert_eq!(story, ["GenerationRequested", "GenerationStarted", "GenerationSucceeded", "GenerationPublished"]);
-    for timer in ["abandon_if_not_requested", "time_out_generation"] {
+    for timer in ["abandon_if_not_requested", "fail_if_not_started", "time_out_generation"] {
         scene.studio.fire_timers(timer).await;
         scene.studio.drain().await;
     }
@@ -89,7 +120,8 @@ async fn work_for_what_is_not_there_ends_quietly() {
     let ledger = atelier_domain::LedgerId::live(account);
     let at = scene.studio.node.studio.write.now();
     let pieces = [
-        Work::RenderGeneration { generation },
+        Work::RenderGeneration { generation, account: Some(account) },
+        Work::FailIfNotStarted { generation, at },
         Work::TimeOutGeneration { generation, at },
         Work::VoidHold { ledger, generation },
         Work::CaptureHold { ledger, generation, amount: atelier_domain::Credits::new(100) },

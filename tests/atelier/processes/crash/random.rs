@@ -96,7 +96,9 @@ async fn run(world: &World, mut life: Life, account: AccountId, dice: &mut Dice)
         if let Some(generation) = withdrawn {
             withdraw(&life, account, generation).await;
         }
-        for (timer, percent) in [("abandon_if_not_requested", 25), ("time_out_generation", 15)] {
+        for (timer, percent) in
+            [("abandon_if_not_requested", 25), ("fail_if_not_started", 10), ("time_out_generation", 15)]
+        {
             if dice.percent(percent) {
                 world.fire(timer).await;
             }
