@@ -4,9 +4,10 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use atelier_commands::use_cases::{change_username, second_factor, ways_in};
 use atelier_domain::policy::rank::RankProgress as Standing;
 use atelier_domain::{AccountId, LedgerId};
+use atelier_projections::models::creations::{self, CreationFilter};
 use atelier_projections::models::profile::ProfileView;
 use atelier_projections::models::{
-    api_keys, creations, credit_balance, notification_preferences, profile, rank, sessions, transaction_history,
+    api_keys, credit_balance, notification_preferences, profile, rank, sessions, transaction_history,
 };
 use atelier_projections::notices;
 use chrono::{DateTime, Utc};
@@ -225,10 +226,11 @@ impl Me {
         let answer = async {
             let first = page_size(first, 50)?;
             let (account, environment) = (self.account, Environment::or_live(environment));
-            let (media_type, after) = (media_type.map(Into::into), after.as_deref());
+            let filter = CreationFilter { media_type: media_type.map(Into::into), status: None };
+            let after = after.as_deref();
             let page = self
                 .reading
-                .read(async |snapshot| creations::page(snapshot, account, environment, media_type, first, after).await)
+                .read(async |snapshot| creations::page(snapshot, account, environment, filter, first, after).await)
                 .await?;
             let makers = Makers::of(&self.reading, [account]);
             let mut items = Vec::with_capacity(page.items.len());

@@ -92,6 +92,7 @@ fn with_body(mut operation: Value) -> Value {
 
 fn one(mut operation: Value) -> Value {
     operation["responses"]["404"] = answer("There is no such generation of this account.", "Error");
+    operation["responses"]["410"] = answer("Its owner has removed it.", "Error");
     operation
 }
 
@@ -152,7 +153,7 @@ fn paths() -> Value {
         "name": "Prefer", "in": "header", "description": "wait=0 to wait=60 seconds (RFC 7240); 30 when not given. Anything else is ignored; Preference-Applied says what was not.",
         "schema": { "type": "string", "pattern": "^wait=([0-9]|[1-5][0-9]|60)$" }
     });
-    let dry_run = json!({ "name": "dry_run", "in": "query", "description": "Price the request; write nothing.", "schema": { "type": "boolean" } });
+    let dry_run = json!({ "name": "dry_run", "in": "query", "description": "Price the request, and refuse it with 402 or 403 where the real one would be; write nothing.", "schema": { "type": "boolean" } });
     let mut generate = with_body(operation(
         "Generate and wait for the result",
         KeyScope::Generate,
@@ -170,7 +171,9 @@ fn paths() -> Value {
     ));
     let paging = json!([
         { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 100, "default": 20 } },
-        { "name": "cursor", "in": "query", "schema": { "type": "string" } }
+        { "name": "cursor", "in": "query", "schema": { "type": "string" } },
+        { "name": "status", "in": "query", "description": "Only generations in this state.",
+          "schema": { "type": "string", "enum": ["queued", "running", "succeeded", "failed", "cancelled"] } }
     ]);
     let list = operation(
         "List the account's generations",
@@ -193,11 +196,12 @@ fn paths() -> Value {
     let mut delete = one(operation(
         "Remove a finished generation",
         KeyScope::GenerationsWrite,
-        json!([id()]),
+        json!([id(), idempotency_key(false)]),
         "200",
         answer("Removed.", "Removed"),
     ));
-    delete["responses"]["409"] = answer("It is still at work.", "Error");
+    delete["responses"]["409"] =
+        answer("It is still at work, or the idempotency key was used for another request.", "Error");
     let models =
         operation("The models on offer", KeyScope::ModelsRead, json!([]), "200", answer("The catalogue.", "Models"));
     let credits = operation(
@@ -251,6 +255,10 @@ fn schemas() -> Value {
     let side = json!({
         "type": "integer", "minimum": catalogue::MIN_SIDE, "maximum": catalogue::MAX_SIDE, "default": catalogue::DEFAULT_SIDE
     });
+    let place = json!({
+        "type": ["integer", "null"], "minimum": 1, "maximum": 1000,
+        "description": "While it is queued: its place among all that wait, 1 being the next. Accounts take turns. Null when it does not wait."
+    });
     let models: Vec<&str> = catalogue::MODELS.iter().map(|model| model.id).collect();
     let image = object(
         &["url", "content_type", "width", "height"],
@@ -283,14 +291,15 @@ fn schemas() -> Value {
             "credits_used": integer, "seed": integer
         })),
         "Accepted": object(&["success", "request_id", "status", "status_url", "cancel_url", "credits_reserved"], json!({
-            "success": yes, "request_id": string, "status": status, "status_url": string, "cancel_url": string, "credits_reserved": integer
+            "success": yes, "request_id": string, "status": status, "status_url": string, "cancel_url": string, "credits_reserved": integer,
+            "queue_position": place
         })),
         "Generation": object(&["success", "request_id", "status", "model", "width", "height", "credits_reserved"], json!({
             "success": yes, "request_id": string, "status": status, "model": string, "prompt": { "type": ["string", "null"] },
             "width": integer, "height": integer, "num_images": integer, "seed": integer, "credits_reserved": integer,
             "credits_used": { "type": ["integer", "null"] }, "created_at": { "type": "string", "format": "date-time" },
             "ended_at": { "type": ["string", "null"], "format": "date-time" }, "failure": string,
-            "images": { "type": "array", "items": reference("Image") }
+            "images": { "type": "array", "items": reference("Image") }, "queue_position": place
         })),
         "GenerationPage": object(&["success", "generations"], json!({
             "success": yes, "generations": page_items, "next_cursor": { "type": ["string", "null"] }

@@ -8,6 +8,7 @@ mod keys;
 mod money;
 mod ownership;
 mod test_environment;
+mod waiters;
 pub mod wire;
 
 use serde_json::{Value, json};

@@ -293,6 +293,15 @@ pub async fn behind_link(snapshot: &mut Snapshot, generation: GenerationId) -> R
     }
 }
 
+/// Which of an account's jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CreationFilter {
+    /// Of one media type.
+    pub media_type: Option<MediaType>,
+    /// In one state.
+    pub status: Option<Status>,
+}
+
 /// A page of an account's jobs, newest first; the filter applies before the page is cut (A29).
 ///
 /// # Errors
@@ -301,7 +310,7 @@ pub async fn page(
     snapshot: &mut Snapshot,
     account: AccountId,
     environment: Environment,
-    media_type: Option<MediaType>,
+    filter: CreationFilter,
     first: usize,
     after: Option<&str>,
 ) -> Result<Page<CreationView>, ReadError> {
@@ -310,17 +319,18 @@ pub async fn page(
     let sql = format!(
         "select row_to_json(t) from {} t \
          where account_id = $1 and environment = $2 and ($3::text is null or media_type = $3) \
-         and ($4::timestamptz is null or (requested_at, generation_id) < ($4, $5)) \
+         and ($4::timestamptz is null or (requested_at, generation_id) < ($4, $5)) and ($7::text is null or status = $7) \
          order by requested_at desc, generation_id desc limit $6",
         snapshot.table::<Row>()?
     );
     let rows: Vec<sqlx::types::Json<Row>> = sqlx::query_scalar(&sql)
         .bind(account.0)
         .bind(environment.as_str())
-        .bind(media_type.map(MediaType::as_str))
+        .bind(filter.media_type.map(MediaType::as_str))
         .bind(after.map(|cursor| cursor.at))
         .bind(after.map(|cursor| cursor.id))
         .bind(i64::try_from(first).unwrap_or(i64::MAX - 1) + 1)
+        .bind(filter.status.map(Status::as_str))
         .fetch_all(snapshot.connection())
         .await?;
     let mut opened = Vec::with_capacity(rows.len());

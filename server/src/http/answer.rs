@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use atelier_commands::refusal::{Shortage, SpentBudget};
 use atelier_commands::{CommandError, Refusal, RefusalCode, UseCaseError};
 use atelier_domain::credit_ledger::CapPeriod;
-use atelier_domain::{Invalid, Reason};
+use atelier_domain::{GenerationId, Invalid, Reason};
+use atelier_graphql::global_id::GlobalId;
 use atelier_projections::ReadError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,9 @@ pub const INVALID_API_KEY: &str =
 
 /// The code of an answer that a read model cannot give for this account alone.
 const QUARANTINED: &str = "account_unavailable";
+
+/// The code of an answer about a generation that was removed.
+const GONE: &str = "gone";
 
 /// An error of the REST API: `success:false, error, message`, and additive fields.
 #[derive(Debug, Clone)]
@@ -45,6 +49,17 @@ impl ApiError {
     /// There is no such thing, or it is not the caller's.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing here.")
+    }
+
+    /// There was such a generation, and its owner has removed it.
+    pub fn gone(generation: GenerationId) -> Self {
+        let id = GlobalId::Generation(generation).text();
+        Self::new(StatusCode::GONE, GONE, "This generation was deleted.").with("request_id", id)
+    }
+
+    /// Whether it says that a generation was removed.
+    pub fn is_gone(&self) -> bool {
+        self.error == GONE
     }
 
     /// Adds a field.

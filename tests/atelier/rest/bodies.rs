@@ -214,7 +214,7 @@ async fn refusals_of_price_and_model_and_the_dry_run_take_nothing() {
             json!({ "width": null, "height": null, "num_images": null, "seed": null, "max_credits": null, "publish": null }),
             100,
         ),
-        (json!({ "model": "seedream-v4.5", "num_images": 4 }), 3_200),
+        (json!({ "model": "flux-2-pro", "num_images": 2 }), 500),
     ];
     for (fields, credits) in bounds {
         let mut body = picture();

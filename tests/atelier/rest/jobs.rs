@@ -178,9 +178,15 @@ async fn a31_a_deleted_job_is_gone_for_the_next_call_and_its_price_stays() {
     let deleted = wire::with_key(&studio, &delete, &key, "").await;
     assert_eq!((deleted.status, &deleted.json()["request_id"]), (200, &accepted["request_id"]));
     let gone = studio.get(at, Some(&key)).await;
-    assert_eq!((gone.status.as_u16(), &gone.json()["error"]), (404, &json!("not_found")), "at once");
+    assert_eq!((gone.status.as_u16(), &gone.json()["error"]), (410, &json!("gone")), "at once (U06)");
+    assert_eq!(gone.json()["request_id"], accepted["request_id"]);
     assert_eq!(studio.get("/v1/generations", Some(&key)).await.json()["generations"], json!([]));
-    assert_eq!(wire::with_key(&studio, &delete, &key, "").await.status, 404);
+    assert_eq!(wire::with_key(&studio, &delete, &key, "").await.status, 410);
+    let cancel = studio.post(path(&studio, &accepted["cancel_url"]), &key, &json!({})).await;
+    assert_eq!(cancel.status.as_u16(), 410);
+    let stranger = studio.newcomer("ben").await;
+    let (_, theirs) = studio.api_key(&stranger).await;
+    assert_eq!(studio.get(at, Some(&theirs)).await.status.as_u16(), 404, "to others it never was");
     studio.drain().await;
     assert_eq!(balance(&studio, &key).await, (400, 0), "the ledger keeps its entry");
     studio.stop().await;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_commands::Refusal;
+use atelier_commands::process::place_in_queue;
 use atelier_commands::use_cases::{Accepted, RequestGeneration};
+use atelier_commands::{Refusal, UseCaseError};
 use atelier_domain::account::KeyScope;
 use atelier_domain::credit_ledger::CreditLedger;
-use atelier_domain::generation::Status;
-use atelier_domain::{Actor, Invalid, LedgerId, Reason};
+use atelier_domain::generation::{Generation, Status};
+use atelier_domain::{Actor, GenerationId, Invalid, LedgerId, Reason};
 use atelier_graphql::global_id::GlobalId;
 use atelier_projections::ReadError;
 use atelier_projections::models::creations::{self, CreationView};
@@ -36,6 +37,10 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 /// How often a waiting request looks for itself; this node's own progress wakes it sooner.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How often a place in the queue is looked for, and how long in between: a job that was accepted a moment ago is on its way to the list.
+const LOOKS: usize = 20;
+const BETWEEN: Duration = Duration::from_millis(10);
+
 const FIELDS: &[&str] = &["prompt", "model", "width", "height", "num_images", "seed", "max_credits", "publish"];
 
 /// What the address may say.
@@ -59,17 +64,19 @@ pub async fn generate(
     let wait = Wait::of(&headers);
     let request = read(&visit, &headers, content, idempotency_key(&headers)).await?;
     if options.dry_run {
-        let price = request.price()?.price;
+        let price = request.rehearse(&edge.write).await?;
         return Ok(Json(json!({ "success": true, "dry_run": true, "credits": price.get() })).into_response());
     }
     let accepted = accept(&edge, &visit, request).await?;
     if accepted.deleted {
-        return Err(gone(&accepted));
+        return Err(ApiError::gone(accepted.generation));
     }
     let deadline = Instant::now() + wait.map_or(DEFAULT_WAIT, Wait::duration);
     let mut response = match settled(&edge, &visit.key, &accepted, deadline).await? {
-        Some((found, position)) => done(&edge, &visit, &accepted, &found, &position).await?,
-        None => waiting(&edge, &visit, &accepted).await?,
+        End::Seen(found, position) => done(&edge, &visit, &accepted, &found, &position).await?,
+        End::Deleted => return Err(ApiError::gone(accepted.generation)),
+        End::Cancelled => return Err(cancelled(accepted.generation)),
+        End::NotYet => waiting(&edge, &visit, &accepted).await?,
     };
     response.headers_mut().extend(wait.map(Wait::applied));
     Ok(response)
@@ -91,7 +98,7 @@ pub async fn submit(
     let request = read(&visit, &headers, content, key).await?;
     let accepted = accept(&edge, &visit, request).await?;
     if accepted.deleted {
-        return Err(gone(&accepted));
+        return Err(ApiError::gone(accepted.generation));
     }
     waiting(&edge, &visit, &accepted).await
 }
@@ -146,7 +153,7 @@ async fn read(
 }
 
 /// The client's key, if it sent one.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(in crate::http) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().filter(|_| values.next().is_none());
@@ -157,13 +164,20 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Ref
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
 }
 
-/// Waits until the job has ended and its hold with it, or until the deadline or the node's stop.
-async fn settled(
-    edge: &Edge,
-    key: &AuthenticatedApiKey,
-    accepted: &Accepted,
-    deadline: Instant,
-) -> ApiResult<Option<(CreationView, String)>> {
+/// How a wait ends.
+enum End {
+    /// The job has ended and its hold with it, as it stands in a snapshot at this position.
+    Seen(Box<CreationView>, String),
+    /// Its owner has removed it meanwhile, here or on another node.
+    Deleted,
+    /// It was withdrawn meanwhile, or its account is being deleted. Nothing is charged, whether its credits are back yet or not.
+    Cancelled,
+    /// The time is over, or the node stops.
+    NotYet,
+}
+
+/// Waits until the job has ended and its hold with it, was withdrawn or removed, or until the deadline or the node's stop.
+async fn settled(edge: &Edge, key: &AuthenticatedApiKey, accepted: &Accepted, deadline: Instant) -> ApiResult<End> {
     // Settled in this one model means that its position includes the capture; the balance is read at that position below.
     let models = [creations::NAME];
     loop {
@@ -175,15 +189,27 @@ async fn settled(
         let position = snapshot.position();
         let found = match creations::find(&mut snapshot, accepted.generation, Some(key.account)).await {
             // It is accepted and goes on; only what it looks like cannot be said here.
-            Err(ReadError::Quarantined(_)) => return Ok(None),
+            Err(ReadError::Quarantined(_)) => return Ok(End::NotYet),
             found => found?,
         };
         drop(snapshot);
-        if let Some(found) = found.filter(|job| job.settled && job.account == key.account) {
-            return Ok(Some((found, position)));
+        match found.filter(|job| job.account == key.account) {
+            Some(found) if found.settled => return Ok(End::Seen(Box::new(found), position)),
+            Some(found) if found.status == Status::Cancelled => return Ok(End::Cancelled),
+            Some(_) => {}
+            // Not there yet, or not there any more: the log knows.
+            None => {
+                let job = present(edge, accepted.generation).await?;
+                if job.deleted() {
+                    return Ok(End::Deleted);
+                }
+                if job.status() == Status::Cancelled {
+                    return Ok(End::Cancelled);
+                }
+            }
         }
         if Instant::now() >= deadline || edge.stopping.is_cancelled() {
-            return Ok(None);
+            return Ok(End::NotYet);
         }
         tokio::select! {
             () = &mut change => {}
@@ -201,11 +227,7 @@ async fn done(
 ) -> ApiResult<Response> {
     match found.status {
         Status::Succeeded => {}
-        Status::Cancelled => {
-            let error =
-                ApiError::new(StatusCode::CONFLICT, "cancelled", "The generation was cancelled; nothing was charged.");
-            return Err(error.with("request_id", job::request_id(found)));
-        }
+        Status::Cancelled => return Err(cancelled(found.generation)),
         Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Failed => {
             let message = "The model did not deliver; nothing was charged. Ask again, with a new Idempotency-Key.";
             let reason = found.failure.map(atelier_domain::generation::FailureReason::as_str);
@@ -239,10 +261,34 @@ async fn done(
     Ok(response)
 }
 
-/// The repeat of a request whose job was removed since.
-fn gone(accepted: &Accepted) -> ApiError {
-    let id = GlobalId::Generation(accepted.generation).text();
-    ApiError::new(StatusCode::GONE, "gone", "This generation was deleted.").with("request_id", id)
+/// The answer about a job that was withdrawn.
+fn cancelled(generation: GenerationId) -> ApiError {
+    let error = ApiError::new(StatusCode::CONFLICT, "cancelled", "The generation was cancelled; nothing was charged.");
+    error.with("request_id", GlobalId::Generation(generation).text())
+}
+
+/// The job as the log has it now.
+async fn present(edge: &Edge, generation: GenerationId) -> ApiResult<Generation> {
+    let loaded = edge.write.path.load::<Generation>(&generation.to_string()).await;
+    Ok(loaded.map_err(|error| UseCaseError::from(error.map(Refusal::from)))?.state)
+}
+
+/// A job's place in the queue, as answers show it: 1 is the next. Null when it does not wait, or when nobody knows just now.
+pub(super) async fn queue_position(edge: &Edge, generation: GenerationId, status: Status) -> Option<i64> {
+    if status != Status::Queued {
+        return None;
+    }
+    for _ in 0..LOOKS {
+        match place_in_queue(&edge.write.pool, generation).await {
+            Ok(None) => tokio::time::sleep(BETWEEN).await,
+            Ok(place) => return place,
+            Err(error) => {
+                tracing::warn!(%error, "a place in the queue could not be counted");
+                return None;
+            }
+        }
+    }
+    None
 }
 
 /// 202: accepted, at work; where to look, and how to withdraw (REQUIREMENTS 3.4.2).
@@ -253,12 +299,15 @@ async fn waiting(edge: &Edge, visit: &Visit, accepted: &Accepted) -> ApiResult<R
     if let Ok(loaded) = loaded {
         visit.remaining(loaded.state.available(edge.write.now()));
     }
+    // As it is by now: the wait may have seen it begin. Its acceptance stands whatever comes of this look.
+    let status = present(edge, accepted.generation).await.map_or(accepted.status, |job| job.status());
     let id = GlobalId::Generation(accepted.generation).text();
     let status_url = format!("{}/v1/generations/{id}", edge.write.public_url);
     let body = json!({
         "success": true,
         "request_id": id,
-        "status": accepted.status.as_str(),
+        "status": status.as_str(),
+        "queue_position": queue_position(edge, accepted.generation, status).await,
         "status_url": status_url,
         "cancel_url": format!("{status_url}/cancel"),
         "credits_reserved": accepted.price.get(),

@@ -8,7 +8,7 @@ use atelier_domain::account::KeyScope;
 use atelier_domain::generation::{Generation, Status};
 use atelier_domain::{Actor, GenerationId, Invalid, Reason};
 use atelier_graphql::global_id::GlobalId;
-use atelier_projections::models::creations::{self, CreationView};
+use atelier_projections::models::creations::{self, CreationFilter, CreationView};
 use atelier_vault::credential_rows::api_keys::AuthenticatedApiKey;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -43,7 +43,19 @@ async fn own(
         tracing::error!(%error, "the head of the log could not be read");
         ApiError::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
     })?;
-    look(Some(&edge.read.token(head.0))).await?.ok_or_else(ApiError::not_found)
+    match look(Some(&edge.read.token(head.0))).await? {
+        Some(found) => Ok(found),
+        None => Err(missing(edge, key, id).await?),
+    }
+}
+
+/// Why a job is not in the read models: its owner has removed it (U06), or it is none of the key's.
+async fn missing(edge: &Edge, key: &AuthenticatedApiKey, id: GenerationId) -> ApiResult<ApiError> {
+    let loaded = edge.write.path.load::<Generation>(&id.to_string()).await;
+    let state = loaded.map_err(|error| UseCaseError::from(error.map(Refusal::from)))?.state;
+    let own =
+        state.terms().is_some_and(|terms| (terms.account_id, terms.environment) == (key.account, key.environment));
+    Ok(if own && state.deleted() { ApiError::gone(id) } else { ApiError::not_found() })
 }
 
 /// Whether a key may command a job. While only the read model lacks the account, the log says whose the job is.
@@ -68,6 +80,18 @@ fn parse(id: Result<Path<String>, PathRejection>) -> ApiResult<GenerationId> {
 pub struct Paging {
     limit: Option<usize>,
     cursor: Option<String>,
+    status: Option<String>,
+}
+
+/// The words that `status` may be.
+const STATUSES: [Status; 5] = [Status::Queued, Status::Running, Status::Succeeded, Status::Failed, Status::Cancelled];
+
+/// Reads the filter.
+fn status(word: &str) -> Result<Status, Refusal> {
+    STATUSES.into_iter().find(|status| status.as_str() == word).ok_or_else(|| {
+        let says = format!("must be one of {}", STATUSES.map(Status::as_str).join(", "));
+        Refusal::value("status", Invalid::new(Reason::Unknown, says))
+    })
 }
 
 /// The key's account's jobs, newest first.
@@ -84,9 +108,10 @@ pub async fn list(
     if !(1..=100).contains(&limit) {
         return Err(wrong().into());
     }
+    let filter = CreationFilter { media_type: None, status: paging.status.as_deref().map(status).transpose()? };
     let mut snapshot = edge.read.snapshot(&[creations::NAME], None).await?;
     let page =
-        creations::page(&mut snapshot, key.account, key.environment, None, limit, paging.cursor.as_deref()).await?;
+        creations::page(&mut snapshot, key.account, key.environment, filter, limit, paging.cursor.as_deref()).await?;
     let next = page.has_next.then(|| page.items.last().map(|(cursor, _)| cursor.clone())).flatten();
     let shown: Vec<Value> = page.items.iter().map(|(_, found)| job::show(&edge.write, found)).collect();
     Ok(Json(json!({ "success": true, "generations": shown, "next_cursor": next })))
@@ -100,7 +125,9 @@ pub async fn find(
 ) -> ApiResult<Json<Value>> {
     visit.may(KeyScope::GenerationsRead)?;
     let found = own(&edge, &visit.key, parse(id)?, None).await?;
-    Ok(Json(job::show(&edge.write, &found)))
+    let mut shown = job::show(&edge.write, &found);
+    shown["queue_position"] = json!(generate::queue_position(&edge, found.generation, found.status).await);
+    Ok(Json(shown))
 }
 
 /// Withdraws a job before delivery.
@@ -137,19 +164,32 @@ pub async fn cancel(
 pub async fn delete(
     State(edge): State<Arc<Edge>>,
     Extension(visit): Visitor,
+    headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Response> {
     visit.may(KeyScope::GenerationsWrite)?;
     let key = &visit.key;
     let generation = parse(id)?;
-    may_command(&edge, key, generation).await?;
+    let idempotency_key = generate::idempotency_key(&headers)?;
+    let may = may_command(&edge, key, generation).await;
+    // Gone already: then the use case knows whether this is the request that removed it.
+    if may.as_ref().is_err_and(|error| idempotency_key.is_none() || !error.is_gone()) {
+        may?;
+        return Err(ApiError::not_found());
+    }
     let context = edge.write.request_context(Actor::ApiKey(key.key));
     let (write, account) = (edge.write.clone(), key.account);
-    let delete = async move { DeleteGeneration { account, generation }.run(&write, &context).await };
-    let position = edge.finish(delete).await??;
+    let use_case = DeleteGeneration { account, generation: Ok(generation), idempotency_key };
+    let deleted = edge.finish(async move { use_case.run(&write, &context).await }).await??;
+    if !deleted.repeated {
+        may?;
+    }
     // Gone for the very next call. Were the read models late, it would be done all the same.
-    if let Err(error) = edge.read.snapshot(&[creations::NAME], Some(&edge.read.token(position.0))).await {
+    if let Err(error) = edge.read.snapshot(&[creations::NAME], Some(&edge.read.token(deleted.position.0))).await {
         tracing::debug!(%error, "a deletion is not in the read models yet");
     }
-    Ok(Json(json!({ "success": true, "request_id": GlobalId::Generation(generation).text() })))
+    let shown = json!({ "success": true, "request_id": GlobalId::Generation(generation).text() });
+    let mut response = Json(shown).into_response();
+    generate::mark_repeat(response.headers_mut(), deleted.repeated);
+    Ok(response)
 }
