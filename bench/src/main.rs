@@ -6,6 +6,7 @@ mod balance;
 mod cases;
 mod check;
 mod dice;
+mod explore;
 mod flush;
 mod histogram;
 mod postgres;

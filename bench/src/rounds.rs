@@ -14,7 +14,7 @@ use crate::preload::{Past, Written};
 use crate::report::{Compared, Figures};
 use crate::stock::{AppliedOnce, EVERY, Snapshotted, Stock};
 use crate::workload::{System, Tally, Window};
-use crate::{Arguments, Fallible, check, flush, preload, replay, report, sealing, stock, workload};
+use crate::{Arguments, Fallible, check, explore, flush, preload, replay, report, sealing, stock, workload};
 
 /// Ledgers of the cases that are not about one.
 const LEDGERS: usize = 1000;
@@ -23,6 +23,8 @@ const LONG: usize = 10_000;
 
 /// The case that is no contest: what sealing costs.
 const SEALING: &str = "sealing";
+/// Another: what the filters of the feed cost.
+const EXPLORE: &str = "explore";
 
 /// Everything a round needs.
 struct Bench {
@@ -61,18 +63,20 @@ impl Contender {
 /// Runs what was asked for, prints it, writes the results. False when something was wrong, or below with `--strict`.
 pub async fn all(arguments: Arguments) -> Fallible<bool> {
     let wanted: Vec<Case> = CASES.into_iter().filter(|case| case.wanted(&arguments.cases)).collect();
-    let seals = arguments.cases.is_empty() || arguments.cases.iter().any(|case| case == SEALING);
-    if wanted.is_empty() && !seals {
+    let asked = |name: &str| arguments.cases.is_empty() || arguments.cases.iter().any(|case| case == name);
+    let (seals, explores) = (asked(SEALING), asked(EXPLORE));
+    if wanted.is_empty() && !seals && !explores {
         let mut names: Vec<String> = CASES.iter().map(|case| format!("{}:{}", case.name, case.clients)).collect();
-        names.push(SEALING.to_owned());
+        names.extend([SEALING, EXPLORE].map(str::to_owned));
         return Err(format!("no such case; there are {}", names.join(" ")).into());
     }
     if seals {
         let keys = tempfile::tempdir_in(&arguments.folder)?;
         sealing::measure(&keys.path().join("keys"), if arguments.quick { 5_000 } else { 200_000 }).await?;
-        if wanted.is_empty() {
-            return Ok(true);
-        }
+    }
+    let feed_is_well = !explores || explore::measure(&arguments.folder).await?;
+    if wanted.is_empty() {
+        return Ok(feed_is_well);
     }
     let mut results = Vec::new();
     let mut failures = Vec::new();
@@ -100,7 +104,7 @@ pub async fn all(arguments: Arguments) -> Fallible<bool> {
         println!("*** WRONG: {failure} ***");
     }
     let below = arguments.strict && results.iter().any(|result| result.below().is_some());
-    Ok(failures.is_empty() && !below)
+    Ok(failures.is_empty() && !below && feed_is_well)
 }
 
 impl Bench {
