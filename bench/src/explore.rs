@@ -42,7 +42,10 @@ const fn filters() -> [(&'static str, ExploreFilter<'static>); 7] {
         ("an unknown model", ExploreFilter { model: Some("nothing"), ..ALL }),
         ("a common media type", ExploreFilter { media_type: Some(MediaType::Image), ..ALL }),
         ("an empty media type", ExploreFilter { media_type: Some(MediaType::Audio), ..ALL }),
-        ("a common model, of no such type", ExploreFilter { media_type: Some(MediaType::Video), model: Some("z-image-turbo"), ..ALL }),
+        (
+            "a common model, of no such type",
+            ExploreFilter { media_type: Some(MediaType::Video), model: Some("z-image-turbo"), ..ALL },
+        ),
     ]
 }
 
@@ -68,7 +71,11 @@ async fn on(server: &Server, folder: &Path) -> Fallible<bool> {
     let database = server.fresh(Schema::Atelier).await?;
     let with = filled(&database, account, &prompt, true).await?;
     println!("\nexplore, {ITEMS} items, a page of {PAGE}, medians of {LOOKS}:");
-    println!("  filled in {:.1} s with the filters' indexes, {:.1} s without", with.as_secs_f64(), without.as_secs_f64());
+    println!(
+        "  filled in {:.1} s with the filters' indexes, {:.1} s without",
+        with.as_secs_f64(),
+        without.as_secs_f64()
+    );
     let mut superuser = PgConnection::connect(&database.superuser_url).await?;
     for index in INDEXES.iter().chain(&["explore_v1_feed", "explore_v1_pkey"]) {
         let size = sqlx::query_scalar("select pg_size_pretty(pg_relation_size(('read_models_a.' || $1)::regclass))");
@@ -155,7 +162,9 @@ async fn sealed_prompt(vault: &Vault, account_id: AccountId) -> Fallible<String>
     let mut event = GenerationEvent::GenerationRequested { terms, prompt };
     vault.seal_fields(account_id, EventId(Uuid::from_u128(2)), "GenerationRequested", &mut event).await?;
     match event {
-        GenerationEvent::GenerationRequested { prompt: Personal::Sealed(sealed), .. } => Ok(sealed.as_text().to_owned()),
+        GenerationEvent::GenerationRequested { prompt: Personal::Sealed(sealed), .. } => {
+            Ok(sealed.as_text().to_owned())
+        }
         _ => Err("it is not sealed".into()),
     }
 }

@@ -128,14 +128,14 @@ async fn insert(connection: &mut PgConnection, work: &[(String, Work)]) -> Resul
     // A render's turn (see `turns`): the round at work, or else the first that waits; a round later than the account's last; and within
     // one statement one after the other.
     sqlx::query(
-        "with round as (select coalesce(\
+        "insert into process_work (id, lane, payload, due_at, payer, subject, turn) \
+         with round as (select coalesce(\
              (select max(turn) from process_work where lane = 'render' and leased_until is not null), \
              (select min(turn) from process_work where lane = 'render'), 1) as now), \
          asked as (select u.*, row_number() over (partition by u.payer order by u.n) - 1 as nth, \
              (select max(w.turn) from process_work w where w.lane = 'render' and w.payer = u.payer) as last \
              from unnest($1::text[], $2::text[], $3::jsonb[], $4::timestamptz[], $5::uuid[], $6::uuid[]) with ordinality \
                  as u (id, lane, payload, due_at, payer, subject, n)) \
-         insert into process_work (id, lane, payload, due_at, payer, subject, turn) \
          select a.id, a.lane, a.payload, coalesce(a.due_at, now()), a.payer, a.subject, \
              case when a.lane = 'render' then greatest(round.now, a.last + 1) + a.nth end \
          from asked a cross join round on conflict (id) do nothing",

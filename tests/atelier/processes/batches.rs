@@ -112,9 +112,9 @@ async fn a_batch_is_written_in_one_statement_for_each_kind_of_row() {
     let wrote = ["insert states GenerationCharge", "insert work GenerationCharge", "commit GenerationCharge"];
     assert_eq!(written(&steps).await, wrote, "for 900 events");
     steps.begin(None);
-    // Who has been told that a job began writes nothing anew.
+    // Who has been told that a job began asks for its run limit once more, which is the same work, and writes no state anew.
     feed::<GenerationCharge>(&mut connection, &events[600..900]).await;
-    assert_eq!(written(&steps).await, ["commit GenerationCharge"]);
+    assert_eq!(written(&steps).await, ["insert work GenerationCharge", "commit GenerationCharge"]);
     steps.begin(None);
     feed::<GenerationCharge>(&mut connection, rest).await;
     let wrote = ["delete states GenerationCharge", "insert work GenerationCharge", "commit GenerationCharge"];
@@ -130,6 +130,7 @@ async fn a_batch_is_written_in_one_statement_for_each_kind_of_row() {
     }
     let rows = (rows(&one).await, rows(&many).await);
     assert_eq!(rows.0, rows.1, "one by one, the rows are the same");
-    // 150 at work for each manager; a check, a render and a deadline for each job; removal, void and both notices for each end.
-    assert_eq!(rows.0.len(), 2 * 150 + 3 * 300 + 4 * 150);
+    // 150 at work for each manager; a check, a render, a longest wait and a run limit for each job; removal, void and both notices
+    // for each end.
+    assert_eq!(rows.0.len(), 2 * 150 + 4 * 300 + 4 * 150);
 }

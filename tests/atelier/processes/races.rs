@@ -92,7 +92,7 @@ async fn l10_a_capture_after_the_deadline_takes_nothing() {
     let world = World::open().await;
     let (life, accounts) = newcomers(&world, 1).await;
     let job = nearly_done(&world, &life, accounts[0]).await;
-    world.fire("time_out_generation").await;
+    world.fire_each("time_out_generation", 1).await;
     // The worker still waits for the model, so the node is not at rest; the hold ends all the same.
     let voided = "select count(*) from events where event_type = 'HoldVoided'";
     while sqlx::query_scalar::<_, i64>(voided).fetch_one(&world.database.pool).await.expect("the log answers") == 0 {
@@ -120,7 +120,7 @@ async fn l10_a_model_that_never_answers_keeps_no_credits_and_no_worker() {
         ask_for_one(&life, accounts[0], None).await.expect("alive").expect("accepted");
     }
     world.until_waiting(2).await;
-    assert_eq!(world.fire("time_out_generation").await, 2);
+    world.fire_each("time_out_generation", 2).await;
     world.model.send_replace(Model::Draws);
     ask_for_one(&life, accounts[1], None).await.expect("alive").expect("accepted");
     assert!(life.rests().await, "their places are free again");

@@ -54,7 +54,7 @@ async fn accounts_are_taken_in_turn_however_much_one_of_them_asks_for() {
     studio.drain().await;
     // Three may be at work at once, so a start may be that much out of turn and no more.
     let started: Vec<String> = sqlx::query_scalar(
-        "select r.payload->'GenerationRequested'->'terms'->>'account_id' from events s \
+        "select r.payload->'GenerationRequested'->>'account_id' from events s \
          join events r on r.aggregate_id = s.aggregate_id and r.event_type = 'GenerationRequested' \
          where s.event_type = 'GenerationStarted' order by s.position",
     )

@@ -158,8 +158,9 @@ async fn a_dry_run_is_refused_where_the_real_request_would_be_and_writes_nothing
     studio.drain().await;
     assert_eq!(studio.head().await, head, "nothing was written");
     // And so it is.
-    for (key, body, status, error) in &cases {
-        let real = studio.post_with("/v1/generate", key, body, &[("idempotency-key", "real")]).await;
+    for (number, (key, body, status, error)) in cases.iter().enumerate() {
+        let real = format!("real-{number}");
+        let real = studio.post_with("/v1/generate", key, body, &[("idempotency-key", real.as_str())]).await;
         assert_eq!((real.status.as_u16(), &real.json()["error"]), (*status, error), "{body}: {}", real.text);
     }
     studio.drain().await;
@@ -171,7 +172,7 @@ async fn a_dry_run_is_refused_where_the_real_request_would_be_and_writes_nothing
     assert_eq!(spent.status.as_u16(), 200, "{}", spent.text);
     let bearer = format!("Bearer {key}");
     let headers =
-        [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", "real")];
+        [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", "real-0")];
     let again = wire::call(&studio, "POST /v1/generate?dry_run=true", &headers, &picture().to_string()).await;
     assert_eq!(again.status, 200, "{again:?}");
     let poor = studio.post("/v1/generate?dry_run=true", &key, &picture()).await;

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::steps::{Side, Steps};
 use crate::harness::TestDatabase;
+use crate::harness::process::until;
 
 /// How long anything may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,6 +159,18 @@ impl World {
     pub async fn fire(&self, kind: &str) -> u64 {
         let due = sqlx::query("update process_work set due_at = now() where lane = 'timer' and payload->>'kind' = $1");
         due.bind(kind).execute(&self.database.pool).await.expect("the database answers").rows_affected()
+    }
+
+    /// The same once there are so many: a timer that a job's start asks for comes a moment after it.
+    pub async fn fire_each(&self, kind: &str, number: u64) {
+        let wait = "select count(*) from process_work where lane = 'timer' and payload->>'kind' = $1";
+        until("the timers", async || {
+            let wait = sqlx::query_scalar(wait).bind(kind).fetch_one(&self.database.pool).await;
+            let wait: i64 = wait.expect("the database answers");
+            (u64::try_from(wait) == Ok(number)).then_some(())
+        })
+        .await;
+        assert_eq!(self.fire(kind).await, number);
     }
 }
 
