@@ -1,5 +1,6 @@
-//! Tokens of a sign-in under way, good for minutes: `atc_` waits for the second factor's code, `atb_` binds a sign-in elsewhere to
-//! the browser that began it, `atg_` is the one-time code that a frontend redeems after it. 256 bits each, found by their keyed digests.
+//! Tokens of a sign-in or sign-up under way. Good for minutes: `atc_` waits for the second factor's code, `atb_` binds a sign-in elsewhere to
+//! the browser that began it, `atg_` is the one-time code that a frontend redeems after it; and `atp_`, good for a week, which says that a
+//! client began a sign-up. 256 bits each, known by their keyed digests.
 
 use std::fmt;
 
@@ -16,6 +17,8 @@ pub enum Passing {
     Browser,
     /// The one-time code in the address that a browser is sent back to its frontend with.
     Code,
+    /// What the client has that began a sign-up, in its cookie or kept by an app.
+    SignUp,
 }
 
 impl Passing {
@@ -24,6 +27,7 @@ impl Passing {
             Self::Challenge => "atc_",
             Self::Browser => "atb_",
             Self::Code => "atg_",
+            Self::SignUp => "atp_",
         }
     }
 }

@@ -1,15 +1,16 @@
-//! Password hashing with argon2id: off the async threads, a bounded number at once, a bounded queue (sec.S1, sec.S2, sec.S4).
+//! Password hashing with argon2id: off the async threads, a bounded number at once, a bounded queue that is shared fairly (sec.S1, sec.S2,
+//! sec.S4).
 
 use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::RandomBytes;
 use crate::credential_rows::passwords::StoredPassword;
+use crate::fair_places::{FairPlaces, Share};
 
 /// Memory of one hash in KiB; with two passes on one lane, one of the settings sec.S1 allows (about 20 ms).
 const MEMORY_KIB: u32 = 19_456;
@@ -40,10 +41,8 @@ pub enum PasswordError {
 #[derive(Clone)]
 pub struct Passwords {
     random: Arc<dyn RandomBytes>,
-    /// One permit for each hash that runs or waits.
-    places: Arc<Semaphore>,
-    /// One permit for each hash that runs.
-    running: Arc<Semaphore>,
+    places: Arc<FairPlaces>,
+    share: Share,
 }
 
 fn hasher() -> Argon2<'static> {
@@ -61,19 +60,23 @@ impl Passwords {
     /// Chosen bounds: `at_once` times 19 MiB of memory, then `waiting` more before [`PasswordError::Busy`].
     #[must_use]
     pub fn with_bounds(random: Arc<dyn RandomBytes>, at_once: usize, waiting: usize) -> Self {
-        let places = Arc::new(Semaphore::new(at_once + waiting));
-        Self { random, places, running: Arc::new(Semaphore::new(at_once)) }
+        Self { random, places: FairPlaces::new(at_once, waiting), share: Share::default() }
+    }
+
+    /// The same, for somebody: hashes take that one's places.
+    #[must_use]
+    pub fn shared_by(&self, share: Share) -> Self {
+        Self { share, ..self.clone() }
     }
 
     pub(crate) async fn bounded<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
-        let running = Arc::clone(&self.running).acquire_owned().await.expect("the semaphore is never closed");
-        // The permits go with the work: a caller that gives up does not end it, so it must keep counting.
+        let place = self.places.place(self.share.clone()).await.map_err(|_| PasswordError::Busy)?;
+        // The place goes with the work: a caller that gives up does not end it, so it must keep counting.
         tokio::task::spawn_blocking(move || {
-            let _held = (place, running);
+            let _held = place;
             work()
         })
         .await

@@ -24,6 +24,12 @@ impl SecretDigest {
         Self(digest)
     }
 
+    /// A digest that was stored; `None` for what is of another length.
+    #[must_use]
+    pub fn from_stored(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     /// The bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -40,6 +46,31 @@ impl SecretDigest {
 impl std::fmt::Debug for SecretDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SecretDigest(..)")
+    }
+}
+
+/// Where a client is in the network, as far as it is known: keyed digests of the networks that its address is in, the narrowest first.
+/// An IPv4 address is one network; of IPv6 there are the /64 that one client has, and the /56 and the /48 that one customer may have.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Client(Vec<SecretDigest>);
+
+impl Client {
+    /// The networks.
+    #[must_use]
+    pub fn networks(&self) -> &[SecretDigest] {
+        &self.0
+    }
+
+    /// The narrowest.
+    #[must_use]
+    pub fn narrowest(&self) -> Option<&SecretDigest> {
+        self.0.first()
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client(..)")
     }
 }
 
@@ -94,16 +125,14 @@ impl Secrets {
         SecretDigest(keyed_hash(&self.0, "tries", &parts))
     }
 
-    /// What is known of where a client is in the network: a keyed digest of its address, of its /64 for IPv6, because one client
-    /// has all of that.
+    /// What is known of where a client is in the network.
     #[must_use]
-    pub fn client(&self, address: IpAddr) -> SecretDigest {
-        let canonical = address.to_canonical();
-        let network = match canonical {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets()[..8].to_vec(),
-        };
-        SecretDigest(keyed_hash(&self.0, "client", &[&network]))
+    pub fn client(&self, address: IpAddr) -> Client {
+        let of = |network: &[u8]| SecretDigest(keyed_hash(&self.0, "client", &[network]));
+        Client(match address.to_canonical() {
+            IpAddr::V4(address) => vec![of(&address.octets())],
+            IpAddr::V6(address) => [8, 7, 6].iter().map(|octets| of(&address.octets()[..*octets])).collect(),
+        })
     }
 
     /// What is stored of an upload's ticket.
@@ -178,14 +207,23 @@ mod tests {
     }
 
     #[test]
-    fn r5_a_client_is_an_ipv4_address_or_an_ipv6_network() {
+    fn r5_a_client_is_an_ipv4_address_or_an_ipv6_network_of_three_widths() {
         let root = tempfile::tempdir().unwrap();
         let secrets = Secrets::open(root.path(), Replayable::new(5).as_ref()).unwrap();
         let client = |text: &str| secrets.client(text.parse().unwrap());
         assert_eq!(client("192.0.2.1"), client("::ffff:192.0.2.1"));
+        assert_eq!(client("192.0.2.1").networks().len(), 1);
         assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
-        assert_eq!(client("2001:db8:1:2::1"), client("2001:db8:1:2:ffff::9"));
-        assert_ne!(client("2001:db8:1:2::1"), client("2001:db8:1:3::1"));
+        let shared = |one: &str, other: &str| {
+            let (one, other) = (client(one), client(other));
+            let pairs = one.networks().iter().zip(other.networks());
+            pairs.map(|(one, other)| one == other).collect::<Vec<_>>()
+        };
+        let own = "2001:db8:1:2::1";
+        assert_eq!(shared(own, "2001:db8:1:2:ffff::9"), [true, true, true]);
+        assert_eq!(shared(own, "2001:db8:1:3::1"), [false, true, true]);
+        assert_eq!(shared(own, "2001:db8:1:102::1"), [false, false, true]);
+        assert_eq!(shared(own, "2001:db8:2:2::1"), [false, false, false]);
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Secrets {
             Passing::Challenge => "sign-in challenge",
             Passing::Browser => "sign-in elsewhere: browser",
             Passing::Code => "sign-in elsewhere: code",
+            Passing::SignUp => "sign-up",
         };
         SecretDigest::of(keyed_hash(self.key(), label, &[token.expose().as_bytes()]))
     }

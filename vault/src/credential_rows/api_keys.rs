@@ -140,6 +140,16 @@ pub async fn replaced_by(pool: &PgPool, key: ApiKeyId) -> Result<Option<ApiKeyId
     Ok(replaced.flatten().map(ApiKeyId))
 }
 
+/// The keys of an account whose rows are revoked and still there: the events of their ends may be missing.
+///
+/// # Errors
+/// When the database failed.
+pub async fn revoked_of(pool: &PgPool, account: AccountId) -> Result<Vec<ApiKeyId>, RowError> {
+    let statement = "SELECT key_id FROM credentials.api_keys WHERE account_id = $1 AND state = 'revoked'";
+    let keys: Vec<Uuid> = sqlx::query_scalar(statement).bind(account.0).fetch_all(pool).await?;
+    Ok(keys.into_iter().map(ApiKeyId).collect())
+}
+
 /// Ends every key of an account, and tells which ones this ended.
 ///
 /// # Errors

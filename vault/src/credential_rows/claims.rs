@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::RowError;
-use crate::{IndexDigest, IndexKind};
+use super::{RowError, unproven_addresses};
+use crate::{IndexDigest, IndexKind, SecretDigest};
 
 /// What a claim is to its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,17 +76,6 @@ impl Claim {
 
 type Row = (Uuid, DateTime<Utc>, String, Option<DateTime<Utc>>, bool);
 
-/// What became of an attempt to claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClaimOutcome {
-    /// Both are the account's now, or were already.
-    Claimed,
-    /// The username is the account's; the address is this holder's and stays so.
-    UsernameOnly(Claim),
-    /// The username is this holder's; neither was claimed.
-    UsernameTaken(Claim),
-}
-
 /// Claims an index value, or says who has it; waits for a claimant whose transaction is still open. A free one changes hands; one's
 /// own that is not held is claimed anew.
 async fn claim(
@@ -121,28 +110,59 @@ async fn claim(
     Ok(Claim::of(row))
 }
 
-/// Claims an email and a username for an account: both, or the username alone when somebody has the address, or neither when
-/// somebody has the username. The same statements whoever has the address (sec.S4). Claiming again what one holds is harmless.
+/// Claims a username for an account that is about to open, and notes the address that it has yet to prove, with the token its client gets;
+/// both or neither. Answers with the claim that stands, ours or another's. Claiming again what one holds is harmless.
 ///
 /// # Errors
-/// When the database failed; then neither was claimed, unless the failure was the commit's answer getting lost.
-pub async fn claim_pair(
+/// When the database failed; then nothing was claimed, unless the failure was the commit's answer getting lost.
+pub async fn claim_sign_up(
     pool: &PgPool,
     account: AccountId,
-    email: &IndexDigest,
     username: &IndexDigest,
+    address: &IndexDigest,
+    token: Option<&SecretDigest>,
     now: DateTime<Utc>,
-) -> Result<ClaimOutcome, RowError> {
+) -> Result<Claim, RowError> {
     let mut transaction = pool.begin().await?;
-    // Always the email first: two sign-ups that cross wait for each other in one direction only.
-    let of_email = claim(&mut transaction, email, account, now, ClaimState::Held).await?;
-    let of_username = claim(&mut transaction, username, account, now, ClaimState::Held).await?;
-    if of_username.account != account {
+    let standing = claim(&mut transaction, username, account, now, ClaimState::Held).await?;
+    if standing.account != account {
         transaction.rollback().await?;
-        return Ok(ClaimOutcome::UsernameTaken(of_username));
+        return Ok(standing);
     }
+    unproven_addresses::note(&mut *transaction, account, address, token, now).await?;
     transaction.commit().await?;
-    Ok(if of_email.account == account { ClaimOutcome::Claimed } else { ClaimOutcome::UsernameOnly(of_email) })
+    Ok(standing)
+}
+
+/// Claims an address for an account that has just proven it: a free one, its own, or `from`, the claim of an account that has not. Says
+/// whether it is the account's now; not when somebody else came first. Under the address's lock (`unproven_addresses::lock`).
+///
+/// # Errors
+/// When the database failed.
+pub async fn claim_address(
+    pool: &PgPool,
+    account: AccountId,
+    address: &IndexDigest,
+    from: Option<AccountId>,
+    now: DateTime<Utc>,
+) -> Result<bool, RowError> {
+    let holder: Option<Uuid> = sqlx::query_scalar(
+        "INSERT INTO credentials.claims AS c (kind, key_version, digest, account_id, claimed_at, state)
+         VALUES ($1, $2, $3, $4, $5, 'held')
+         ON CONFLICT (kind, key_version, digest) DO UPDATE SET account_id = excluded.account_id, claimed_at = excluded.claimed_at,
+           state = 'held', redirects_until = NULL, settled = false
+         WHERE c.account_id = excluded.account_id OR c.account_id = $6
+         RETURNING account_id",
+    )
+    .bind(address.kind.as_str())
+    .bind(address.key_version)
+    .bind(&address.digest[..])
+    .bind(account.0)
+    .bind(now)
+    .bind(from.map(|account| account.0))
+    .fetch_optional(pool)
+    .await?;
+    Ok(holder == Some(account.0))
 }
 
 /// Notes that the account behind these claims is open.
@@ -355,6 +375,23 @@ pub async fn remove_free(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Resul
          AND (kind, key_version, digest) IN (SELECT kind, key_version, digest FROM credentials.claims
              WHERE state = 'released' AND redirects_until <= $1 LIMIT $2)";
     Ok(sqlx::query(statement).bind(now).bind(limit).execute(pool).await?.rows_affected())
+}
+
+/// Gives up an address that an account holds and has not proven; says whether it held it. A change that is under way keeps its claim.
+///
+/// # Errors
+/// When the database failed.
+pub async fn release_address(pool: &PgPool, account: AccountId, address: &IndexDigest) -> Result<bool, RowError> {
+    let statement = "DELETE FROM credentials.claims WHERE kind = $1 AND key_version = $2 AND digest = $3
+         AND account_id = $4 AND state = 'held'";
+    let deleted = sqlx::query(statement)
+        .bind(address.kind.as_str())
+        .bind(address.key_version)
+        .bind(&address.digest[..])
+        .bind(account.0)
+        .execute(pool)
+        .await?;
+    Ok(deleted.rows_affected() == 1)
 }
 
 /// Gives up every claim of an account. Again is harmless.

@@ -170,6 +170,16 @@ pub async fn unsettled_before(
     Ok(rows.into_iter().map(|(identity, account)| (IdentityId(identity), AccountId(account))).collect())
 }
 
+/// The identities of an account that sign in no more and whose rows are still there: the events of their ends may be missing.
+///
+/// # Errors
+/// When the database failed.
+pub async fn revoked_of(pool: &PgPool, account: AccountId) -> Result<Vec<IdentityId>, RowError> {
+    let statement = "SELECT identity_id FROM credentials.identities WHERE account_id = $1 AND state = 'revoked'";
+    let identities: Vec<Uuid> = sqlx::query_scalar(statement).bind(account.0).fetch_all(pool).await?;
+    Ok(identities.into_iter().map(IdentityId).collect())
+}
+
 /// Removes an identity that does not sign in. Again is harmless.
 ///
 /// # Errors

@@ -170,12 +170,13 @@ pub async fn peek(
     Ok(held.map(|(account, address)| HeldToken { account: AccountId(account), address }))
 }
 
-/// Uses a reset token of this account up inside a change of its password, and voids the account's other ones; says whether it
+/// Uses a token of this account up inside a change of its password, and voids the account's other ones of that purpose; says whether it
 /// counted. Of many tries at once the first holds the row until it commits, and the others then find it used.
-pub(super) async fn use_up_reset(
+pub(super) async fn use_up(
     connection: &mut PgConnection,
     digest: &SecretDigest,
     account: AccountId,
+    purpose: MailPurpose,
     now: DateTime<Utc>,
 ) -> Result<bool, RowError> {
     let used = sqlx::query(
@@ -184,19 +185,24 @@ pub(super) async fn use_up_reset(
     )
     .bind(&digest.as_bytes()[..])
     .bind(account.0)
-    .bind(MailPurpose::ResetPassword.as_str())
+    .bind(purpose.as_str())
     .bind(now)
     .execute(&mut *connection)
     .await?;
     if used.rows_affected() == 1 {
-        sqlx::query(
-            "UPDATE credentials.mail_tokens SET used_at = $3 WHERE account_id = $1 AND purpose = $2 AND used_at IS NULL",
-        )
-        .bind(account.0)
-        .bind(MailPurpose::ResetPassword.as_str())
-        .bind(now)
-        .execute(connection)
-        .await?;
+        void_others(connection, account, purpose, now).await?;
     }
     Ok(used.rows_affected() == 1)
+}
+
+async fn void_others(
+    connection: &mut PgConnection,
+    account: AccountId,
+    purpose: MailPurpose,
+    now: DateTime<Utc>,
+) -> Result<(), RowError> {
+    let statement =
+        "UPDATE credentials.mail_tokens SET used_at = $3 WHERE account_id = $1 AND purpose = $2 AND used_at IS NULL";
+    sqlx::query(statement).bind(account.0).bind(purpose.as_str()).bind(now).execute(connection).await?;
+    Ok(())
 }

@@ -1,10 +1,9 @@
-//! Credential rows in PostgreSQL, one file for each table of `migrations/0002_credentials.sql` and `0008_sign_in.sql` (DESIGN 4, "Rows beside events").
-//! Credential rows in PostgreSQL, one file for each table (DESIGN 4, "Rows beside events").
 //! Credential rows in PostgreSQL, one file for each table of schema `credentials` (DESIGN 4, "Rows beside events").
 //!
 //! To grant: insert the row pending, append the event, activate the row. To withdraw: revoke the row, append the event,
 //! remove the row. A pending or revoked row never authenticates; a reconciler finishes either half.
 
+pub mod address_mails;
 pub mod api_keys;
 pub mod avatar_tickets;
 pub mod avatar_uploads;
@@ -26,9 +25,10 @@ pub mod sign_in_codes;
 pub mod sign_ins_elsewhere;
 pub mod staff_roles;
 pub mod tries;
+pub mod unproven_addresses;
 
 use atelier_domain::AccountId;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// The credential rows could not be read or written; a fault at the edge, worth trying again.
 #[derive(thiserror::Error)]
@@ -40,6 +40,24 @@ impl std::fmt::Debug for RowError {
         // PostgreSQL's full error quotes the row it refused, digests included; its one-line form does not.
         write!(f, "RowError({})", self.0)
     }
+}
+
+/// Ends what a client was given to go on with later, beside sessions and keys: sign-ins that wait for a code, a second factor that is being
+/// set up, uploads, and the offer to confirm a deletion. Again is harmless.
+///
+/// # Errors
+/// When the database failed.
+pub async fn end_passing(connection: &mut PgConnection, account: AccountId) -> Result<(), RowError> {
+    for statement in [
+        "DELETE FROM credentials.sign_in_challenges WHERE account_id = $1",
+        "DELETE FROM credentials.sign_ins_elsewhere WHERE account_id = $1",
+        "DELETE FROM credentials.second_factors WHERE account_id = $1 AND state = 'pending'",
+        "DELETE FROM credentials.avatar_tickets WHERE account_id = $1",
+        "DELETE FROM credentials.deletion_offers WHERE account_id = $1",
+    ] {
+        sqlx::query(statement).bind(account.0).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Deletes every credential of an account, its claims included, at erasure (REQUIREMENTS 4.2.2). Again is harmless.
@@ -66,6 +84,7 @@ pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), Row
         "DELETE FROM credentials.staff_roles WHERE account_id = $1",
         "DELETE FROM credentials.avatar_tickets WHERE account_id = $1",
         "DELETE FROM credentials.avatar_uploads WHERE account_id = $1",
+        "DELETE FROM credentials.unproven_addresses WHERE account_id = $1",
         "DELETE FROM credentials.claims WHERE account_id = $1",
     ] {
         sqlx::query(statement).bind(account.0).execute(&mut *transaction).await?;

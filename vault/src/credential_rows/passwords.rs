@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{RowError, mail_tokens, sessions};
+use super::mail_tokens::MailPurpose;
+use super::{RowError, end_passing, mail_tokens, sessions, unproven_addresses};
 use crate::SecretDigest;
 
 /// An account's password as it is stored.
@@ -47,8 +48,19 @@ pub struct PasswordChange {
 pub enum Grounds<'a> {
     /// The password that was proven, by its version.
     Password(i64),
-    /// A mail's token, used up by the change.
-    Token(&'a SecretDigest),
+    /// A reset mail's token, used up by the change.
+    Reset(&'a SecretDigest),
+    /// A verification mail's token, used up by the change, which also ends what the sign-up's client has of it.
+    Verification(&'a SecretDigest),
+}
+
+/// What ends with a password, beside the sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Every API key.
+    pub api_keys: bool,
+    /// Every identity elsewhere that signs in.
+    pub identities: bool,
 }
 
 const fn word(via: PasswordVia) -> &'static str {
@@ -102,7 +114,7 @@ pub async fn rehash(pool: &PgPool, account: AccountId, old: &str, new: &str) -> 
     Ok(updated.rows_affected() == 1)
 }
 
-/// Changes a password, ends every session but the one that goes on, and marks the change until [`recorded`]; all or nothing. Says
+/// Changes a password, ends every session but the one that goes on, what clients were given for later, and what `ends` says, and marks the change until [`recorded`]; all or nothing. Says
 /// whether its grounds still stood: of many at once with one token, or with one old password, exactly one changes anything.
 ///
 /// # Errors
@@ -112,6 +124,7 @@ pub async fn change(
     change: &PasswordChange,
     grounds: Grounds<'_>,
     phc: &str,
+    ends: Ends,
     now: DateTime<Utc>,
 ) -> Result<bool, RowError> {
     let mut transaction = pool.begin().await?;
@@ -122,7 +135,13 @@ pub async fn change(
                 sqlx::query_scalar(statement).bind(change.account.0).fetch_optional(&mut *transaction).await?;
             found == Some(version)
         }
-        Grounds::Token(digest) => mail_tokens::use_up_reset(&mut transaction, digest, change.account, now).await?,
+        Grounds::Reset(digest) => {
+            mail_tokens::use_up(&mut transaction, digest, change.account, MailPurpose::ResetPassword, now).await?
+        }
+        Grounds::Verification(digest) => {
+            unproven_addresses::end_token(&mut *transaction, change.account).await?;
+            mail_tokens::use_up(&mut transaction, digest, change.account, MailPurpose::VerifyEmail, now).await?
+        }
     };
     if !stands {
         transaction.rollback().await?;
@@ -144,6 +163,15 @@ pub async fn change(
     .execute(&mut *transaction)
     .await?;
     sessions::revoke_all(&mut *transaction, change.account, change.keeps).await?;
+    end_passing(&mut transaction, change.account).await?;
+    for (ends, statement) in [
+        (ends.api_keys, "UPDATE credentials.api_keys SET state = 'revoked' WHERE account_id = $1"),
+        (ends.identities, "UPDATE credentials.identities SET state = 'revoked' WHERE account_id = $1"),
+    ] {
+        if ends {
+            sqlx::query(statement).bind(change.account.0).execute(&mut *transaction).await?;
+        }
+    }
     transaction.commit().await?;
     Ok(true)
 }
