@@ -145,7 +145,8 @@ impl Account {
         self.was_verified
     }
 
-    /// Whether the address's claim is this account's. Otherwise it can never be verified (sec.S4).
+    /// Whether the address's claim is this account's: it was proven, staff gave it, or a release claimed it that let sign-ups do so.
+    /// Nothing but the link that proves it is mailed to an address that is not (sec.S4).
     #[must_use]
     pub const fn address_claimed(&self) -> bool {
         self.address_claimed
@@ -223,6 +224,11 @@ impl Account {
         self.api_keys.contains_key(key)
     }
 
+    /// What is remembered of every key that was made and not revoked.
+    pub fn api_keys(&self) -> impl Iterator<Item = &KeyRecord> {
+        self.api_keys.values()
+    }
+
     /// What is remembered of a key that was made and not revoked.
     #[must_use]
     pub fn api_key(&self, key: &ApiKeyId) -> Option<&KeyRecord> {
@@ -271,7 +277,9 @@ impl Aggregate for Account {
                 (self.address_claimed, self.has_password) = (address_claimed, has_password);
             }
             AccountEvent::AccountAbandoned {} => self.status = Status::Abandoned,
-            AccountEvent::EmailVerified {} => (self.email_verified, self.was_verified) = (true, true),
+            AccountEvent::EmailVerified {} => {
+                (self.email_verified, self.was_verified, self.address_claimed) = (true, true, true);
+            }
             AccountEvent::EmailChanged { email } => {
                 (self.email, self.email_verified, self.address_claimed) = (email.sealed().cloned(), false, true);
             }

@@ -21,8 +21,6 @@ pub enum AccountCommand {
         username: Username,
         /// The age the person says to have reached (U42).
         minimum_age: u8,
-        /// Whether this account has the address's claim (sec.S4).
-        address_claimed: bool,
         /// The identity elsewhere that vouches for the person; otherwise there is a password (A16).
         vouched_by: Option<NewIdentity>,
     },
@@ -42,6 +40,14 @@ pub enum AccountCommand {
         /// The stored texts that say the same as the new ones. The state has them sealed, so whoever can open them compares.
         same: SameTexts,
     },
+    /// The address was proven by its mailbox alone, and a new password was set: as [`Self::VerifyEmail`], but whatever a sign-up that never
+    /// was proven could be entered by ends in the same append.
+    VerifyEmailAfresh {
+        /// Which one: refused when the account has another by now.
+        address: Option<Sealed>,
+    },
+    /// End a sign-up whose address another account has proven; refused once this one was proven. A repeat is a no-op.
+    EndUnproven,
     /// Take another handle; the same one is a no-op (U29).
     ChangeUsername {
         /// The new handle.

@@ -23,32 +23,33 @@ impl Decide for Account {
     /// 2: addresses, keys and everything about identity came into the state. 3: resets of a lost second factor.
     /// 4: how many keys were made, and the ends they were made with.
     /// 5: name and biography, so that what does not change them is not written.
-    const STATE_FORM: &'static str = "5";
+    /// 6: the claim of an address comes with its proof.
+    const STATE_FORM: &'static str = "6";
 
     fn decide(&self, command: AccountCommand) -> Decided {
         match (self.status, command) {
-            (Status::New, AccountCommand::Open { email, username, minimum_age, address_claimed, vouched_by }) => {
+            (Status::New, AccountCommand::Open { email, username, minimum_age, vouched_by }) => {
                 if minimum_age < MINIMUM_AGE {
                     return Err(AccountError::TooYoung(MINIMUM_AGE));
                 }
                 let display_name = DisplayName::parse(username.as_ref())
                     .expect("a username of 3-30 ASCII characters is a display name");
+                let verified = vouched_by.as_ref().is_some_and(|identity| identity.vouches_for_address);
                 let opened = AccountEvent::AccountOpened {
                     email: Personal::Open(email),
                     username: Personal::Open(username),
                     display_name: Personal::Open(display_name),
                     minimum_age: Some(minimum_age),
-                    address_claimed,
+                    address_claimed: verified,
                     has_password: vouched_by.is_none(),
                 };
-                let verified = vouched_by.as_ref().is_some_and(|identity| identity.vouches_for_address);
                 let linked = vouched_by.map(linked);
                 let verified = verified.then_some(AccountEvent::EmailVerified {});
                 Ok([opened].into_iter().chain(linked).chain(verified).collect())
             }
             (Status::New, AccountCommand::Abandon) => Ok(vec![AccountEvent::AccountAbandoned {}]),
             (Status::Abandoned, AccountCommand::Abandon)
-            | (Status::Deleting | Status::Erased, AccountCommand::RequestDeletion)
+            | (Status::Deleting | Status::Erased, AccountCommand::RequestDeletion | AccountCommand::EndUnproven)
             | (Status::Erased, AccountCommand::Erase { .. }) => Ok(Vec::new()),
             (Status::Deleting, AccountCommand::Erase { keys }) => {
                 Ok(vec![AccountEvent::AccountErased { policy_version: DELETION_POLICY, keys }])
@@ -80,10 +81,15 @@ impl Account {
         match command {
             AccountCommand::Open { .. } | AccountCommand::Abandon => Err(AccountError::AlreadyUsed),
             AccountCommand::Erase { .. } => Err(AccountError::DeletionNotRequested),
-            AccountCommand::VerifyEmail { address } if address.is_some() && address != self.email => {
+            AccountCommand::VerifyEmail { address } | AccountCommand::VerifyEmailAfresh { address }
+                if address.is_some() && address != self.email =>
+            {
                 Err(AccountError::AnotherAddress)
             }
             AccountCommand::VerifyEmail { .. } => Ok(unless(self.email_verified, AccountEvent::EmailVerified {})),
+            AccountCommand::VerifyEmailAfresh { .. } => Ok(self.verify_afresh()),
+            AccountCommand::EndUnproven if self.was_verified => Err(AccountError::AddressProven),
+            AccountCommand::EndUnproven => Ok(self.request_deletion()),
             AccountCommand::UpdateProfile { display_name, bio, same } => {
                 Ok(self.update_profile(display_name, bio, &same))
             }
@@ -157,6 +163,22 @@ impl Account {
         let name = name.map(|name| AccountEvent::DisplayNameChanged { display_name: Personal::Open(name) });
         let bio = bio.map(|bio| AccountEvent::BioChanged { bio: Personal::Open(bio) });
         name.into_iter().chain(bio).collect()
+    }
+
+    /// An account that was proven before keeps its second factor and its identities, as it does by a reset.
+    fn verify_afresh(&self) -> Vec<AccountEvent> {
+        if self.email_verified {
+            return Vec::new();
+        }
+        let mut events = self.end_sessions(None, SessionEnd::PasswordChanged);
+        if !self.was_verified {
+            let unlinked =
+                self.identities.keys().map(|&identity_id| AccountEvent::ExternalIdentityUnlinked { identity_id });
+            events.extend(unlinked);
+            events.extend(unless(!self.two_factor, AccountEvent::TwoFactorDisabled { by: TwoFactorEnd::Owner }));
+        }
+        events.push(AccountEvent::EmailVerified {});
+        events
     }
 
     fn change_username(&self, username: Username, now: DateTime<Utc>) -> Decided {

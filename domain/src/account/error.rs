@@ -17,6 +17,9 @@ pub enum AccountError {
     /// What was proven is not the account's address any more (U26, A13).
     #[error("The account has another address by now.")]
     AnotherAddress,
+    /// An account whose address was proven does not end as a sign-up (U26).
+    #[error("The address was proven.")]
+    AddressProven,
     /// The address must be verified first (U26).
     #[error("Verify the email address first.")]
     EmailNotVerified,

@@ -26,8 +26,8 @@ pub enum AccountEvent {
         display_name: Personal<DisplayName>,
         /// The age the person said to have reached (U42); `None` before that was asked.
         minimum_age: Option<u8>,
-        /// Whether the address's claim is this account's. Otherwise somebody else's account has it, this one can never be verified,
-        /// and exists only so that the sign-up cannot be told from any other (sec.S4).
+        /// Whether the address's claim was this account's from the start: it was proven elsewhere, or the sign-up is of a release that let
+        /// sign-ups claim addresses. Otherwise the claim comes with [`AccountEvent::EmailVerified`].
         address_claimed: bool,
         /// Whether it has a password, or was opened by an identity elsewhere (A16).
         has_password: bool,

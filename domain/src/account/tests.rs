@@ -32,19 +32,13 @@ fn opened() -> AccountEvent {
         username: Personal::Open(username()),
         display_name: Personal::Open(DisplayName::parse("ada").unwrap()),
         minimum_age: Some(18),
-        address_claimed: true,
+        address_claimed: false,
         has_password: true,
     }
 }
 
 fn open() -> AccountCommand {
-    AccountCommand::Open {
-        email: email(),
-        username: username(),
-        minimum_age: 18,
-        address_claimed: true,
-        vouched_by: None,
-    }
+    AccountCommand::Open { email: email(), username: username(), minimum_age: 18, vouched_by: None }
 }
 
 fn session(n: u128) -> SessionId {

@@ -17,13 +17,7 @@ fn apply(account: &mut Account, command: AccountCommand) -> Result<Vec<AccountEv
 
 #[test]
 fn u42_nobody_below_the_least_age_opens_an_account() {
-    let young = AccountCommand::Open {
-        email: email(),
-        username: username(),
-        minimum_age: 12,
-        address_claimed: true,
-        vouched_by: None,
-    };
+    let young = AccountCommand::Open { email: email(), username: username(), minimum_age: 12, vouched_by: None };
     assert_eq!(Account::default().decide(young), Err(AccountError::TooYoung(13)));
 }
 
@@ -35,13 +29,8 @@ fn identity(n: u128) -> NewIdentity {
 
 #[test]
 fn a16_u26_who_is_vouched_for_has_no_password_and_a_verified_address() {
-    let open = AccountCommand::Open {
-        email: email(),
-        username: username(),
-        minimum_age: 18,
-        address_claimed: true,
-        vouched_by: Some(identity(1)),
-    };
+    let open =
+        AccountCommand::Open { email: email(), username: username(), minimum_age: 18, vouched_by: Some(identity(1)) };
     let mut account = Account::default();
     assert_eq!(apply(&mut account, open).unwrap().len(), 3);
     assert!(account.email_verified() && !account.has_password() && account.identities().len() == 1);
@@ -58,7 +47,6 @@ fn u26_u30_an_address_nobody_vouches_for_is_proven_by_mail() {
         email: email(),
         username: username(),
         minimum_age: 18,
-        address_claimed: true,
         vouched_by: Some(NewIdentity { vouches_for_address: false, ..identity(1) }),
     };
     let mut account = Account::default();
