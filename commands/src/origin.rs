@@ -2,27 +2,44 @@
 
 use std::fmt;
 
-use atelier_vault::{DeviceToken, SecretDigest};
+use atelier_vault::{Client, DeviceToken, Passing, PassingToken, Share};
 
 /// Where a request comes from. The address itself stays at the edge; nothing here is printed.
 #[derive(Clone, Default)]
 pub struct Origin {
-    /// The client's network address, digested; none for requests from this machine itself, which are not slowed down by it.
-    pub client: Option<SecretDigest>,
+    /// The client's networks, digested; none in development for requests from this machine itself, which are not slowed down by it.
+    pub client: Option<Client>,
     /// The country and city, if an operator has brought a file of them (U38).
     pub place: Option<String>,
     /// The browser and system, such as `Firefox on Linux` (V09).
     pub device: Option<String>,
     /// What the client keeps from an earlier sign-in (U35).
     pub device_token: Option<DeviceToken>,
+    /// What the client keeps from a sign-up whose address it has yet to prove (U26).
+    pub sign_up_token: Option<PassingToken>,
 }
 
 impl Origin {
+    /// Whose places this client takes (sec.S2).
+    #[must_use]
+    pub fn share(&self) -> Share {
+        self.client.as_ref().map_or(Share::Other, |client| Share::Client(client.networks().to_vec()))
+    }
+
     /// With the device token of the request's input, where it has one: clients without cookies send it there.
     #[must_use]
     pub fn with_device_token(mut self, sent: Option<&str>) -> Self {
         if let Some(token) = sent.and_then(|text| DeviceToken::parse(text).ok()) {
             self.device_token = Some(token);
+        }
+        self
+    }
+
+    /// With the sign-up's token of the request's input, where it has one.
+    #[must_use]
+    pub fn with_sign_up_token(mut self, sent: Option<&str>) -> Self {
+        if let Some(token) = sent.and_then(|text| PassingToken::parse(Passing::SignUp, text).ok()) {
+            self.sign_up_token = Some(token);
         }
         self
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
 use atelier_domain::{AccountId, Actor, ApiKeyId, SessionId};
 use atelier_vault::credential_rows::{
-    api_keys, deletion_offers, key_places, key_usage, mail_tokens, passwords, sessions, tries,
+    address_mails, api_keys, deletion_offers, key_places, key_usage, mail_tokens, passwords, sessions, tries,
 };
 use chrono::{Days, TimeDelta};
 use tokio_util::sync::CancellationToken;
@@ -102,6 +102,7 @@ async fn expire_rows(write: &WriteSide) -> Result<u64, UseCaseError> {
     let (pool, now) = (&write.pool, write.now());
     let mut removed = mail_tokens::remove_expired(pool, now, ROUND).await?;
     removed += deletion_offers::remove_expired(pool, now, ROUND).await?;
+    removed += address_mails::remove_old(pool, now, ROUND).await?;
     for _ in 0..STATEMENTS {
         let round = sessions::remove_expired(pool, now, EXPIRED_AT_ONCE).await?
             + tries::remove_expired(pool, now, MOST_TRIES, EXPIRED_AT_ONCE).await?;

@@ -1,14 +1,15 @@
 //! Slowing down what can be guessed and what sends mail (U34, U35, sec.R5): tries are counted, before anybody knows what comes of
-//! them, in buckets that slow down twofold and forgive with time. Nothing is ever locked for good, and a device that signed in
-//! before has a bucket of its own, which strangers do not reach.
+//! them, in buckets that slow down twofold and forgive with time. Nothing is ever locked for good. A device that signed in before, or
+//! has just reset the password, has a bucket of its own, which strangers do not reach; every client has one for each address it tries, and
+//! a change of the password begins all of an address's anew.
 //!
 //! What happens when the process dies: a try that was counted stays counted until it is forgiven.
 
 use std::time::Duration;
 
 use atelier_domain::AccountId;
-use atelier_vault::SecretDigest;
 use atelier_vault::credential_rows::tries::{self, Pace};
+use atelier_vault::{Client, SecretDigest};
 use chrono::TimeDelta;
 
 use crate::refusal::{Refusal, UseCaseError};
@@ -22,8 +23,11 @@ const fn pace(free: i32, forgive: u64, pause: u64, cap: u64) -> Pace {
 /// What is tried, and how fast it may be. Each rule counts for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Passwords for one address, by clients that are not known to its account: about a hundred a day at most.
+    /// Passwords for one address by one client that is not known to its account: about a hundred a day at most. All clients whose
+    /// address we do not know are one.
     SignInToAddress,
+    /// Passwords for one address by all such clients together: thirty at once, then one in five minutes. One client cannot fill it.
+    SignInToAddressByAll,
     /// Passwords from one client's address, whoever's.
     SignInFromClient,
     /// Passwords from a device that signed in to the account before.
@@ -32,8 +36,8 @@ pub enum Rule {
     ProofBySession,
     /// Sign-ups from one client's address.
     SignUpFromClient,
-    /// Sign-ups with one address: each sends it a mail.
-    SignUpWithAddress,
+    /// Passwords of the sign-up that a mail's link belongs to.
+    ProofByLink,
     /// Requests for mails from one client's address.
     MailFromClient,
     /// Browsers sent to Google from one client's address: a stranger must not take all the places of those who are away (sec.R5).
@@ -54,11 +58,12 @@ impl Rule {
     const fn name(self) -> &'static str {
         match self {
             Self::SignInToAddress => "sign in to address",
+            Self::SignInToAddressByAll => "sign in to address by all",
             Self::SignInFromClient => "sign in from client",
             Self::SignInFromDevice => "sign in from device",
             Self::ProofBySession => "proof by session",
             Self::SignUpFromClient => "sign up from client",
-            Self::SignUpWithAddress => "sign up with address",
+            Self::ProofByLink => "proof by link",
             Self::MailFromClient => "mail from client",
             Self::LeaveFromClient => "leave from client",
             Self::UsernameFromClient => "username from client",
@@ -72,10 +77,10 @@ impl Rule {
     const fn pace(self) -> Pace {
         match self {
             Self::SignInToAddress => pace(5, 900, 10, 900),
+            Self::SignInToAddressByAll => pace(30, 300, 10, 300),
             Self::SignInFromClient => pace(30, 60, 10, 900),
-            Self::SignInFromDevice | Self::ProofBySession => pace(10, 300, 10, 300),
+            Self::SignInFromDevice | Self::ProofBySession | Self::ProofByLink => pace(10, 300, 10, 300),
             Self::SignUpFromClient => pace(10, 600, 10, 900),
-            Self::SignUpWithAddress => pace(3, 3_600, 60, 3_600),
             Self::StaffRequest => pace(60, 60, 10, 300),
             Self::MailFromClient => pace(10, 300, 10, 900),
             Self::LeaveFromClient => pace(30, 20, 10, 900),
@@ -100,10 +105,17 @@ impl Bucket {
         Self { digest: write.secrets.tries(rule.name(), about), pace: rule.pace() }
     }
 
-    /// The bucket of a rule about a client's address; none when that is not known.
+    /// The buckets of a rule about a client's networks, the narrowest first; none when they are not known. A wider network has twice, and
+    /// four times, the tries of one client: many live in it.
     #[must_use]
-    pub fn of_client(write: &WriteSide, rule: Rule, client: Option<&SecretDigest>) -> Option<Self> {
-        client.map(|client| Self::of(write, rule, &[client.as_bytes()]))
+    pub fn of_client(write: &WriteSide, rule: Rule, client: Option<&Client>) -> Vec<Self> {
+        let networks = client.map(Client::networks).unwrap_or_default();
+        let bucket = |(network, times): (&SecretDigest, u32)| {
+            let Self { digest, pace } = Self::of(write, rule, &[network.as_bytes()]);
+            let free = pace.free.saturating_mul(times.try_into().unwrap_or(i32::MAX));
+            Self { digest, pace: Pace { free, forgive: pace.forgive / times, ..pace } }
+        };
+        networks.iter().zip([1, 2, 4]).map(bucket).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atelier_domain::{AccountId, Actor};
-use atelier_vault::{BlindIndex, Passwords, Secrets, UsernameQuarantine, Vault};
+use atelier_vault::{BlindIndex, Passwords, Secrets, Share, UsernameQuarantine, Vault};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -70,6 +70,12 @@ impl Default for AccessSettings {
 }
 
 impl WriteSide {
+    /// The same, for somebody who asks for passwords to be hashed: they take that one's places.
+    #[must_use]
+    pub fn hashing_for(&self, share: Share) -> Self {
+        Self { passwords: self.passwords.shared_by(share), ..self.clone() }
+    }
+
     /// The clock's instant.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

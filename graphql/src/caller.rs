@@ -129,6 +129,24 @@ impl SessionCookie {
         format!("{}=; Max-Age=0; {}", self.browser_name(), self.attributes())
     }
 
+    /// The name of the cookie of a browser that signed up and has yet to prove the address (U26).
+    #[must_use]
+    pub const fn sign_up_name(self) -> &'static str {
+        if self.secure { "__Host-atelier-sign-up" } else { "atelier-sign-up-dev" }
+    }
+
+    /// The header that sets the cookie of a sign-up.
+    #[must_use]
+    pub fn set_sign_up(self, token: &str, life: chrono::TimeDelta) -> String {
+        format!("{}={token}; Max-Age={}; {}", self.sign_up_name(), life.num_seconds(), self.attributes())
+    }
+
+    /// The header that removes it.
+    #[must_use]
+    pub fn clear_sign_up(self) -> String {
+        format!("{}=; Max-Age=0; {}", self.sign_up_name(), self.attributes())
+    }
+
     fn attributes(self) -> &'static str {
         if self.secure { "Path=/; Secure; HttpOnly; SameSite=Lax" } else { "Path=/; HttpOnly; SameSite=Lax" }
     }

@@ -24,6 +24,8 @@ pub enum UserErrorCode {
     LinkRequired,
     /// The link or code is wrong, used or expired.
     InvalidToken,
+    /// The link takes something of its sign-up as well: `signUpToken`, `password` or a session; or a `newPassword`.
+    SignUpProofRequired,
     /// The address must be verified first.
     EmailNotVerified,
     /// The plan does not allow it.

@@ -34,7 +34,8 @@ pub(super) async fn prepare(write: &WriteSide, account: AccountId) -> Result<(),
     write
         .ports
         .mailer
-        .forget(account, Some(&address))
+        // What others were mailed at an address that this account never proved is theirs.
+        .forget(account, owner.was_verified().then_some(address.as_str()))
         .await
         .map_err(|error| CommandError::Internal(error.to_string()))?;
     // An account whose address was never proven may have been opened with somebody else's: nobody is written to.

@@ -91,6 +91,7 @@ pub const STEPS: &[Step] = &[
             "credentials.avatar_uploads",
             "credentials.deletion_offers",
             "credentials.tries",
+            "credentials.unproven_addresses",
             "credentials.claims",
             "public.notices",
             "public.idempotency_keys",

@@ -79,10 +79,10 @@ pub(super) async fn execute(
         Work::SendFarewell { account } => Ok(erasure::send_farewell(write, account).await?),
         Work::DeleteAvatar { account, avatar } => Ok(write.ports.media.delete_avatar(account, avatar).await?),
         Work::SendVerificationMail { account } => mails::access::verification(write, account, id).await,
+        Work::SendAlreadyRegisteredMail { account } => mails::access::already_registered(write, account, id).await,
         Work::SendGenerationNotice { account, generation } => {
             mails::generation::generation_notice(write, account, generation).await
         }
-        Work::SendAlreadyRegisteredMail { account } => mails::access::already_registered(write, account, id).await,
         Work::SendSecurityNotice { account, topic, at } => {
             mails::security::security_notice(write, account, topic, at, id).await
         }
@@ -93,7 +93,9 @@ pub(super) async fn execute(
             // The work's own id, as a UUID: the same at every delivery.
             post_notice(write, NewNotice { notice_id: context.causation_id, account, topic, about, at }).await
         }
-        Work::ResendVerification { address } => address_lookups::resend_verification(write, &address, id).await,
+        Work::ResendVerification { address, sign_up } => {
+            address_lookups::resend_verification(write, &address, sign_up.as_ref(), id).await
+        }
         Work::StartPasswordReset { address } => {
             address_lookups::start_password_reset(write, context, &address, id).await
         }
@@ -242,7 +244,7 @@ async fn close_unverified(write: &WriteSide, context: &CommandContext, account: 
         return Err(WorkError::NotBefore(until));
     }
     let target = Target { id: account.to_string(), subject: account };
-    answered(write.path.execute::<Account>(&target, context, None, |_| AccountCommand::RequestDeletion).await.map(drop))
+    answered(write.path.execute::<Account>(&target, context, None, |_| AccountCommand::EndUnproven).await.map(drop))
 }
 
 /// Starts the job, draws its outputs, stores them, and reports success. Died in between, the lease runs out and the next

@@ -28,7 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use account_deletion::AccountDeletion;
-pub use address_digest::AddressDigest;
+pub use address_digest::{AddressDigest, SignUpDigest};
 pub use avatar_keeper::AvatarKeeper;
 pub use backlog::{Backlog, LaneBacklog};
 pub use data_export::DataExport;

@@ -27,13 +27,10 @@ impl ProcessManager for Welcome {
     fn react(had: Option<()>, event: &Envelope) -> Reaction<()> {
         let mut state = had;
         let work = match &event.event {
-            // Vouched for by somebody else, its address is verified in the same append.
+            // Vouched for by somebody else: verified in the same append, or the sign-up asks for the mail itself.
             LogEvent::Account(_, AccountEvent::AccountOpened { has_password: false, .. }) => Vec::new(),
-            LogEvent::Account(account, AccountEvent::AccountOpened { address_claimed: true, .. }) => {
-                vec![Work::SendVerificationMail { account: *account }]
-            }
             LogEvent::Account(account, AccountEvent::AccountOpened { .. }) => {
-                vec![Work::SendAlreadyRegisteredMail { account: *account }]
+                vec![Work::SendVerificationMail { account: *account }]
             }
             LogEvent::Account(_, AccountEvent::AccountErased { .. }) => {
                 state = None;

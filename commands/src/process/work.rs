@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use super::AddressDigest;
+use super::{AddressDigest, SignUpDigest};
 use crate::notice_topic::NoticeTopic;
 use crate::ports::GatewayError;
 
@@ -99,7 +99,7 @@ pub enum Work {
         /// The avatar.
         avatar: AvatarId,
     },
-    /// Send the link that verifies an address (U26).
+    /// Send the link that verifies an address, or the word that it belongs to an account already (U26, sec.S4).
     SendVerificationMail {
         /// To whom.
         account: AccountId,
@@ -135,7 +135,7 @@ pub enum Work {
         /// The account.
         account: AccountId,
     },
-    /// Tell an address's owner that somebody tried to sign up with it (sec.S4).
+    /// Tell an address's owner that somebody tried to sign up with it: asked for by releases that knew so at the sign-up.
     SendAlreadyRegisteredMail {
         /// To whom.
         account: AccountId,
@@ -144,6 +144,9 @@ pub enum Work {
     ResendVerification {
         /// The address.
         address: AddressDigest,
+        /// The digest of what the sign-up returned, where its client asks; the newest sign-up with the address is meant otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sign_up: Option<SignUpDigest>,
     },
     /// Find out whose address it is that wants a new password, and begin (A14, sec.S4).
     StartPasswordReset {

@@ -29,6 +29,8 @@ pub enum RefusalCode {
     LinkRequired,
     /// A mail's link is wrong, used or expired.
     InvalidToken,
+    /// A verification link takes something of its sign-up as well, or a new password (U26).
+    SignUpProofRequired,
     /// The address must be verified first (U26).
     EmailNotVerified,
     /// The plan does not allow it (A24).
@@ -80,6 +82,7 @@ impl RefusalCode {
             Self::NoPassword => "no_password",
             Self::LinkRequired => "link_required",
             Self::InvalidToken => "invalid_token",
+            Self::SignUpProofRequired => "sign_up_proof_required",
             Self::EmailNotVerified => "email_not_verified",
             Self::PlanRequired => "plan_required",
             Self::InsufficientCredits => "insufficient_credits",

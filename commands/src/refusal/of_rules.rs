@@ -29,7 +29,8 @@ impl From<AccountError> for Refusal {
                 return Self { value: invalid, ..refusal };
             }
             AccountError::TooManyApiKeys(_) | AccountError::TooManyIdentities(_) => RefusalCode::LimitReached,
-            AccountError::RenamedRecently(_)
+            AccountError::AddressProven
+            | AccountError::RenamedRecently(_)
             | AccountError::LastWayIn
             | AccountError::TwoFactorOn
             | AccountError::TwoFactorOff

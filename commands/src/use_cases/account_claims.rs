@@ -1,14 +1,14 @@
-//! Claims on email and username: taken before the account opens, taken over when their account never did (DESIGN 4, Uniqueness).
+//! Claims on usernames: taken before the account opens, taken over when their account never did (DESIGN 4, Uniqueness). Addresses are
+//! claimed when they are proven (`address_proof`).
 
 use atelier_domain::account::{Account, AccountCommand, AccountError};
 use atelier_domain::text::{Email, Username};
 use atelier_domain::{AccountId, KeyClass, Reason};
-use atelier_vault::credential_rows::claims::{self, Claim, ClaimOutcome, ClaimState, PendingName};
-use atelier_vault::credential_rows::delete_account;
-use atelier_vault::{IndexDigest, IndexKind, VaultError};
+use atelier_vault::credential_rows::claims::{self, Claim, ClaimState, PendingName};
+use atelier_vault::credential_rows::{delete_account, unproven_addresses};
+use atelier_vault::{IndexDigest, IndexKind, SecretDigest, VaultError};
 use chrono::TimeDelta;
 
-use super::address_lookup::look_up;
 use super::{address_claims, rename_claims};
 use crate::command_path::{CommandContext, CommandError};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
@@ -16,19 +16,8 @@ use crate::write_side::{WriteSide, account_target};
 
 /// How old a claim must be before its missing account counts as abandoned.
 pub(super) const STALE_AFTER: TimeDelta = TimeDelta::minutes(10);
-/// How often a stale claim is cleared away before the sign-up gives up; two are possible, one for each name.
+/// How often a stale claim is cleared away before the sign-up gives up.
 const ATTEMPTS: usize = 4;
-
-/// What became of the claims of a sign-up.
-pub(super) enum Claims {
-    /// The username is the new account's, and the address too unless somebody had it.
-    Ours {
-        /// Whether the address is the new account's.
-        address_claimed: bool,
-    },
-    /// The username is somebody's.
-    UsernameTaken,
-}
 
 /// The no to a name that is somebody's, sends visitors on, or is under quarantine; which of them is not said.
 pub(super) fn username_taken() -> Refusal {
@@ -45,50 +34,47 @@ pub(super) fn username_digest(write: &WriteSide, username: &Username) -> IndexDi
     write.blind_index.digest(IndexKind::Username, username.as_ref())
 }
 
-/// Claims both names for a new account, clearing stale claims away on the way. A taken address costs what a free one costs (sec.S4):
-/// its claim is settled, so nobody looks behind it.
+/// What a new account claims and names.
+pub(super) struct SignUpClaim<'a> {
+    pub(super) account: AccountId,
+    pub(super) username: &'a Username,
+    /// The address it has yet to prove.
+    pub(super) address: &'a IndexDigest,
+    /// What its client gets.
+    pub(super) token: Option<&'a SecretDigest>,
+}
+
+/// Claims the username of a new account, clearing a stale claim away on the way; says whether it is the account's. It is public, so who
+/// asks may be told. Nothing looks at whose the address is (sec.S4).
 pub(super) async fn claim(
     write: &WriteSide,
     context: &CommandContext,
-    account: AccountId,
-    email: &Email,
-    username: &Username,
-) -> Result<Claims, UseCaseError> {
-    // As it is claimed by another account, if it is: earlier releases claimed some addresses in other forms.
-    let by_email = look_up(write, email.as_ref()).await?.index;
-    let by_username = username_digest(write, username);
+    claim: SignUpClaim<'_>,
+) -> Result<bool, UseCaseError> {
+    let SignUpClaim { account, username, address, token } = claim;
+    let index = username_digest(write, username);
     for _ in 0..ATTEMPTS {
-        // The username first: it is public, so it may be told; the address may not (sec.S4).
-        let holder = claims::find(&write.pool, &by_username).await?;
-        if let Some(holder) = holder.filter(|holder| !holder.is_free(write.now())) {
-            if !clear_if_stale(write, context, &by_username, holder).await? {
-                return Ok(Claims::UsernameTaken);
+        let holder = claims::claim_sign_up(&write.pool, account, &index, address, token, write.now()).await?;
+        if holder.account != account {
+            if clear_if_stale(write, context, &index, holder).await? {
+                continue;
             }
-            continue;
+            return Ok(false);
         }
-        if let Some(holder) = claims::find(&write.pool, &by_email).await?
-            && clear_if_stale(write, context, &by_email, holder).await?
-        {
-            continue;
+        // Looked for after the claim: an erasure gives its names up only once they are under quarantine.
+        if write.quarantine.holds(&write.pool, &index, write.now()).await? {
+            give_up(write, account).await?;
+            return Ok(false);
         }
-        match claims::claim_pair(&write.pool, account, &by_email, &by_username, write.now()).await? {
-            // Looked for after the claim: an erasure gives its names up only once they are under quarantine.
-            ClaimOutcome::Claimed | ClaimOutcome::UsernameOnly(_)
-                if write.quarantine.holds(&write.pool, &by_username, write.now()).await? =>
-            {
-                claims::release(&write.pool, account).await?;
-                return Ok(Claims::UsernameTaken);
-            }
-            ClaimOutcome::Claimed => return Ok(Claims::Ours { address_claimed: true }),
-            ClaimOutcome::UsernameOnly(_) => return Ok(Claims::Ours { address_claimed: false }),
-            ClaimOutcome::UsernameTaken(holder) => {
-                if !clear_if_stale(write, context, &by_username, holder).await? {
-                    return Ok(Claims::UsernameTaken);
-                }
-            }
-        }
+        return Ok(true);
     }
     Err(CommandError::Conflict)
+}
+
+/// Gives up what was claimed for an account that does not open.
+pub(super) async fn give_up(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
+    unproven_addresses::remove(&write.pool, account).await?;
+    Ok(claims::release(&write.pool, account).await?)
 }
 
 /// Removes the claims of an account that never opened. First its stream is closed, so that a late sign-up conflicts; then its
@@ -118,23 +104,34 @@ pub(super) async fn clear_if_stale(
             return Ok(left.is_none_or(|claim| claim.is_free(write.now())));
         }
     }
-    let target = account_target(holder.account);
-    match write.path.execute::<Account>(&target, context, None, |_| AccountCommand::Abandon).await {
+    match abandon(write, context, holder.account).await? {
+        true => Ok(true),
+        false => {
+            claims::settle(&write.pool, holder.account).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// Closes an id whose account never opened, and removes its rows and keys; says whether it could be: an open account is left alone.
+pub(super) async fn abandon(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+) -> Result<bool, UseCaseError> {
+    match write.path.execute::<Account>(&account_target(account), context, None, |_| AccountCommand::Abandon).await {
         Ok(_) => {
             for class in [KeyClass::Profile, KeyClass::Billing] {
-                match write.vault.shred(holder.account, class).await {
+                match write.vault.shred(account, class).await {
                     // It died before its keys were made.
                     Ok(()) | Err(VaultError::KeyMissing) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
-            delete_account(&write.pool, holder.account).await?;
+            delete_account(&write.pool, account).await?;
             Ok(true)
         }
-        Err(CommandError::Refused(AccountError::AlreadyUsed)) => {
-            claims::settle(&write.pool, holder.account).await?;
-            Ok(false)
-        }
+        Err(CommandError::Refused(AccountError::AlreadyUsed)) => Ok(false),
         Err(error) => Err(error.map(Refusal::from)),
     }
 }

@@ -16,7 +16,7 @@ use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::WriteSide;
 
 /// The digest of the address that an account has by the log; `None` when it has none, or its key is gone.
-pub(super) async fn current(
+pub(crate) async fn current(
     write: &WriteSide,
     account: AccountId,
     state: &Account,

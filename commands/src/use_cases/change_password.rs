@@ -1,10 +1,12 @@
-//! `changePassword`: the current one, then a new one (V08, C5). The other sessions end before it is acknowledged.
+//! `changePassword`: the current one, then a new one (V08, C5). The other sessions end before it is acknowledged, and the API keys
+//! if its owner says so.
 //!
 //! What happens when the process dies: see `password_changes`.
 
 use atelier_domain::account::{Account, PasswordVia};
 use atelier_domain::{AccountId, SessionId};
-use atelier_vault::credential_rows::passwords::{self, Grounds, PasswordChange};
+use atelier_vault::Share;
+use atelier_vault::credential_rows::passwords::{self, Ends, Grounds, PasswordChange};
 
 use super::password_changes::{NewPassword, own_names, record, recorded_at};
 use super::reauthenticate::prove_password;
@@ -25,6 +27,8 @@ pub struct ChangePassword {
     pub current_password: String,
     /// The password from now on.
     pub new_password: String,
+    /// Whether every API key ends with the old one.
+    pub revoke_api_keys: bool,
     /// A repeat with the same key is the same change, if it brings the same new password.
     pub idempotency_key: Option<String>,
 }
@@ -40,7 +44,8 @@ impl ChangePassword {
     /// wrong current password, which counts as a try (U35); `invalid_field` for the new one;
     /// `rate_limited`; `Conflict` when somebody else changed it at the same moment.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
-        let Self { account, session, current_password, new_password, idempotency_key } = self;
+        let Self { account, session, current_password, new_password, revoke_api_keys, idempotency_key } = self;
+        let write = &write.hashing_for(Share::Known);
         let sent = idempotency::sent(idempotency_key.as_deref())?;
         let id = match sent {
             Some(sent) => idempotency::id(write, account, idempotency::CHANGE_PASSWORD, sent),
@@ -63,7 +68,8 @@ impl ChangePassword {
         let (version, new) = together((proven, new))?;
         let phc = new.hash(write).await?;
         let change = PasswordChange { id, account, via: PasswordVia::Change, keeps: Some(session) };
-        if !passwords::change(&write.pool, &change, Grounds::Password(version), &phc, write.now()).await? {
+        let ends = Ends { api_keys: revoke_api_keys, identities: false };
+        if !passwords::change(&write.pool, &change, Grounds::Password(version), &phc, ends, write.now()).await? {
             return Err(CommandError::Conflict);
         }
         Ok((record(write, context, &change).await?, false))

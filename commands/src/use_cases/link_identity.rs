@@ -47,7 +47,7 @@ pub(super) async fn link(
     context: &CommandContext,
     account: AccountId,
     proven: &ProvenIdentity,
-) -> Result<Position, UseCaseError> {
+) -> Result<(IdentityId, Position), UseCaseError> {
     let digest = write.blind_index.identity(google(write)?.issuer(), &proven.subject);
     let label = label(proven.email.as_deref());
     let identity_id = claim(write, account, digest, &label).await?;
@@ -57,7 +57,7 @@ pub(super) async fn link(
     match write.path.execute::<Account>(&account_target(account), context, context.key(), command).await {
         Ok(executed) => {
             identities::activate(&write.pool, identity_id).await?;
-            Ok(executed.position())
+            Ok((identity_id, executed.position()))
         }
         Err(error) => {
             if matches!(error, CommandError::Refused(_) | CommandError::Conflict) {

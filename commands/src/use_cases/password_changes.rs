@@ -1,14 +1,27 @@
 //! What every change of a password has in common: the rules for the new one, and the event after the row.
 //!
 //! What happens when the process dies: until the row is moved, nothing; from then on the new password counts, the old one and the
-//! sessions are dead, and the event is appended by the reconciler under the change's own id, once, whoever comes first. A session
-//! that began in between ends with that event.
+//! sessions are dead, with the API keys and identities that end with it, and the event is appended by the reconciler under the change's
+//! own id, once, whoever comes first; the ends of keys and identities are appended by it as well. A session that began in between ends
+//! with that event.
+//!
+//! | what a stolen session can leave behind | what ends it |
+//! | --- | --- |
+//! | sessions, and their sockets | every change of the password, in the same transaction |
+//! | API keys, made or rotated (which takes a fresh proof) | a reset, unless the owner keeps them; a change, if the owner says so |
+//! | a linked identity (a fresh proof) | a reset, unless the owner keeps them; not the first password of an account without one |
+//! | a sign-in that waits for a code, an enrolment that waits for one, a journey to link, an upload's ticket, the offer of a deletion | every change, in the same transaction |
+//! | what was under way when the session ended (a key, a link) | whoever makes it looks at the session again once it counts |
+//! | a second factor that was turned on (a fresh proof) | its owner's recovery code, or staff after a day (U36); it opens nothing |
+//! | a data export | it is fetched in a session only, and removed after a week |
+//! | a device that is known | it signs nobody in |
+//! | another address, a role | no session can ask for either |
 
 use atelier_domain::account::{Account, AccountCommand, AccountEvent};
 use atelier_domain::text::check_password;
 use atelier_domain::{AccountId, Invalid, Reason};
 use atelier_vault::credential_rows::passwords::{self, PasswordChange};
-use atelier_vault::credential_rows::{claims, sessions};
+use atelier_vault::credential_rows::{api_keys, claims, identities, sessions};
 use atelier_vault::passwords::composed;
 use atelier_vault::{Opened, OwnNames};
 use uuid::Uuid;
@@ -98,6 +111,11 @@ pub(crate) async fn record(
     change: &PasswordChange,
 ) -> Result<Position, UseCaseError> {
     let PasswordChange { id, account, via, keeps } = *change;
+    // Their rows count no more since the change; what the log knows already is no event again. Before the password, whose mail says which
+    // keys there are.
+    for key_id in api_keys::revoked_of(&write.pool, account).await? {
+        append(write, context, account, AccountCommand::RevokeApiKey { key_id }).await?;
+    }
     let key = own_key(write, account, id)?;
     let command = |_| AccountCommand::ChangePassword { via, except: keeps };
     let executed = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
@@ -109,6 +127,20 @@ pub(crate) async fn record(
             }
         }
     }
+    for identity_id in identities::revoked_of(&write.pool, account).await? {
+        append(write, context, account, AccountCommand::UnlinkIdentity { identity_id }).await?;
+        identities::remove(&write.pool, identity_id).await?;
+    }
     passwords::recorded(&write.pool, change).await?;
     Ok(executed.position())
+}
+
+async fn append(
+    write: &WriteSide,
+    context: &CommandContext,
+    account: AccountId,
+    command: AccountCommand,
+) -> Result<(), UseCaseError> {
+    let executed = write.path.execute::<Account>(&account_target(account), context, None, |_| command.clone()).await;
+    executed.map_err(|error| error.map(Refusal::from)).map(drop)
 }

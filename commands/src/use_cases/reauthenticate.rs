@@ -8,8 +8,8 @@
 //! there again; after it, no client has the new token, and the owner signs in again.
 
 use atelier_domain::{AccountId, Invalid, Reason, SessionId};
-use atelier_vault::SessionToken;
 use atelier_vault::credential_rows::{passwords, sessions};
+use atelier_vault::{SessionToken, Share};
 use chrono::TimeDelta;
 
 use super::second_factor;
@@ -119,7 +119,7 @@ pub(crate) async fn prove_password(
         let message = "The password is wrong.";
         UseCaseError::from(Refusal::coded(RefusalCode::InvalidCredentials, field, Reason::Wrong, message))
     };
-    match write.passwords.verify(password, &stored).await {
+    match write.passwords.shared_by(Share::Known).verify(password, &stored).await {
         Ok(true) => {}
         Ok(false) => return Err(wrong()),
         Err(error) => {

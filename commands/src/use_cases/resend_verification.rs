@@ -7,7 +7,7 @@ use atelier_domain::text::Email;
 
 use super::request_password_reset::may_mail;
 use crate::origin::Origin;
-use crate::process::{Work, enqueue};
+use crate::process::{SignUpDigest, Work, enqueue};
 use crate::refusal::{UseCaseError, in_field};
 use crate::throttle::Rule;
 use crate::write_side::WriteSide;
@@ -17,7 +17,7 @@ use crate::write_side::WriteSide;
 pub struct ResendVerification {
     /// The address.
     pub email: String,
-    /// From where.
+    /// From where; with what `signUp` returned, its own link is sent, and the newest sign-up's otherwise.
     pub origin: Origin,
 }
 
@@ -30,7 +30,9 @@ impl ResendVerification {
         let email = in_field("email", Email::parse(&self.email))?;
         if let Some(address) = may_mail(write, Rule::VerificationToAddress, &email, &self.origin).await? {
             let id = format!("resendVerification:{}", write.fresh_id());
-            enqueue(&write.pool, &id, &Work::ResendVerification { address }).await?;
+            let sign_up =
+                self.origin.sign_up_token.as_ref().map(|token| SignUpDigest::of(&write.secrets.passing(token)));
+            enqueue(&write.pool, &id, &Work::ResendVerification { address, sign_up }).await?;
         }
         Ok(())
     }

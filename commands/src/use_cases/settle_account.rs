@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, Status};
 use atelier_vault::IndexKind;
-use atelier_vault::credential_rows::{api_keys, claims, sessions, staff_roles};
+use atelier_vault::credential_rows::{api_keys, claims, sessions, staff_roles, unproven_addresses};
 
 use super::address_claims;
 use super::rename_claims::LEFTOVERS;
@@ -23,9 +23,22 @@ use crate::write_side::WriteSide;
 /// When the log or the rows cannot be read or written.
 pub(crate) async fn settle(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
     settle_access(write, account).await?;
+    note_address(write, account).await?;
     let pending = claims::pending_before(&write.pool, IndexKind::Email, Some(account), write.now(), LEFTOVERS).await?;
     for address in pending {
         address_claims::end(write, &address).await?;
+    }
+    Ok(())
+}
+
+/// Notes an address that staff gave and nobody has proven yet, for its link.
+pub(super) async fn note_address(write: &WriteSide, account: AccountId) -> Result<(), UseCaseError> {
+    let loaded = write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
+    if loaded.state.status() == Status::Open
+        && !loaded.state.email_verified()
+        && let Some(address) = address_claims::current(write, account, &loaded.state).await?
+    {
+        unproven_addresses::note(&write.pool, account, &address, None, write.now()).await?;
     }
     Ok(())
 }

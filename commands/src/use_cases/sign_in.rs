@@ -5,7 +5,7 @@
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, Status};
 use atelier_vault::credential_rows::passwords;
-use atelier_vault::{PasswordError, Passwords};
+use atelier_vault::{Client, DeviceToken, PasswordError, Passwords, Share};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
@@ -43,17 +43,20 @@ impl SignIn {
         // What is no address is nobody's, and is counted like one.
         let Looked { index: digest, claim } = look_up(write, &email).await?;
         let holder = claim.map(|claim| claim.account);
-        let buckets = buckets(write, holder, &digest.digest, &origin);
-        let counted = throttle::count(write, buckets, holder).await?;
         let account = holder.unwrap_or(NOBODY);
+        let stored = passwords::get(&write.pool, account).await?;
+        let version = stored.as_ref().map_or(0, |stored| stored.version);
+        let known = knows(write, holder, &origin);
+        let buckets = buckets(write, known, &digest.digest, version, &origin);
+        let counted = throttle::count(write, buckets, holder).await?;
         let loaded =
             write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
         // An address that nobody has proven signs in to nothing: whoever signed up may not be its owner.
         let may = loaded.state.status() == Status::Open && loaded.state.email_verified();
-        let stored = passwords::get(&write.pool, account).await?;
+        let hasher = write.passwords.shared_by(if known.is_some() { Share::Known } else { origin.share() });
         let verified = match &stored {
-            Some(stored) => write.passwords.verify(&password, stored).await,
-            None => write.passwords.verify_dummy(&password).await.map(|()| false),
+            Some(stored) => hasher.verify(&password, stored).await,
+            None => hasher.verify_dummy(&password).await.map(|()| false),
         };
         let right = match verified {
             Ok(right) => right,
@@ -74,19 +77,32 @@ impl SignIn {
     }
 }
 
-/// Where a try is counted: a device that signed in to the account before has a bucket of its own, and nobody else's tries count there;
-/// everybody else shares the address's and their own client's.
-fn buckets(write: &WriteSide, holder: Option<AccountId>, address: &[u8; 32], origin: &Origin) -> Vec<Bucket> {
-    let known = origin.device_token.as_ref().zip(holder);
-    if let Some((device, account)) =
-        known.filter(|(device, account)| write.secrets.knows_device(*account, device, write.now()))
-    {
+/// The account and the device that signed in to it before, if one asks.
+fn knows<'a>(write: &WriteSide, holder: Option<AccountId>, origin: &'a Origin) -> Option<(AccountId, &'a DeviceToken)> {
+    let known = holder.zip(origin.device_token.as_ref());
+    known.filter(|(account, device)| write.secrets.knows_device(*account, device, write.now()))
+}
+
+/// Where a try is counted: a device that is known has a bucket of its own, and nobody else's tries count there; everybody else has one for
+/// the address and their client, beside those of the address and of the client. Each password begins anew: whoever reset it is not
+/// refused for the tries before.
+fn buckets(
+    write: &WriteSide,
+    known: Option<(AccountId, &DeviceToken)>,
+    address: &[u8; 32],
+    version: i64,
+    origin: &Origin,
+) -> Vec<Bucket> {
+    let version = version.to_be_bytes();
+    if let Some((account, device)) = known {
         let device = device.expose();
-        return vec![Bucket::of(write, Rule::SignInFromDevice, &[account.0.as_bytes(), device.as_bytes()])];
+        return vec![Bucket::of(write, Rule::SignInFromDevice, &[account.0.as_bytes(), device.as_bytes(), &version])];
     }
-    let of_address = Bucket::of(write, Rule::SignInToAddress, &[address]);
-    let of_client = Bucket::of_client(write, Rule::SignInFromClient, origin.client.as_ref());
-    [of_address].into_iter().chain(of_client).collect()
+    let client = origin.client.as_ref();
+    let narrowest: &[u8] = client.and_then(Client::narrowest).map_or(&[], |network| network.as_bytes());
+    let by_this = Bucket::of(write, Rule::SignInToAddress, &[address, &version, narrowest]);
+    let by_all = Bucket::of(write, Rule::SignInToAddressByAll, &[address, &version]);
+    [by_this, by_all].into_iter().chain(Bucket::of_client(write, Rule::SignInFromClient, client)).collect()
 }
 
 /// The one answer to whoever is not let in.

@@ -1,19 +1,20 @@
 //! `signUp`: email, password, username. Nothing tells whether the address was known, neither the answer nor the work nor what others
-//! see (sec.S4): with a taken address an account opens all the same, which has its username, can never be verified, and signs in to
-//! nothing; its mail says that there is an account already.
+//! see (sec.S4): nothing here looks at who has it. Any number of sign-ups may name one address; each has its username, its link, and a
+//! token for the client that began it, and none signs in before it has proven the address (`verify_email`). Where the address is an
+//! account's already, the mail says so.
 //!
-//! What happens when the process dies: after the claims or the password row, the claims go stale and are cleared by whoever
-//! wants them next; after the keys, likewise; after the event, the account is open, `Welcome` sends the mail, and whoever meets the
-//! claims settles them.
+//! What happens when the process dies: after the claim or the password, the claim goes stale and is cleared by who
+//! wants the name next, with the rest; after the keys, likewise; after the event, the account is open, `Welcome` sends the
+//! mail, and the claim is settled by who meets it.
 
 use atelier_domain::AccountId;
 use atelier_domain::account::{Account, AccountCommand};
 use atelier_domain::policy::account::declared_age;
 use atelier_domain::text::{Email, Username};
-use atelier_vault::OwnNames;
 use atelier_vault::credential_rows::{claims, passwords};
+use atelier_vault::{OwnNames, Passing, PassingToken};
 
-use super::account_claims::{self, Claims, email_digest, username_taken};
+use super::account_claims::{SignUpClaim, claim, email_digest, username_taken};
 use super::password_changes::NewPassword;
 use super::username_availability::is_free;
 use crate::command_path::{CommandContext, CommandError};
@@ -38,11 +39,13 @@ pub struct SignUp {
 }
 
 impl SignUp {
-    /// Runs the use case. The answer is the same whether or not the address was new; so it has no position, which would tell.
+    /// Runs the use case; the answer is what the client keeps, to prove the address with the mail's link. It is of the same form whether or
+    /// not the address was new, and has no position, which would tell.
     ///
     /// # Errors
     /// `invalid_field` naming the field; `username_taken`; `rate_limited`.
-    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(), UseCaseError> {
+    pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<PassingToken, UseCaseError> {
+        let write = &write.hashing_for(self.origin.share());
         let (email, username) =
             (in_field("email", Email::parse(&self.email)), in_field("username", Username::parse(&self.username)));
         let address = email.as_ref().map(Email::folded).ok();
@@ -54,10 +57,8 @@ impl SignUp {
             in_field("minimum_age", declared_age(self.minimum_age)),
             NewPassword::check(write, "password", &self.password, names).await?,
         ))?;
-        let of_address = Bucket::of(write, Rule::SignUpWithAddress, &[&email_digest(write, &email).digest]);
         let of_client = Bucket::of_client(write, Rule::SignUpFromClient, self.origin.client.as_ref());
-        let counted = throttle::count(write, of_client.into_iter().chain([of_address]).collect(), None).await?;
-        // Hashed before anything is known about the address, so that the dear part of the work is the same for both.
+        let counted = throttle::count(write, of_client.into_iter().collect(), None).await?;
         let phc = match password.hash(write).await {
             Ok(phc) => phc,
             Err(error) => {
@@ -66,26 +67,25 @@ impl SignUp {
             }
         };
         let account = AccountId(write.fresh_id());
-        let address_claimed = match account_claims::claim(write, context, account, &email, &username).await? {
-            Claims::Ours { address_claimed } => address_claimed,
-            Claims::UsernameTaken => {
-                counted.take_back(write, false).await?;
-                return Err(username_taken().into());
-            }
-        };
+        let token = PassingToken::generate(Passing::SignUp, write.ports.random.as_ref());
+        let (address, digest) = (email_digest(write, &email), write.secrets.passing(&token));
+        let claimed = SignUpClaim { account, username: &username, address: &address, token: Some(&digest) };
+        if !claim(write, context, claimed).await? {
+            counted.take_back(write, false).await?;
+            return Err(username_taken().into());
+        }
         passwords::set(&write.pool, account, &phc, write.now()).await?;
         write.vault.store().create(account).await.map_err(|error| CommandError::Internal(error.to_string()))?;
         let command = |_| AccountCommand::Open {
             email: email.clone(),
             username: username.clone(),
             minimum_age,
-            address_claimed,
             vouched_by: None,
         };
         let executed = write.path.execute::<Account>(&account_target(account), context, None, command).await;
         executed.map_err(|error| error.map(Refusal::from))?;
         claims::settle(&write.pool, account).await?;
-        Ok(())
+        Ok(token)
     }
 }
 

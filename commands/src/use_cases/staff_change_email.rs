@@ -16,8 +16,9 @@ use chrono::{DateTime, Utc};
 use super::account_claims::clear_if_stale;
 use super::address_claims;
 use super::address_lookup::look_up;
+use super::address_proof::{AddressLock, Standing, standing};
 use super::rename_claims::DECIDES_WITHIN;
-use super::settle_account::settle_access;
+use super::settle_account::{note_address, settle_access};
 use super::staff_desk::{Desk, reasoned, state};
 use super::staff_orders::append;
 use crate::command_path::{CommandContext, CommandError};
@@ -78,6 +79,7 @@ async fn change(
         Ok((position, true)) => {
             void_links(write, account).await?;
             settle_access(write, account).await?;
+            note_address(write, account).await?;
             address_claims::end_leftovers(write, account).await?;
             Ok(position)
         }
@@ -101,11 +103,20 @@ async fn claim(
         if claim.account == account {
             return Ok(claim.claimed_at);
         }
-        if !clear_if_stale(write, context, index, claim).await? {
+        if !gives_way(write, index, claim.account).await? && !clear_if_stale(write, context, index, claim).await? {
             return Err(refused(RefusalCode::NotPossibleNow, "This address belongs to another account."));
         }
     }
     Err(CommandError::Conflict)
+}
+
+/// Frees an address whose holder has not proven it: it counts for nothing. Under the address's lock, or a proof would be under way.
+async fn gives_way(write: &WriteSide, index: &IndexDigest, holder: AccountId) -> Result<bool, UseCaseError> {
+    let lock = AddressLock::take(write, index).await?;
+    let unproven = standing(write, holder, index).await? == Standing::Unproven;
+    let free = if unproven { claims::release_address(&write.pool, holder, index).await } else { Ok(false) };
+    lock.give_back().await?;
+    Ok(free?)
 }
 
 fn refused(code: RefusalCode, message: &str) -> UseCaseError {

@@ -1,14 +1,14 @@
 //! API keys: made and rotated with a session only, shown once, revoked for ever (B03, B04, B06, B18).
 
 use async_graphql::{Context, ID, InputObject, Object, Result};
-use atelier_commands::use_cases::{CreateApiKey, CreatedApiKey, RevokeApiKey, RotateApiKey};
+use atelier_commands::use_cases::{CreateApiKey, CreatedApiKey, RevokeApiKey, RotateApiKey, keep_key};
 use atelier_domain::{ApiKeyId, Environment as DomainEnvironment};
 use atelier_projections::models::api_keys;
 use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::api_key::ApiKey;
-use crate::caller::{command_context, signed_in};
+use crate::caller::{command_context, freshly_proven, signed_in};
 use crate::connection::ApiKeyEdge;
 use crate::credits::Environment;
 use crate::global_id::{self, GlobalId};
@@ -124,7 +124,10 @@ impl ApiKeyMutation {
     /// Makes an API key.
     async fn create_api_key(&self, context: &Context<'_>, input: CreateApiKeyInput) -> Result<CreateApiKeyPayload> {
         let sides = context.data::<Sides>()?;
-        let (account, _) = signed_in(context)?;
+        let (account, session) = match freshly_proven(context)? {
+            Ok(proven) => proven,
+            Err(error) => return Ok(CreateApiKeyPayload::refused(error)),
+        };
         let idempotency_key = match sent_key(context, input.idempotency_key) {
             Ok(key) => key,
             Err(refusal) => return Ok(CreateApiKeyPayload::refused(refusal)),
@@ -139,7 +142,12 @@ impl ApiKeyMutation {
             total_cap: input.total_cap.map(i64::from),
             idempotency_key,
         };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let command = command_context(context)?;
+        let made = async {
+            let created = use_case.run(&sides.write, &command).await?;
+            keep_key(&sides.write, &command, (account, session), created).await
+        };
+        Ok(match outcome(made.await)? {
             Ok(CreatedApiKey { key, secret, position }) => {
                 mark_repeat(context, secret.is_none());
                 CreateApiKeyPayload {
@@ -159,7 +167,10 @@ impl ApiKeyMutation {
     /// Replaces an API key by another one like it; the old one still works for a while.
     async fn rotate_api_key(&self, context: &Context<'_>, input: RotateApiKeyInput) -> Result<RotateApiKeyPayload> {
         let sides = context.data::<Sides>()?;
-        let (account, _) = signed_in(context)?;
+        let (account, session) = match freshly_proven(context)? {
+            Ok(proven) => proven,
+            Err(error) => return Ok(RotateApiKeyPayload::refused(error)),
+        };
         let key = global_id::api_key("id", &input.id);
         let RotateApiKeyInput { overlap_hours, expires_at, idempotency_key, .. } = input;
         let idempotency_key = match sent_key(context, idempotency_key) {
@@ -168,7 +179,12 @@ impl ApiKeyMutation {
         };
         let overlap_hours = overlap_hours.map(i64::from);
         let use_case = RotateApiKey { account, key, overlap_hours, expires_at, idempotency_key };
-        Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
+        let command = command_context(context)?;
+        let made = async {
+            let created = use_case.run(&sides.write, &command).await?;
+            keep_key(&sides.write, &command, (account, session), created).await
+        };
+        Ok(match outcome(made.await)? {
             Ok(CreatedApiKey { key, secret, position }) => {
                 mark_repeat(context, secret.is_none());
                 RotateApiKeyPayload {

@@ -1,10 +1,11 @@
 //! Passwords: changed by who knows the current one, set anew by who has the mailbox.
 
 use async_graphql::{Context, InputObject, Object, Result};
-use atelier_commands::use_cases::{ChangePassword, CompletePasswordReset, RequestPasswordReset};
+use atelier_commands::use_cases::{ChangePassword, CompletePasswordReset, Keep, RequestPasswordReset};
 
 use crate::Sides;
-use crate::caller::{command_context, origin, signed_in};
+use crate::caller::{SessionCookie, command_context, origin, signed_in};
+use crate::mutations::sessions::DEVICE_COOKIE;
 use crate::once::{mark_repeat, sent_key};
 use crate::payload::{outcome, payload};
 
@@ -19,6 +20,8 @@ pub struct ChangePasswordInput {
     current_password: String,
     /// At least 8 characters with a number and a symbol, and not easy to guess.
     new_password: String,
+    /// Whether every API key ends as well; they go on when not given.
+    revoke_api_keys: Option<bool>,
 }
 
 payload! {
@@ -45,11 +48,18 @@ pub struct CompletePasswordResetInput {
     token: String,
     /// At least 8 characters with a number and a symbol, and not easy to guess.
     new_password: String,
+    /// Whether the API keys go on; they end when not given.
+    keep_api_keys: Option<bool>,
+    /// Whether linked accounts, such as Google's, still sign in; they are unlinked when not given, unless the account had no password.
+    keep_linked_accounts: Option<bool>,
 }
 
 payload! {
-    /// The new password counts, and every session has ended; sign in with it.
-    CompletePasswordResetPayload {}
+    /// The new password counts, and every session has ended, with API keys and linked accounts that were not kept; sign in with it.
+    CompletePasswordResetPayload {
+        /// Without cookies: bring it to `signIn`, so that strangers' tries do not slow it down. It signs nobody in.
+        device_token: String,
+    }
 }
 
 #[Object]
@@ -62,12 +72,13 @@ impl PasswordMutation {
     ) -> Result<ChangePasswordPayload> {
         let sides = context.data::<Sides>()?;
         let (account, session) = signed_in(context)?;
-        let ChangePasswordInput { current_password, new_password } = input;
+        let ChangePasswordInput { current_password, new_password, revoke_api_keys } = input;
+        let revoke_api_keys = revoke_api_keys.unwrap_or_default();
         let idempotency_key = match sent_key(context, None) {
             Ok(key) => key,
             Err(refusal) => return Ok(ChangePasswordPayload::refused(refusal)),
         };
-        let use_case = ChangePassword { account, session, current_password, new_password, idempotency_key };
+        let use_case = ChangePassword { account, session, current_password, new_password, revoke_api_keys, idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok((position, repeated)) => {
                 mark_repeat(context, repeated);
@@ -98,10 +109,21 @@ impl PasswordMutation {
         input: CompletePasswordResetInput,
     ) -> Result<CompletePasswordResetPayload> {
         let sides = context.data::<Sides>()?;
-        let use_case = CompletePasswordReset { token: input.token, new_password: input.new_password };
+        let CompletePasswordResetInput { token, new_password, keep_api_keys, keep_linked_accounts } = input;
+        let keep =
+            Keep { api_keys: keep_api_keys.unwrap_or_default(), identities: keep_linked_accounts.unwrap_or_default() };
+        let use_case = CompletePasswordReset { token, new_password, keep };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
-            Ok(position) => {
-                CompletePasswordResetPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+            Ok((position, device)) => {
+                let device = device.expose();
+                if let Some(cookie) = context.data_opt::<SessionCookie>() {
+                    context.append_http_header("set-cookie", cookie.set_device(&device, DEVICE_COOKIE));
+                }
+                CompletePasswordResetPayload {
+                    device_token: Some(device),
+                    position: Some(sides.read.token(position.0)),
+                    ..Default::default()
+                }
             }
             Err(error) => CompletePasswordResetPayload::refused(error),
         })

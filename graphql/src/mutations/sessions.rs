@@ -17,7 +17,7 @@ use crate::once::Once;
 use crate::payload::{outcome, payload};
 
 /// How long the device's cookie is kept; the token says itself how long it counts.
-const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
+pub(crate) const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
 
 /// The mutations of this room.
 #[derive(Default)]

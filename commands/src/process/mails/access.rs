@@ -4,12 +4,15 @@
 use atelier_domain::AccountId;
 use atelier_domain::account::Status;
 use atelier_vault::MailToken;
+use atelier_vault::credential_rows::address_mails;
 use atelier_vault::credential_rows::mail_tokens::{self, MailPurpose};
 use chrono::TimeDelta;
 
 use super::letters::Letter;
 use super::{Owner, send};
 use crate::process::work::WorkError;
+use crate::refusal::UseCaseError;
+use crate::use_cases::{address_claims, address_proof};
 use crate::write_side::WriteSide;
 
 /// How long a verification link counts (U26).
@@ -20,8 +23,30 @@ const RESET_LIFE: TimeDelta = TimeDelta::minutes(30);
 /// How often a link is made anew because the address changed meanwhile, before the mail is put off to a later attempt.
 const CHANGES: usize = 3;
 
-/// Sends the link that verifies an address. A redelivery carries a fresh token under the same message id.
+/// Sends the link that verifies an account's address, or the word that the address belongs to another account already, so that a sign-up's
+/// answer need not tell (sec.S4). Mails to one address take turns; one whose turn does not come within the hour is not sent. A
+/// redelivery carries a fresh token under the same message id.
 pub(in crate::process) async fn verification(write: &WriteSide, account: AccountId, id: &str) -> Result<(), WorkError> {
+    let failed = |error: UseCaseError| WorkError::Command(error.to_string());
+    let Some(owner) = Owner::find(write, account).await? else { return Ok(()) };
+    if owner.state.status() != Status::Open || owner.state.email_verified() {
+        return Ok(());
+    }
+    let Some(address) = address_claims::current(write, account, &owner.state).await.map_err(failed)? else {
+        return Ok(());
+    };
+    let turn = address_mails::turn(&write.pool, id, &address, write.now()).await;
+    match turn.map_err(|error| WorkError::Command(error.to_string()))? {
+        Some(at) if write.now() < at => return Err(WorkError::NotBefore(at)),
+        Some(_) => {}
+        None => {
+            metrics::counter!("atelier_mails_not_sent_total", "reason" => "too many to one address").increment(1);
+            return Ok(());
+        }
+    }
+    if address_proof::proven_by(write, &address).await.map_err(failed)?.is_some() {
+        return already_registered(write, account, id).await;
+    }
     let Some((owner, token)) = linked(write, account, MailPurpose::VerifyEmail, LINK_LIFE).await? else {
         return Ok(());
     };
@@ -29,7 +54,7 @@ pub(in crate::process) async fn verification(write: &WriteSide, account: Account
     send(write, &owner, id, &Letter::Verification { link }, None).await
 }
 
-/// Tells an address's owner that somebody tried to sign up with it, so that the sign-up's answer need not tell (sec.S4).
+/// Tells an address's owner that somebody tried to sign up with it.
 pub(in crate::process) async fn already_registered(
     write: &WriteSide,
     account: AccountId,
@@ -50,7 +75,8 @@ pub(in crate::process) async fn password_reset(
     };
     let link = write.page(&format!("/reset-password?token={}", token.expose()));
     let has_password = owner.state.has_password();
-    send(write, &owner, id, &Letter::PasswordReset { has_password, link }, None).await
+    let keys = owner.api_keys(write).await?;
+    send(write, &owner, id, &Letter::PasswordReset { has_password, keys, link }, None).await
 }
 
 /// Makes a token for the address that the account has now; `None` when it has none, or is to get no such mail. The address is read

@@ -17,11 +17,11 @@ pub(super) enum Letter {
     /// Somebody tried to sign up with the address.
     AlreadyRegistered { app: String },
     /// The link for a new password; or the first one, for somebody who signs in with Google (A14, A16).
-    PasswordReset { has_password: bool, link: String },
+    PasswordReset { has_password: bool, keys: Vec<String>, link: String },
     /// A generation has ended.
     Generation { succeeded: bool, generation: String, app: String },
-    /// Something about the account's security has changed.
-    Security { topic: &'static str, at: String, app: String },
+    /// Something about the account's security has changed; of a new password, with the API keys that there are.
+    Security { topic: &'static str, at: String, keys: Option<Vec<String>>, app: String },
     /// The account has another address now.
     FormerAddress { at: String, app: String },
     /// Staff were asked to turn the second factor off (U36).

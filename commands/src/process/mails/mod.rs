@@ -37,6 +37,20 @@ impl Owner {
         Ok(address.map(|address| Self { account, state, address, mailed_to }))
     }
 
+    /// What its owner calls the API keys that still work.
+    async fn api_keys(&self, write: &WriteSide) -> Result<Vec<String>, WorkError> {
+        let mut labels = Vec::new();
+        for key in self.state.api_keys().filter(|key| key.expires_at.is_none_or(|end| end > write.now())) {
+            let Some(sealed) = &key.label else { continue };
+            match write.vault.open(self.account, "label", sealed).await {
+                Ok(Opened::Text(label)) => labels.push(label),
+                Ok(Opened::Erased) => {}
+                Err(error) => return Err(WorkError::Command(error.to_string())),
+            }
+        }
+        Ok(labels)
+    }
+
     /// Whether mails of this kind are wanted.
     fn wants(&self, kind: NoticeKind) -> bool {
         self.state.notifications().wants(kind, Channel::Mail)

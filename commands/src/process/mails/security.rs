@@ -30,7 +30,11 @@ pub(in crate::process) async fn security_notice(
         return Ok(());
     }
     let at = at.format(INSTANT).to_string();
-    let letter = Letter::Security { topic: topic.as_str(), at, app: write.public_url.clone() };
+    let keys = match topic {
+        NoticeTopic::PasswordChanged => Some(owner.api_keys(write).await?),
+        _ => None,
+    };
+    let letter = Letter::Security { topic: topic.as_str(), at, keys, app: write.public_url.clone() };
     send(write, &owner, id, &letter, None).await
 }
 
@@ -81,30 +85,32 @@ pub(in crate::process) async fn former_address(
     send(write, &Owner { address: former, ..owner }, id, &letter, None).await
 }
 
-/// The address that was the account's own before one of its events; the state knows the last one only.
+/// The address that was the account's own before one of its events; the state knows the last one only. One that was never its own is
+/// somebody else's, who has nothing to do with it.
 async fn address_before(write: &WriteSide, account: AccountId, before: i64) -> Result<Option<String>, WorkError> {
     let failed = |error: &dyn std::fmt::Display| WorkError::Command(error.to_string());
     let stream = StreamId { aggregate_type: Account::TYPE, aggregate_id: account.to_string() };
-    let (mut former, mut after) = (None, 0);
+    let (mut named, mut own, mut after) = (None, false, 0);
     while after < before - 1 {
         let page = write.path.store().page(&stream, after, PAGE).await.map_err(|error| failed(&error))?;
         let Some(last) = page.last().map(|event| event.sequence) else { break };
         for event in page.into_iter().take_while(|event| event.sequence < before) {
-            if !matches!(event.event_type.as_str(), "AccountOpened" | "EmailChanged") {
+            if !matches!(event.event_type.as_str(), "AccountOpened" | "EmailVerified" | "EmailChanged") {
                 continue;
             }
             let decoded = decode_event(Account::TYPE, &event.event_type, &event.event_version, &event.payload);
-            former = match decoded.map_err(|error| failed(&error))? {
-                // Somebody else's account has it: they have nothing to do with this one.
-                AccountEvent::AccountOpened { address_claimed: false, .. } => None,
-                AccountEvent::AccountOpened { email, .. } | AccountEvent::EmailChanged { email } => {
-                    email.sealed().cloned()
+            match decoded.map_err(|error| failed(&error))? {
+                AccountEvent::AccountOpened { email, address_claimed, .. } => {
+                    (named, own) = (email.sealed().cloned(), address_claimed);
                 }
-                _ => former,
-            };
+                AccountEvent::EmailChanged { email } => (named, own) = (email.sealed().cloned(), true),
+                AccountEvent::EmailVerified {} => own = true,
+                _ => {}
+            }
         }
         after = last;
     }
+    let former = named.filter(|_| own);
     match former {
         Some(sealed) => opened(write, account, &sealed).await,
         None => Ok(None),

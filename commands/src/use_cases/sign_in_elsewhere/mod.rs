@@ -20,7 +20,7 @@ mod redeem;
 mod returning;
 mod ticket;
 
-use atelier_domain::account::{Account, IdentityProvider, Status};
+use atelier_domain::account::IdentityProvider;
 use atelier_domain::text::Email;
 use atelier_domain::{AccountId, SessionId};
 use atelier_vault::credential_rows::{identities, sessions};
@@ -33,6 +33,7 @@ pub use returning::{Arrival, ReturnFromGoogle};
 pub(super) use ticket::Ticket;
 
 use super::address_lookup::look_up;
+use super::address_proof::proven_by;
 use super::complete_sign_in::{Entrance, enter};
 use super::open_session::{OpenSession, Proof};
 use super::username_availability::suggest;
@@ -130,18 +131,10 @@ async fn let_in(
     }
     let no_address = || Refusal::new(RefusalCode::NotPossibleNow, "Google did not tell us an address to write to.");
     let email = proven.email.as_deref().and_then(|text| Email::parse(text).ok()).ok_or_else(no_address)?;
-    if proven.email_verified && owner(write, &email).await?.is_some() {
+    if proven.email_verified && proven_by(write, &look_up(write, email.as_ref()).await?.index).await?.is_some() {
         return Ok(Identified::LinkFirst);
     }
     let ticket = Ticket::new(write, proven.subject, &email, proven.email_verified).sealed(write)?;
     let username = suggest(write, &email).await?;
     Ok(Identified::New(Newcomer { ticket, email, verified: proven.email_verified, username }))
-}
-
-/// The open account an address belongs to.
-async fn owner(write: &WriteSide, email: &Email) -> Result<Option<AccountId>, UseCaseError> {
-    let Some(claim) = look_up(write, email.as_ref()).await?.claim else { return Ok(None) };
-    let loaded = write.path.load::<Account>(&claim.account.to_string()).await;
-    let open = loaded.map_err(|error| error.map(Refusal::from))?.state.status() == Status::Open;
-    Ok(open.then_some(claim.account))
 }

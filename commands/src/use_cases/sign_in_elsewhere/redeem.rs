@@ -13,7 +13,7 @@ use crate::event_store::Position;
 use crate::origin::Origin;
 use crate::ports::ProvenIdentity;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
-use crate::use_cases::link_identity::link;
+use crate::use_cases::within_session::link_identity;
 use crate::write_side::WriteSide;
 
 /// What a client redeems.
@@ -124,6 +124,6 @@ impl CompleteGoogleLink {
         let Self { account, session, proof } = self;
         let proven = proof.redeem(write, Purpose::Link { account, session }, "code_verifier").await?;
         still_signed_in(write, account, session).await?;
-        link(write, context, account, &proven).await
+        link_identity(write, context, (account, session), &proven).await
     }
 }

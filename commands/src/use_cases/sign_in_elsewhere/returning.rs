@@ -14,7 +14,7 @@ use crate::event_store::Position;
 use crate::origin::Origin;
 use crate::ports::{Departure, ProvenIdentity};
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
-use crate::use_cases::link_identity::link;
+use crate::use_cases::within_session::link_identity;
 use crate::write_side::WriteSide;
 
 /// The longest code that is sent on, in bytes.
@@ -83,7 +83,7 @@ impl ReturnFromGoogle {
             Errand::SignIn => let_in(write, context, proven, self.origin).await.map(Arrival::Identified),
             Errand::Link { account, session } => {
                 still_signed_in(write, account, session).await?;
-                link(write, context, account, &proven).await.map(Arrival::Linked)
+                link_identity(write, context, (account, session), &proven).await.map(Arrival::Linked)
             }
         }
     }

@@ -19,11 +19,15 @@ fn every(link: &str, word: &str) -> Vec<Letter> {
         Letter::TwoFactorReset { due: word(), link: link() },
         Letter::Farewell {},
     ];
-    all.extend([true, false].map(|has_password| Letter::PasswordReset { has_password, link: link() }));
+    let keys = || vec![word(), "another key".to_owned()];
+    all.extend([true, false].map(|has_password| Letter::PasswordReset { has_password, keys: keys(), link: link() }));
     all.extend([true, false].map(|succeeded| Letter::Generation { succeeded, generation: word(), app: link() }));
     all.extend([true, false].map(|ready| Letter::DataExport { ready, until: word(), link: link() }));
     let topics = NoticeTopic::ALL.into_iter().filter(|topic| topic.is_security());
-    all.extend(topics.map(|topic| Letter::Security { topic: topic.as_str(), at: word(), app: link() }));
+    all.extend(topics.map(|topic| {
+        let keys = (topic == NoticeTopic::PasswordChanged).then(keys);
+        Letter::Security { topic: topic.as_str(), at: word(), keys, app: link() }
+    }));
     all
 }
 
@@ -103,6 +107,26 @@ fn v12_what_is_filled_in_cannot_leave_its_place() {
 fn v16_only_mails_that_can_be_ended_say_how() {
     for (_, letter, texts) in rendered("https://studio.example", "a word", None) {
         assert!(!texts.text.contains("unsubscribe") && links_in_html(&texts.html).len() <= 1, "{}", letter.name());
+    }
+}
+
+#[test]
+fn s7_a_mail_about_a_new_password_names_the_keys_or_says_that_there_are_none() {
+    let says = |language, letter: &Letter| render(language, letter, None).unwrap().text;
+    for (language, none) in [(Language::En, "No API key works."), (Language::De, "Kein API-Schlüssel gilt.")] {
+        let changed = |keys: &[&str]| Letter::Security {
+            topic: NoticeTopic::PasswordChanged.as_str(),
+            at: "today".into(),
+            keys: Some(keys.iter().map(|key| (*key).to_owned()).collect()),
+            app: "https://studio.example".into(),
+        };
+        assert!(says(language, &changed(&[])).contains(none));
+        let told = says(language, &changed(&["one", "<b>two"]));
+        assert!(told.contains("- one\n- <b>two\n") && !told.contains(none), "{told}");
+        let reset =
+            |keys: Vec<String>| Letter::PasswordReset { has_password: true, keys, link: "https://x.example".into() };
+        assert!(!says(language, &reset(Vec::new())).contains("API"));
+        assert!(says(language, &reset(vec!["one".into()])).contains("- one\n"));
     }
 }
 
