@@ -13,14 +13,13 @@ use atelier_commands::use_cases::{
     Accepted, AssignPlan, CreateApiKey, Entrance, GrantCredits, RequestGeneration, SignIn, SignUp, UpdateProfile,
     VerifyEmail,
 };
-use atelier_commands::{CommandContext, CommandError, Origin, RefusalCode, UseCaseError};
+use atelier_commands::{CommandContext, CommandError, Origin, RefusalCode, UseCaseError, WriteSide};
 use atelier_domain::account::{Account, AccountCommand, Status};
 use atelier_domain::credit_ledger::{CreditLedger, GrantReason};
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::{Email, Username};
 use atelier_domain::{AccountId, Actor, Credits, Environment, LedgerId, LotId};
-use atelier_vault::credential_rows::claims::{self, Claim};
-use atelier_vault::credential_rows::passwords;
+use atelier_vault::credential_rows::{claims, passwords, unproven_addresses};
 use atelier_vault::{IndexKind, KeyStoreError};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -141,15 +140,28 @@ async fn sign_up(node: &Node, context: &CommandContext, creator: &Creator) -> Ou
         }
         Err(error) => return Err(error.into()),
     }
-    let email = write.blind_index.digest(IndexKind::Email, &Email::parse(&creator.email())?.folded());
-    let claim = claims::find(&write.pool, &email).await?.ok_or("a demo address is nobody's")?;
-    let account = claim.account;
+    let Some(account) = account_of(write, creator).await? else { return Err("a demo address is nobody's".into()) };
     let opened = write.path.load::<Account>(&account.to_string()).await?;
     if !opened.state.email_verified() {
         let token = token_from_mailbox(node, &creator.email()).await?;
-        VerifyEmail { token }.run(write, context).await?;
+        VerifyEmail { token, password: Some(PASSWORD.to_owned()), ..VerifyEmail::default() }
+            .run(write, context)
+            .await?;
     }
     Ok(account)
+}
+
+/// The account of a creator's address: the one that has proven it, or the sign-up with the creator's own username.
+async fn account_of(write: &WriteSide, creator: &Creator) -> Outcome<Option<AccountId>> {
+    let index = |kind, text: &str| write.blind_index.digest(kind, text);
+    let by_email = index(IndexKind::Email, &Email::parse(&creator.email())?.folded());
+    if let Some(claim) = claims::find(&write.pool, &by_email).await? {
+        return Ok(Some(claim.account));
+    }
+    let by_username = index(IndexKind::Username, Username::parse(creator.username)?.as_ref());
+    let Some(claim) = claims::find(&write.pool, &by_username).await? else { return Ok(None) };
+    let waiting = unproven_addresses::of(&write.pool, &by_email, None, 1_000).await?;
+    Ok(waiting.into_iter().map(|unproven| unproven.account).find(|account| *account == claim.account))
 }
 
 /// Opens the account of a sign-up that a killed start had begun: its names are claimed, and nobody else could have them for the
@@ -157,10 +169,7 @@ async fn sign_up(node: &Node, context: &CommandContext, creator: &Creator) -> Ou
 async fn finish_sign_up(node: &Node, context: &CommandContext, creator: &Creator) -> Outcome<()> {
     let write = &node.studio.write;
     let (email, username) = (Email::parse(&creator.email())?, Username::parse(creator.username)?);
-    let index = |kind, text: &str| write.blind_index.digest(kind, text);
-    let by_username = claims::find(&write.pool, &index(IndexKind::Username, username.as_ref())).await?;
-    let by_email = claims::find(&write.pool, &index(IndexKind::Email, &email.folded())).await?;
-    let Some(Claim { account, .. }) = by_username.filter(|claim| Some(*claim) == by_email) else { return Ok(()) };
+    let Some(account) = account_of(write, creator).await? else { return Ok(()) };
     if write.path.load::<Account>(&account.to_string()).await?.state.status() != Status::New {
         return Ok(());
     }
@@ -174,7 +183,6 @@ async fn finish_sign_up(node: &Node, context: &CommandContext, creator: &Creator
         email: email.clone(),
         username: username.clone(),
         minimum_age: 18,
-        address_claimed: true,
         vouched_by: None,
     };
     write.path.execute::<Account>(&target, context, None, open).await?;

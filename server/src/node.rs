@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use atelier_commands::UseCaseError;
@@ -195,6 +195,7 @@ impl Node {
             cookie: SessionCookie { secure: public_url.starts_with("https://") },
             origins: Origins::of(&public_url, &options.access),
             proxies: options.access.trusted_proxies,
+            unbelieved: Once::new(),
             sockets: studio.sockets.clone(),
             socket_limits: options.sockets,
             activity: studio.activity.clone(),

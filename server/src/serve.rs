@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::{Config, ServeConfig};
 use crate::database::Database;
 use crate::demo;
+use crate::http::client;
 use crate::node::{Node, NodeOptions};
 use crate::open_sockets::SocketLimits;
 use crate::write_timeout::WRITE_TIMEOUT;
@@ -65,6 +66,7 @@ async fn node(
     })
     .await?;
     tracing::info!(address = %node.address, "listening");
+    tracing::info!("{}", client::believed(&serve.access.trusted_proxies));
     let ready = async {
         if serve.demo {
             demo::ready(&node, &config.data).await?;

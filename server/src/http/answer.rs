@@ -179,7 +179,8 @@ const fn status(code: RefusalCode) -> StatusCode {
         | RefusalCode::LinkRequired
         | RefusalCode::IdempotencyConflict => StatusCode::CONFLICT,
         RefusalCode::InvalidCredentials | RefusalCode::ReauthenticationRequired => StatusCode::UNAUTHORIZED,
-        RefusalCode::EmailNotVerified
+        RefusalCode::SignUpProofRequired
+        | RefusalCode::EmailNotVerified
         | RefusalCode::PlanRequired
         | RefusalCode::Forbidden
         | RefusalCode::TwoFactorRequired

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use atelier_commands::Origin;
 use atelier_commands::origin::device_of;
-use atelier_vault::DeviceToken;
+use atelier_vault::{DeviceToken, Passing, PassingToken};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
@@ -40,23 +40,53 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
+/// Whether a peer looks like a proxy of the operator's own that is not configured: it stands in a private network and forwards.
+fn looks_like_a_proxy(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    let private = match peer {
+        IpAddr::V4(peer) => peer.is_private() || peer.is_loopback() || peer.is_link_local(),
+        IpAddr::V6(peer) => peer.is_unique_local() || peer.is_loopback() || peer.is_unicast_link_local(),
+    };
+    private && headers.contains_key("x-forwarded-for") && !proxies.iter().any(|network| network.contains(&peer))
+}
+
+/// What is believed, for the line at the start.
+pub fn believed(proxies: &[IpNet]) -> String {
+    if proxies.is_empty() {
+        return "X-Forwarded-For is believed from nobody (ATELIER_TRUSTED_PROXIES)".to_owned();
+    }
+    let networks: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+    format!("X-Forwarded-For is believed from {}", networks.join(", "))
+}
+
 /// The client's address, as far as we know it.
 pub fn address_of(edge: &Edge, request: &Request) -> Option<IpAddr> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip();
+    if !edge.unbelieved.is_completed() && looks_like_a_proxy(peer, request.headers(), &edge.proxies) {
+        // The address of a proxy, not of a person: private networks are nobody's data.
+        edge.unbelieved.call_once(|| {
+            tracing::warn!(
+                "a peer in a private network sends X-Forwarded-For and is not believed: all its clients count as one. \
+                 If it is your proxy, name its network in ATELIER_TRUSTED_PROXIES"
+            );
+        });
+    }
     Some(address(peer, request.headers(), &edge.proxies))
 }
 
 /// Where a request comes from, as use cases need to know it.
 pub fn origin(edge: &Edge, request: &Request) -> Origin {
     let headers = request.headers();
-    // Who works on this very machine, or stands behind a proxy on it that is not configured, is not slowed down as one client.
-    let client = address_of(edge, request).filter(|address| !address.is_loopback());
+    // In development, who works on this very machine is not slowed down as one client.
+    let client = address_of(edge, request).filter(|address| !(edge.development && address.is_loopback()));
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Origin {
         client: client.map(|address| edge.write.secrets.client(address)),
         place: client.and_then(|address| edge.write.ports.places.place(address)),
         device: agent.and_then(device_of),
         device_token: cookie(headers, edge.cookie.device_name()).and_then(|text| DeviceToken::parse(&text).ok()),
+        sign_up_token: cookie(headers, edge.cookie.sign_up_name())
+            .and_then(|text| PassingToken::parse(Passing::SignUp, &text).ok()),
     }
 }
 
@@ -71,6 +101,32 @@ mod tests {
         }
         let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().unwrap()).collect();
         address(peer.parse().unwrap(), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn r5_who_looks_like_a_proxy_that_is_not_believed() {
+        let table: [(&str, bool, &[&str], bool); 12] = [
+            ("10.0.0.1", true, &[], true),
+            ("172.17.0.1", true, &[], true),
+            ("192.168.1.1", true, &["10.0.0.0/8"], true),
+            ("127.0.0.1", true, &[], true),
+            ("::1", true, &[], true),
+            ("fd00::1", true, &[], true),
+            ("::ffff:10.0.0.1", true, &[], true),
+            ("10.0.0.1", false, &[], false),
+            ("10.0.0.1", true, &["10.0.0.0/8"], false),
+            ("203.0.113.9", true, &[], false),
+            ("2001:db8::1", true, &[], false),
+            ("172.32.0.1", true, &[], false),
+        ];
+        for (peer, forwards, proxies, expected) in table {
+            let mut headers = HeaderMap::new();
+            if forwards {
+                headers.append("x-forwarded-for", "198.51.100.7".parse().unwrap());
+            }
+            let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().unwrap()).collect();
+            assert_eq!(looks_like_a_proxy(peer.parse().unwrap(), &headers, &proxies), expected, "{peer}");
+        }
     }
 
     #[test]

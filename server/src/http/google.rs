@@ -16,17 +16,13 @@ use axum::Form;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::page::{escape, page};
-use super::{Edge, auth, client};
+use super::{DEVICE_COOKIE, Edge, auth, client};
 
 pub use start::start;
-
-/// How long the device's cookie is kept; the token says itself how long it counts.
-const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
 
 /// What Google sends a browser back with.
 #[derive(Deserialize)]

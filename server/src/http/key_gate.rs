@@ -1,7 +1,8 @@
 //! The gate before every route of `/v1` that takes a key: who is asking, whether they may, and how often; then the count of it.
 //!
-//! In this order: a well-formed key or 401; an address with too many wrong ones, 429 without a look at the database; the key's row, never
-//! cached (sec.K3); the account's plan, as the log has it; the burst. The body is not read before (B02).
+//! In this order: a well-formed key or 401; the key's row, never cached (sec.K3); 429 for a wrong one from an address with too many, which
+//! never refuses a right one: what such an address asks is looked up one by one, so that it keeps no more of the database from others;
+//! the account's plan, as the log has it; the burst. The body is not read before (B02).
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::answer::{ApiError, ApiResult};
@@ -37,6 +39,8 @@ const AT_ONCE: &str = "concurrency";
 pub struct Gate {
     bursts: Windows<ApiKeyId>,
     failures: Windows<IpAddr>,
+    /// For look-ups that addresses with too many wrong keys ask for.
+    watched: Semaphore,
 }
 
 impl Default for Gate {
@@ -44,6 +48,7 @@ impl Default for Gate {
         Self {
             bursts: Windows::new(Duration::from_secs(BURST_SECONDS.into())),
             failures: Windows::new(Duration::from_secs(FAILURES_SECONDS.into())),
+            watched: Semaphore::new(1),
         }
     }
 }
@@ -138,19 +143,27 @@ async fn authenticated(edge: &Edge, headers: &HeaderMap, peer: Option<IpAddr>) -
     let key = auth::presented(headers)
         .and_then(|text| ApiKeySecret::parse(text).ok())
         .ok_or_else(ApiError::invalid_api_key)?;
-    let watched = edge.write.api.failures.zip(peer.map(network));
-    if let Some((most, peer)) = watched {
-        let Standing { count, left } = edge.gate.failures.standing(&peer, Instant::now());
-        if count >= most {
-            return Err(ApiError::too_many("Too many wrong keys from your address; try again later.", seconds(left)));
-        }
-    }
+    let failures = edge.write.api.failures.zip(peer.map(network));
+    let over = failures.filter(|(most, peer)| edge.gate.failures.standing(peer, Instant::now()).count >= *most);
+    let turn = match over {
+        Some(_) => edge.gate.watched.acquire().await.ok(),
+        None => None,
+    };
     let digest = edge.write.secrets.api_key(&key);
     let found = api_keys::authenticate(&edge.write.pool, &key, &digest, edge.write.now()).await?;
-    if let (None, Some((_, peer))) = (&found, watched) {
-        edge.gate.failures.count(peer, Instant::now());
+    drop(turn);
+    match (found, failures, over) {
+        (Some(found), ..) => Ok(found),
+        (None, _, Some((_, peer))) => {
+            let Standing { left, .. } = edge.gate.failures.standing(&peer, Instant::now());
+            Err(ApiError::too_many("Too many wrong keys from your address; try again later.", seconds(left)))
+        }
+        (None, Some((_, peer)), None) => {
+            edge.gate.failures.count(peer, Instant::now());
+            Err(ApiError::invalid_api_key())
+        }
+        (None, None, None) => Err(ApiError::invalid_api_key()),
     }
-    found.ok_or_else(ApiError::invalid_api_key)
 }
 
 /// The key's limits, and whether it is let through: by the plan, and by the burst.

@@ -2,7 +2,7 @@
 
 mod answer;
 mod auth;
-mod client;
+pub mod client;
 mod cookies;
 mod cors;
 mod files;
@@ -25,7 +25,7 @@ mod unsubscribe;
 mod verify_email;
 mod windows;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use atelier_commands::WriteSide;
 use atelier_commands::activity::SessionActivity;
@@ -36,6 +36,7 @@ use atelier_projections::ReadModels;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, any, get, post, put};
+use chrono::TimeDelta;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,9 @@ use crate::graphql_transport::Transport;
 use crate::open_sockets::{OpenSockets, SocketLimits};
 
 use files::{avatars, exports, media};
+
+/// How long the device's cookie is kept; the token says itself how long it counts.
+const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
 
 pub use key_gate::Gate;
 pub use origins::Origins;
@@ -67,6 +71,8 @@ pub struct Edge {
     pub cookie: SessionCookie,
     /// Whose `X-Forwarded-For` is believed (sec.R5).
     pub proxies: Vec<IpNet>,
+    /// Whether it was said already that a proxy is not believed.
+    pub unbelieved: Once,
     /// Whose pages may ask with cookies, and read the answers (sec.R2).
     pub origins: Origins,
     /// The sockets that are open.

@@ -25,6 +25,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
+use atelier_vault::Client;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::StatusCode;
@@ -62,10 +63,12 @@ pub async fn upgrade(State(edge): State<Arc<Edge>>, request: Request) -> ApiResu
     let asked = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|_| {
         ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "This address is for WebSockets of HTTP/1.1.")
     })?;
-    let place = edge.sockets.enter(origin.client.as_ref(), &edge.socket_limits).map_err(|full| match full {
-        Full::Node => ApiError::unavailable("temporarily_unavailable", "The node has no room for another socket."),
-        Full::Client => ApiError::too_many("Too many sockets from this address.", 1),
-    })?;
+    let place = edge.sockets.enter(origin.client.as_ref().and_then(Client::narrowest), &edge.socket_limits).map_err(
+        |full| match full {
+            Full::Node => ApiError::unavailable("temporarily_unavailable", "The node has no room for another socket."),
+            Full::Client => ApiError::too_many("Too many sockets from this address.", 1),
+        },
+    )?;
     let most = edge.graphql.body_bytes() * READ_OVER;
     let asked = asked.protocols([SUBPROTOCOL]).max_message_size(most).max_frame_size(most);
     let asked = asked.read_buffer_size(READ_BUFFER).write_buffer_size(WRITE_BUFFER);
