@@ -6,6 +6,7 @@ mod avatar_bounds;
 pub mod avatars;
 pub mod data_export;
 mod erasure;
+mod floods;
 mod google;
 mod kek_rotation;
 mod keys;
@@ -17,10 +18,12 @@ mod places;
 mod preferences;
 mod public_profile;
 mod quarantine;
+mod recovery;
 mod second_factor;
 mod security_notices;
 mod sessions;
 mod sign_up_bonus;
+mod sign_up_fight;
 mod sign_up_screen;
 mod sign_up_tells_nothing;
 mod staff;
@@ -55,11 +58,9 @@ fn code(payload: &Value) -> &str {
     payload["userErrors"][0]["code"].as_str().unwrap_or_default()
 }
 
-/// Time passes for whoever tried something.
+/// Time passes for who tried something, and for mails.
 async fn time_passes(studio: &TestStudio, seconds: i32) {
-    let passed = "update credentials.tries set counted_at = counted_at - make_interval(secs => $1), \
-        blocked_until = blocked_until - make_interval(secs => $1)";
-    sqlx::query(passed).bind(f64::from(seconds)).execute(&studio.database.pool).await.expect("set");
+    studio.time_passes(seconds).await;
 }
 
 /// Whether a session's token is somebody.

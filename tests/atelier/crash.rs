@@ -3,7 +3,7 @@
 
 mod client;
 mod cut_replies;
-mod dice;
+pub mod dice;
 mod job_rules;
 mod journal;
 mod kills;

@@ -68,6 +68,12 @@ async fn data_of_e0c212b_is_migrated_and_served_and_replays_to_the_same_balances
         assert_eq!(checker.ledgers.balance(ledger), balance, "{ledger}");
     }
 
+    // The sign-up that was never proven keeps nobody from its address any more, and can still be proven.
+    let unproven = "select (select count(*) from credentials.unproven_addresses), (select count(*) from credentials.claims c \
+                    join credentials.unproven_addresses u using (account_id) where c.kind = 'email')";
+    let unproven: (i64, i64) = sqlx::query_as(unproven).fetch_one(&mut connection).await.expect("the rows answer");
+    assert_eq!(unproven, (1, 0));
+
     let studio = TestStudio::upgraded(database, data).await;
     studio.drain().await;
     checker.read_on(&mut connection).await;

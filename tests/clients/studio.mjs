@@ -47,7 +47,7 @@ export async function account() {
   const signUp = { email, password: PASSWORD, username, minimumAge: 18 };
   await done("mutation ($input: SignUpInput!) { signUp(input: $input) { userErrors { code message } } }", { input: signUp });
   const link = await mailedLink(email);
-  const body = new URLSearchParams({ token: link.searchParams.get("token") });
+  const body = new URLSearchParams({ token: link.searchParams.get("token"), password: PASSWORD });
   const verified = await fetch(`${url}/verify-email`, { method: "POST", body });
   assert.equal(verified.status, 200, await verified.text());
   const signIn = { email, password: PASSWORD };

@@ -123,7 +123,7 @@ async fn signed_up(home: &Home, visitor: &Visitor) -> String {
         let link = mails.into_iter().find_map(|mail| Some(mail.split_once("/verify-email?token=")?.1.to_owned()))?;
         Some(link.lines().next().expect("a token").trim().to_owned())
     });
-    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } } }";
+    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token, password: \"correct-horse-1\"}) { userErrors { code } } }";
     visitor.graphql(None, verify, json!({ "token": token.await })).await;
     visitor.sign_in("ada@example.com", PASSWORD).await
 }

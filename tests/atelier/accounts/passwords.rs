@@ -97,7 +97,11 @@ async fn c5_a_change_whose_process_died_before_its_event_is_completed_once() {
     let kept: uuid::Uuid = kept.fetch_one(&studio.database.pool).await.expect("the rows answer");
     let keeps = Some(atelier_domain::SessionId(kept));
     let dead = PasswordChange { id: write.fresh_id(), account, via: PasswordVia::Change, keeps };
-    assert!(passwords::change(&write.pool, &dead, Grounds::Password(1), &phc, write.now()).await.expect("rows"));
+    assert!(
+        passwords::change(&write.pool, &dead, Grounds::Password(1), &phc, passwords::Ends::default(), write.now())
+            .await
+            .expect("rows")
+    );
     // From the row on, only the new one counts.
     assert!(!counts(&studio, &other).await && counts(&studio, &ada.token).await);
     assert_eq!(code(&sign_in(&studio, &[], &ada.email, PASSWORD).await), "INVALID_CREDENTIALS");

@@ -41,7 +41,7 @@ async fn may_sign_up(studio: &TestStudio, username: &str, days: i32) -> bool {
         origin: Origin::default(),
     };
     match sign_up.run(&studio.at(DAY * days), &studio.operator()).await {
-        Ok(()) => true,
+        Ok(_) => true,
         Err(CommandError::Refused(refusal)) if refusal.field.as_deref() == Some("username") => false,
         Err(other) => panic!("{other:?}"),
     }

@@ -167,10 +167,10 @@ async fn s4_s7_whose_address_an_account_only_pretends_to_have_is_told_nothing() 
         email: Email::parse(&ada.email).expect("an address"),
         username: Username::parse("eve").expect("a handle"),
         minimum_age: 18,
-        address_claimed: false,
         vouched_by: None,
     };
     command(&studio, account, open).await;
+    studio.mails_go_out().await;
     let after_opening = subjects(&studio, &ada.email).await;
     assert_eq!(after_opening.len(), before.len() + 1, "sec.S4: that somebody tried, which is all she learns");
     command(&studio, account, AccountCommand::ChangePassword { via: PasswordVia::Change, except: None }).await;

@@ -97,7 +97,9 @@ async fn b9_whether_a_name_is_free_is_answered_as_sign_up_would() {
         let claimed_at = write.now() - TimeDelta::minutes(age);
         let by_email = write.blind_index.digest(IndexKind::Email, &format!("{name}@dead.example"));
         let account = atelier_domain::AccountId(write.fresh_id());
-        claims::claim_pair(&write.pool, account, &by_email, &index(&studio, name), claimed_at).await.expect("claimed");
+        claims::claim_sign_up(&write.pool, account, &index(&studio, name), &by_email, None, claimed_at)
+            .await
+            .expect("claimed");
     }
     let table = [
         ("lovelace", ""),

@@ -35,7 +35,7 @@ pub async fn somebody_else(visitor: &Visitor, mailbox: &Path) -> Bystander {
         let (_, rest) = mail.split_once("/verify-email?token=")?;
         Some(rest.lines().next()?.trim().to_owned())
     });
-    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } } }";
+    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token, password: \"correct-horse-1\"}) { userErrors { code } } }";
     visitor.graphql(None, verify, json!({ "token": token.await })).await;
     let bystander = Bystander { session: visitor.sign_in(email, password).await };
     let input =

@@ -163,7 +163,6 @@ async fn d3_a_client_gone_while_its_event_is_sealed_has_done_nothing() {
                 email: Email::parse(&format!("{name}@example.com")).expect("an address"),
                 username: Username::parse(name).expect("a name"),
                 minimum_age: 18,
-                address_claimed: true,
                 vouched_by: None,
             };
             path.execute::<Account>(&target, &context, None, command).await

@@ -37,7 +37,7 @@ pub async fn enrol(visitor: &Visitor, mailbox: &Mailbox, name: &str) -> Member {
     let input = json!({ "input": { "email": email, "password": PASSWORD, "username": name, "minimumAge": 18 } });
     visitor.graphql(None, sign_up, input).await;
     let mailed = until("the verification mail", async || mailed_token(mailbox, &email).await).await;
-    let verify = "mutation($token: String!) { verifyEmail(input: { token: $token }) { userErrors { code } } }";
+    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token, password: \"correct-horse-1\"}) { userErrors { code } } }";
     visitor.graphql(None, verify, json!({ "token": mailed })).await;
     let token = visitor.sign_in(&email, PASSWORD).await;
     let create = "mutation { createApiKey(input: { label: \"crash\" }) { secret userErrors { code } position } }";

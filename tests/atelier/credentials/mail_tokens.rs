@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::TestStudio;
 use crate::harness::studio::PASSWORD;
 
-const VERIFY: &str =
-    "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code field message } position } }";
+const VERIFY: &str = "mutation($token: String!) { verifyEmail(input: {token: $token, password: \"correct-horse-1\"}) { userErrors { code field message } position } }";
 
 async fn verify(studio: &TestStudio, token: &str) -> Value {
     studio.graphql(None, VERIFY, json!({ "token": token })).await["verifyEmail"].take()
@@ -27,7 +26,12 @@ async fn s5_u19_fifty_at_once_verify_once_and_grant_one_bonus() {
     let answers = join_all((0..50).map(|_| verify(&studio, &token))).await;
     let done = answers.iter().filter(|answer| answer["userErrors"] == json!([])).count();
     assert!(
-        done >= 1 && answers.iter().all(|answer| answer["userErrors"] == json!([]) || refused(answer)),
+        done >= 1
+            && answers.iter().all(|answer| {
+                answer["userErrors"] == json!([])
+                    || refused(answer)
+                    || answer["userErrors"][0]["code"] == json!("RATE_LIMITED")
+            }),
         "{answers:?}"
     );
     studio.drain().await;
@@ -96,7 +100,9 @@ async fn u26_opening_the_link_changes_nothing_and_its_button_does() {
     assert_eq!(studio.events_named("EmailVerified").await, 0, "mail scanners open links");
     let press = async || {
         let form = studio.client().post(format!("{}/verify-email", studio.url));
-        let form = form.header("content-type", "application/x-www-form-urlencoded").body(format!("token={token}"));
+        let form = form
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}&password={PASSWORD}"));
         form.send().await.expect("an answer").status().as_u16()
     };
     assert_eq!((press().await, press().await), (200, 400));
@@ -122,14 +128,7 @@ async fn u26_at_most_one_mail_a_minute_leaves_and_each_link_works() {
     let resend = "mutation($email: String!) { resendVerification(input: {email: $email}) { userErrors { code } } }";
     let ask = async || join_all((0..20).map(|_| studio.mutate(None, resend, json!({ "email": ada })))).await;
     // A minute passes for the first mail, and for who asked.
-    let older = async || {
-        for passed in [
-            "update credentials.mail_tokens set created_at = created_at - interval '61 seconds'",
-            "update credentials.tries set counted_at = counted_at - interval '61 seconds', blocked_until = blocked_until - interval '61 seconds'",
-        ] {
-            sqlx::query(passed).execute(&studio.database.pool).await.expect("set");
-        }
-    };
+    let older = async || studio.time_passes(61).await;
     ask().await;
     assert_eq!(mails(&studio, &ada).await, 1, "the first one left just now");
     older().await;

@@ -120,12 +120,12 @@ async fn u26_an_unverified_account_makes_no_key_and_no_picture() {
         "but the bonus of before"
     );
     // Verified again, both work.
-    let aged = "update credentials.mail_tokens set created_at = created_at - interval '61 seconds'";
-    sqlx::query(aged).execute(&studio.database.pool).await.expect("set");
+    studio.mails_go_out().await;
+    studio.time_passes(61).await;
     let resend = "mutation($email: String!) { resendVerification(input: {email: $email}) { userErrors { code } } }";
     studio.mutate(None, resend, json!({ "email": ada.email })).await;
     let token = studio.mailed_token(&ada.email).await;
-    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } } }";
+    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token, password: \"correct-horse-1\"}) { userErrors { code } } }";
     studio.mutate(None, verify, json!({ "token": token })).await;
     studio.drain().await;
     studio.mutate(Some(&ada.token), CREATE, json!({ "input": { "label": "k" } })).await;

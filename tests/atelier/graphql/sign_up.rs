@@ -40,7 +40,7 @@ async fn refusals_name_their_field_and_leave_nothing() {
 
 /// The subjects of the mails to an address, oldest first.
 async fn subjects(studio: &TestStudio, address: &str) -> Vec<String> {
-    studio.drain().await;
+    studio.mails_go_out().await;
     let mails = studio.node.mailbox.list(1_000).await.expect("the mailbox can be read");
     mails.into_iter().rev().filter(|mail| mail.to.eq_ignore_ascii_case(address)).map(|mail| mail.subject).collect()
 }

@@ -16,8 +16,8 @@ use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
 use atelier_server::write_timeout::WRITE_TIMEOUT;
-use atelier_vault::IndexKind;
-use atelier_vault::credential_rows::claims;
+use atelier_vault::credential_rows::{claims, unproven_addresses};
+use atelier_vault::{IndexDigest, IndexKind};
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
@@ -93,13 +93,15 @@ struct Setting {
     sockets: SocketLimits,
     write_timeout: Duration,
     generator: Option<Arc<dyn Generator>>,
+    development: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let (api, sockets) = (ApiPolicy::without_limits(), SocketLimits::default());
         let access = AccessConfig::default();
-        Self { access, smtp: None, public_url: None, api, sockets, write_timeout: WRITE_TIMEOUT, generator: None }
+        let (smtp, public_url, generator, development) = (None, None, None, true);
+        Self { access, smtp, public_url, api, sockets, write_timeout: WRITE_TIMEOUT, generator, development }
     }
 }
 
@@ -139,6 +141,16 @@ impl TestStudio {
         Self::of(Setting { generator: Some(generator), write_timeout, ..Setting::default() }).await
     }
 
+    /// Starts a studio as in production.
+    pub async fn in_production(access: AccessConfig) -> Self {
+        Self::of(Setting { access, development: false, ..Setting::default() }).await
+    }
+
+    /// Starts a studio with a word on access, and with a policy for API keys.
+    pub async fn with_both(api: ApiPolicy, access: AccessConfig) -> Self {
+        Self::of(Setting { api, access, ..Setting::default() }).await
+    }
+
     async fn of(setting: Setting) -> Self {
         Self::over(TestDatabase::fresh().await, TempDir::new().expect("a temporary folder"), setting).await
     }
@@ -153,14 +165,14 @@ impl TestStudio {
         if std::env::var_os("ATELIER_LOG").is_some() {
             atelier_server::logs::start(false);
         }
-        let Setting { access, smtp, public_url, api, sockets, write_timeout, generator } = setting;
+        let Setting { access, smtp, public_url, api, sockets, write_timeout, generator, development } = setting;
         let node = Node::start(NodeOptions {
             database_url: &database.url,
             pool: database.pool.clone(),
             data: data.path(),
             listen: "127.0.0.1:0".parse().expect("an address"),
             public_url,
-            development: true,
+            development,
             access,
             smtp,
             api,
@@ -233,8 +245,7 @@ impl TestStudio {
     pub async fn newcomer(&self, username: &str) -> Person {
         let email = self.signed_up(username).await;
         let token = self.mailed_token(&email).await;
-        let verify =
-            "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } position } }";
+        let verify = "mutation($token: String!) { verifyEmail(input: {token: $token, password: \"correct-horse-1\"}) { userErrors { code } position } }";
         self.mutate(None, verify, json!({ "token": token })).await;
         let token = self.sign_in(&email, PASSWORD).await;
         self.drain().await;
@@ -244,10 +255,10 @@ impl TestStudio {
     /// Somebody signed in whose address is taken to be proven, wherever the mails go.
     pub async fn proven(&self, username: &str) -> Person {
         let email = self.signed_up(username).await;
-        let index = Email::parse(&email).expect("an address").folded();
+        let account = self.account_at(&email).await;
         let write = &self.node.studio.write;
-        let claim = claims::find(&write.pool, &write.blind_index.digest(IndexKind::Email, &index)).await;
-        let account = claim.expect("the rows answer").expect("it is claimed").account;
+        let index = self.index_of(&email);
+        claims::claim_address(&write.pool, account, &index, None, write.now()).await.expect("the rows answer");
         let target = Target { id: account.to_string(), subject: account };
         let verify = |_| AccountCommand::VerifyEmail { address: None };
         write.path.execute::<Account>(&target, &self.operator(), None, verify).await.expect("it is done");
@@ -299,11 +310,24 @@ impl TestStudio {
 
     /// Opens a session for the owner of an address, who need not prove anything; its token.
     pub async fn opened(&self, email: &str) -> String {
-        let index = Email::parse(email).expect("an address").folded();
-        let write = &self.node.studio.write;
-        let claim = claims::find(&write.pool, &write.blind_index.digest(IndexKind::Email, &index)).await;
-        let account = claim.expect("the rows answer").expect("it is claimed").account;
+        let account = self.account_at(email).await;
         self.session_of(account).await
+    }
+
+    /// What an address is found by.
+    pub fn index_of(&self, email: &str) -> IndexDigest {
+        let folded = Email::parse(email).expect("an address").folded();
+        self.node.studio.write.blind_index.digest(IndexKind::Email, &folded)
+    }
+
+    /// The account that holds an address, or else the newest sign-up with it.
+    pub async fn account_at(&self, email: &str) -> AccountId {
+        let (pool, index) = (&self.database.pool, self.index_of(email));
+        if let Some(claim) = claims::find(pool, &index).await.expect("the rows answer") {
+            return claim.account;
+        }
+        let waiting = unproven_addresses::of(pool, &index, None, 1).await.expect("the rows answer");
+        waiting.first().expect("somebody signed up with it").account
     }
 
     /// The token of the newest mail to an address that verifies it or resets its password.

@@ -22,6 +22,35 @@ impl TestStudio {
         }
     }
 
+    /// Time passes for who tried something, for mails that have gone, and for those that wait for their turn.
+    pub async fn time_passes(&self, seconds: i32) {
+        for passed in [
+            "update credentials.tries set counted_at = counted_at - make_interval(secs => $1), \
+             blocked_until = blocked_until - make_interval(secs => $1)",
+            "update credentials.address_mails set goes_at = goes_at - make_interval(secs => $1)",
+            "update credentials.mail_tokens set created_at = created_at - make_interval(secs => $1)",
+            "update process_work set due_at = due_at - make_interval(secs => $1) where lane = 'message'",
+        ] {
+            sqlx::query(passed).bind(f64::from(seconds)).execute(&self.database.pool).await.expect("set");
+        }
+    }
+
+    /// Every mail that waits for its turn goes out.
+    pub async fn mails_go_out(&self) {
+        self.drain().await;
+        let waits =
+            "select exists (select from process_work where lane = 'message' and due_at > now() and state = 'waiting')";
+        for _ in 0..100 {
+            let waits: bool = sqlx::query_scalar(waits).fetch_one(&self.database.pool).await.expect("the list answers");
+            if !waits {
+                return;
+            }
+            self.time_passes(61).await;
+            self.drain().await;
+        }
+        panic!("a mail never goes out");
+    }
+
     /// Waits until the read models have followed the log as far as it goes now, but for those that do not follow at all (stopped, or
     /// held by a test) for so long that they never will.
     pub(super) async fn followed(&self) {

@@ -66,7 +66,6 @@ async fn open_account(studio: &Studio, name: String) -> AccountId {
         email,
         username: Username::parse(&name).expect("a name"),
         minimum_age: 18,
-        address_claimed: true,
         vouched_by: None,
     };
     for command in [open, AccountCommand::VerifyEmail { address: None }] {

@@ -87,7 +87,7 @@ async fn l10_u19_a33_every_piece_of_work_delivered_twice_does_nothing_more() {
     // Nobody here has claimed an address, so the look-ups find nobody.
     let address = AddressDigest::of(&IndexDigest { kind: IndexKind::Email, key_version: 1, digest: [7; 32] });
     for (id, work) in [
-        ("resendVerification:test", Work::ResendVerification { address: address.clone() }),
+        ("resendVerification:test", Work::ResendVerification { address: address.clone(), sign_up: None }),
         ("resetPassword:test", Work::StartPasswordReset { address }),
         ("resetPassword:test:mail", Work::SendPasswordResetMail { account }),
         ("signUp:test:0", Work::SendAlreadyRegisteredMail { account }),

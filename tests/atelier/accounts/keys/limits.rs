@@ -154,10 +154,6 @@ async fn r5_k4_wrong_keys_are_the_same_401_until_their_address_has_to_wait() {
     assert!((1..=60).contains(&after), "{after}");
     assert!(!waits.headers.contains_key("ratelimit-policy"), "it is no key's limit");
     assert_eq!(studio.get("/v1/models", Some("no key at all")).await.status.as_u16(), 401, "that needs no look");
-    assert_eq!(
-        studio.get("/v1/models", Some(&key)).await.status.as_u16(),
-        429,
-        "the price: a good key behind the same address"
-    );
+    assert_eq!(studio.get("/v1/models", Some(&key)).await.status.as_u16(), 200, "a good key is not their price");
     studio.stop().await;
 }

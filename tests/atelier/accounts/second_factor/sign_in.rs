@@ -172,7 +172,7 @@ async fn v11_a_challenge_expires_belongs_to_its_password_and_is_nobody_elses() {
         json!({ "input": { "currentPassword": crate::harness::studio::PASSWORD, "newPassword": "another-horse-2" } });
     studio.mutate(Some(&ada.person.token), changed, input).await;
     let code = code_now(&studio, &ada.secret).await;
-    assert_eq!(refused(&complete(&studio, &of_ada, &code).await), "INVALID_CREDENTIALS", "C5: its password is no more");
+    assert_eq!(refused(&complete(&studio, &of_ada, &code).await), "INVALID_TOKEN", "C5: it went with its password");
     let late = challenge(&studio, &ben.person.email).await;
     let past = "update credentials.sign_in_challenges set expires_at = now()";
     sqlx::query(past).execute(&studio.database.pool).await.expect("the rows answer");

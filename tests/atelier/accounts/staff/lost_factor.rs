@@ -162,7 +162,7 @@ async fn u36_an_address_and_a_second_factor_are_not_taken_away_within_one_week()
     done(&studio, &support, "staffChangeEmail", &account, new).await;
     let unproven = ask(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
     assert_eq!(code(&unproven), "NOT_POSSIBLE_NOW");
-    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token}) { userErrors { code } position } }";
+    let verify = "mutation($token: String!) { verifyEmail(input: {token: $token, password: \"correct-horse-1\"}) { userErrors { code } position } }";
     studio.mutate(None, verify, json!({ "token": studio.mailed_token("ada@new.example").await })).await;
     let at_once = ask(&studio, &support, "staffResetTwoFactor", &account, json!({})).await;
     assert_eq!(code(&at_once), "NOT_POSSIBLE_NOW", "who has the new address would be the only one asked");
