@@ -19,7 +19,7 @@ async fn until_refused(studio: &TestStudio, email: &str) -> (usize, i64) {
             "INVALID_CREDENTIALS" => {}
             "RATE_LIMITED" => {
                 let wait: i64 = sqlx::query_scalar(
-                    "select extract(epoch from blocked_until - counted_at)::int8 from credentials.tries order by counted_at desc limit 1",
+                    "select extract(epoch from blocked_until - counted_at)::int8 from credentials.tries order by counted_at desc, blocked_until desc limit 1",
                 )
                 .fetch_one(&studio.database.pool)
                 .await

@@ -169,9 +169,8 @@ async fn signs_up(traveller: &mut Traveller<'_>, person: &Person, mailbox: &Path
     let token = until("the mail", async || {
         let mails =
             std::fs::read_dir(mailbox).ok()?.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
-        let mails: Vec<String> = mails.collect();
-        let (_, rest) = mails.iter().find_map(|mail| mail.split_once("/verify-email?token="))?;
-        Some(rest.lines().next().expect("a token").trim().to_owned())
+        let links = mails.filter_map(|mail| Some(mail.split_once("/verify-email?token=")?.1.to_owned()));
+        Some(links.into_iter().next()?.lines().next().expect("a token").trim().to_owned())
     });
     let token = token.await;
     let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
@@ -180,15 +179,10 @@ async fn signs_up(traveller: &mut Traveller<'_>, person: &Person, mailbox: &Path
         let body = format!("token={token}&{field}={}", encoded(value));
         request.header("content-type", "application/x-www-form-urlencoded").body(body)
     };
-    let wrong = [
-        ("a wrong link", form(&format!("atm_{MARK}"), "password", password)),
-        ("a wrong password of a sign-up", form(&token, "password", &format!("{MARK}-wrong-1"))),
-        ("a weak new password", form(&token, "new_password", &format!("{MARK}weak"))),
-    ];
-    let right = form(&token, "password", password);
-    for (what, request) in wrong {
-        traveller.refused(what, 400, request).await;
-    }
+    let weak = form(&token, "new_password", &format!("{MARK}weak"));
+    let (right, wrong) = (form(&token, "password", password), form(&token, "password", &format!("{MARK}-wrong-1")));
+    traveller.refused("a wrong password of a sign-up", 400, wrong).await;
+    traveller.refused("a weak new password", 400, weak).await;
     assert!(right.send().await.expect("the process answers").status().is_success());
     token
 }

@@ -1,5 +1,6 @@
 //! What tests stand on: a private PostgreSQL with a database for each test, and a studio over it.
 
+mod addresses;
 pub mod faults;
 pub mod log;
 pub mod peers;

@@ -16,8 +16,7 @@ use atelier_server::config::AccessConfig;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
 use atelier_server::write_timeout::WRITE_TIMEOUT;
-use atelier_vault::credential_rows::{claims, unproven_addresses};
-use atelier_vault::{IndexDigest, IndexKind};
+use atelier_vault::credential_rows::claims;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
@@ -312,22 +311,6 @@ impl TestStudio {
     pub async fn opened(&self, email: &str) -> String {
         let account = self.account_at(email).await;
         self.session_of(account).await
-    }
-
-    /// What an address is found by.
-    pub fn index_of(&self, email: &str) -> IndexDigest {
-        let folded = Email::parse(email).expect("an address").folded();
-        self.node.studio.write.blind_index.digest(IndexKind::Email, &folded)
-    }
-
-    /// The account that holds an address, or else the newest sign-up with it.
-    pub async fn account_at(&self, email: &str) -> AccountId {
-        let (pool, index) = (&self.database.pool, self.index_of(email));
-        if let Some(claim) = claims::find(pool, &index).await.expect("the rows answer") {
-            return claim.account;
-        }
-        let waiting = unproven_addresses::of(pool, &index, None, 1).await.expect("the rows answer");
-        waiting.first().expect("somebody signed up with it").account
     }
 
     /// The token of the newest mail to an address that verifies it or resets its password.

@@ -30,13 +30,21 @@ fn rows(cast: &Cast, n: usize) -> Vec<(&'static str, Caller, Value)> {
     let end = cast.studio.node.studio.write.now() + TimeDelta::days(1_000);
     vec![
         ("signUp", Anonymous, json!({ "email": mail, "password": other, "username": name, "minimumAge": 18 })),
-        ("verifyEmail", Anonymous, json!({ "token": "atm_x" })),
-        ("resendVerification", Anonymous, json!({ "email": mail })),
+        (
+            "verifyEmail",
+            Anonymous,
+            json!({ "token": "atm_x", "signUpToken": "x", "password": password, "newPassword": other }),
+        ),
+        ("resendVerification", Anonymous, json!({ "email": mail, "signUpToken": "x" })),
         ("signIn", Anonymous, json!({ "email": mail, "password": password, "deviceToken": "x" })),
         ("completeSignIn", Anonymous, json!({ "challenge": "x", "code": "000000", "deviceToken": "x" })),
         ("signUpWithGoogle", Anonymous, json!({ "ticket": "x", "username": name, "minimumAge": 18 })),
         ("requestPasswordReset", Anonymous, json!({ "email": mail })),
-        ("completePasswordReset", Anonymous, json!({ "token": "atm_x", "newPassword": other })),
+        (
+            "completePasswordReset",
+            Anonymous,
+            json!({ "token": "atm_x", "newPassword": other, "keepApiKeys": true, "keepLinkedAccounts": true }),
+        ),
         ("keepTwoFactor", Anonymous, json!({ "token": "atm_x" })),
         ("revokeSession", Owner, json!({ "sessionId": session })),
         ("reauthenticate", Owner, json!({ "password": password, "code": "000000" })),
@@ -49,7 +57,7 @@ fn rows(cast: &Cast, n: usize) -> Vec<(&'static str, Caller, Value)> {
         ("startGoogleReauthentication", Owner, returning),
         ("completeGoogleSignIn", Anonymous, json!({ "code": "x", "codeVerifier": "v".repeat(43) })),
         ("completeGoogleLink", Owner, json!({ "code": "x", "codeVerifier": "v".repeat(43) })),
-        ("changePassword", Owner, json!({ "currentPassword": password, "newPassword": other })),
+        ("changePassword", Owner, json!({ "currentPassword": password, "newPassword": other, "revokeApiKeys": true })),
         ("confirmTwoFactor", Owner, json!({ "code": "000000" })),
         ("disableTwoFactor", Owner, json!({ "code": "000000" })),
         ("unlinkIdentity", Owner, json!({ "identityId": cast.unknown("idn") })),

@@ -5,9 +5,10 @@
 
 use atelier_domain::AccountId;
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+pub use super::address_claims::{claim_address, complete_address, lock_address, release_address};
 use super::{RowError, unproven_addresses};
 use crate::{IndexDigest, IndexKind, SecretDigest};
 
@@ -134,37 +135,6 @@ pub async fn claim_sign_up(
     Ok(standing)
 }
 
-/// Claims an address for an account that has just proven it: a free one, its own, or `from`, the claim of an account that has not. Says
-/// whether it is the account's now; not when somebody else came first. Under the address's lock (`unproven_addresses::lock`).
-///
-/// # Errors
-/// When the database failed.
-pub async fn claim_address(
-    pool: &PgPool,
-    account: AccountId,
-    address: &IndexDigest,
-    from: Option<AccountId>,
-    now: DateTime<Utc>,
-) -> Result<bool, RowError> {
-    let holder: Option<Uuid> = sqlx::query_scalar(
-        "INSERT INTO credentials.claims AS c (kind, key_version, digest, account_id, claimed_at, state)
-         VALUES ($1, $2, $3, $4, $5, 'held')
-         ON CONFLICT (kind, key_version, digest) DO UPDATE SET account_id = excluded.account_id, claimed_at = excluded.claimed_at,
-           state = 'held', redirects_until = NULL, settled = false
-         WHERE c.account_id = excluded.account_id OR c.account_id = $6
-         RETURNING account_id",
-    )
-    .bind(address.kind.as_str())
-    .bind(address.key_version)
-    .bind(&address.digest[..])
-    .bind(account.0)
-    .bind(now)
-    .bind(from.map(|account| account.0))
-    .fetch_optional(pool)
-    .await?;
-    Ok(holder == Some(account.0))
-}
-
 /// Notes that the account behind these claims is open.
 ///
 /// # Errors
@@ -253,47 +223,6 @@ pub async fn complete_rename(
     Ok(true)
 }
 
-/// The right to change one account's address and its claims, on any number of nodes: it ends with the transaction, or with whoever
-/// died in it.
-///
-/// # Errors
-/// When the database failed.
-pub async fn lock_address(pool: &PgPool, account: AccountId) -> Result<Transaction<'static, Postgres>, RowError> {
-    let mut transaction = pool.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7029341185502))")
-        .bind(account.0.to_string())
-        .execute(&mut *transaction)
-        .await?;
-    Ok(transaction)
-}
-
-/// After the event of another address, under the lock: it is held, and what was held before is free. Late or again it does nothing.
-///
-/// # Errors
-/// When the database failed; then nothing changed.
-pub async fn complete_address(pool: &PgPool, account: AccountId, address: &IndexDigest) -> Result<(), RowError> {
-    let mut transaction = pool.begin().await?;
-    let this = "kind = $1 AND key_version = $2 AND digest = $3";
-    let held = format!(
-        "UPDATE credentials.claims SET state = 'held', settled = true WHERE {this} AND account_id = $4 AND state = 'pending'"
-    );
-    let free = format!(
-        "DELETE FROM credentials.claims WHERE account_id = $4 AND kind = $1 AND state = 'held' AND NOT ({this})
-         AND EXISTS (SELECT FROM credentials.claims WHERE {this} AND account_id = $4 AND state = 'held')"
-    );
-    for statement in [held, free] {
-        sqlx::query(&statement)
-            .bind(address.kind.as_str())
-            .bind(address.key_version)
-            .bind(&address.digest[..])
-            .bind(account.0)
-            .execute(&mut *transaction)
-            .await?;
-    }
-    transaction.commit().await?;
-    Ok(())
-}
-
 /// After a rename that was not: the name is as it was before, free or sending visitors on. Only the claim of that instant: one claimed
 /// anew since then belongs to a request that is still at work. Again is harmless.
 ///
@@ -375,23 +304,6 @@ pub async fn remove_free(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Resul
          AND (kind, key_version, digest) IN (SELECT kind, key_version, digest FROM credentials.claims
              WHERE state = 'released' AND redirects_until <= $1 LIMIT $2)";
     Ok(sqlx::query(statement).bind(now).bind(limit).execute(pool).await?.rows_affected())
-}
-
-/// Gives up an address that an account holds and has not proven; says whether it held it. A change that is under way keeps its claim.
-///
-/// # Errors
-/// When the database failed.
-pub async fn release_address(pool: &PgPool, account: AccountId, address: &IndexDigest) -> Result<bool, RowError> {
-    let statement = "DELETE FROM credentials.claims WHERE kind = $1 AND key_version = $2 AND digest = $3
-         AND account_id = $4 AND state = 'held'";
-    let deleted = sqlx::query(statement)
-        .bind(address.kind.as_str())
-        .bind(address.key_version)
-        .bind(&address.digest[..])
-        .bind(account.0)
-        .execute(pool)
-        .await?;
-    Ok(deleted.rows_affected() == 1)
 }
 
 /// Gives up every claim of an account. Again is harmless.

@@ -3,6 +3,7 @@
 //! To grant: insert the row pending, append the event, activate the row. To withdraw: revoke the row, append the event,
 //! remove the row. A pending or revoked row never authenticates; a reconciler finishes either half.
 
+mod address_claims;
 pub mod address_mails;
 pub mod api_keys;
 pub mod avatar_tickets;
