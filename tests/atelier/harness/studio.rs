@@ -254,9 +254,13 @@ impl TestStudio {
     /// Somebody signed in whose address is taken to be proven, wherever the mails go.
     pub async fn proven(&self, username: &str) -> Person {
         let email = self.signed_up(username).await;
-        let account = self.account_at(&email).await;
+        self.prove(email).await
+    }
+
+    /// Takes the address of a sign-up to be proven, and signs in.
+    pub async fn prove(&self, email: String) -> Person {
+        let (account, index) = (self.account_at(&email).await, self.index_of(&email));
         let write = &self.node.studio.write;
-        let index = self.index_of(&email);
         claims::claim_address(&write.pool, account, &index, None, write.now()).await.expect("the rows answer");
         let target = Target { id: account.to_string(), subject: account };
         let verify = |_| AccountCommand::VerifyEmail { address: None };
