@@ -97,9 +97,10 @@ async fn hurry(studio: &TestStudio) {
 /// A studio that mails by this server, with one account; its verification mail has arrived.
 async fn studio_with(post: &Post) -> (TestStudio, AccountId) {
     let studio = TestStudio::start_mailing(Some(post.smtp()), Some("https://studio.example")).await;
-    let ada = studio.proven("ada").await;
-    let account = studio.account(&ada).await;
+    let email = studio.signed_up("ada").await;
     until("the verification mail", async || (post.kept().len() == 1).then_some(())).await;
+    let ada = studio.prove(email).await;
+    let account = studio.account(&ada).await;
     studio.drain().await;
     (studio, account)
 }

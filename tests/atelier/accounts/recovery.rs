@@ -189,7 +189,7 @@ async fn s7_a_key_whose_session_ended_while_it_was_made_does_not_count() {
     let make = async || {
         let create = CreateApiKey {
             account,
-            label: "late".to_owned(),
+            label: Some("late".to_owned()),
             environment: Environment::Live,
             scopes: None,
             expires_at: None,
