@@ -78,7 +78,8 @@ impl PasswordMutation {
             Ok(key) => key,
             Err(refusal) => return Ok(ChangePasswordPayload::refused(refusal)),
         };
-        let use_case = ChangePassword { account, session, current_password, new_password, revoke_api_keys, idempotency_key };
+        let use_case =
+            ChangePassword { account, session, current_password, new_password, revoke_api_keys, idempotency_key };
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok((position, repeated)) => {
                 mark_repeat(context, repeated);

@@ -28,6 +28,11 @@ struct Begun {
 }
 
 async fn signs_up(studio: &TestStudio, email: &str, username: &str, password: &str) -> Begun {
+    signs_up_if_it_lasts(studio, email, username, password).await.expect("the name is claimed")
+}
+
+/// The same beside proofs: nothing, when the sign-up has ended already.
+async fn signs_up_if_it_lasts(studio: &TestStudio, email: &str, username: &str, password: &str) -> Option<Begun> {
     let sign_up = SignUp {
         email: email.to_owned(),
         password: password.to_owned(),
@@ -36,8 +41,8 @@ async fn signs_up(studio: &TestStudio, email: &str, username: &str, password: &s
         origin: Origin::default(),
     };
     let token = sign_up.run(&studio.node.studio.write, &studio.operator()).await.expect("it opens");
-    let account = holder(studio, username).await.expect("the name is claimed");
-    Begun { username: username.to_owned(), account, token }
+    let account = holder(studio, username).await?;
+    Some(Begun { username: username.to_owned(), account, token })
 }
 
 /// Whose a username is.
