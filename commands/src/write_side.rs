@@ -56,6 +56,8 @@ pub struct AccessSettings {
     pub frontend_url: Option<String>,
     /// Where a browser may be sent back to after a sign-in elsewhere (sec.O1).
     pub return_addresses: ReturnAddresses,
+    /// Where people reach support: a page, or `mailto:`; none when the operator has not said.
+    pub support_url: Option<String>,
 }
 
 impl Default for AccessSettings {
@@ -65,6 +67,7 @@ impl Default for AccessSettings {
             password_composition: true,
             frontend_url: None,
             return_addresses: ReturnAddresses::default(),
+            support_url: None,
         }
     }
 }

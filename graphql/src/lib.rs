@@ -20,6 +20,7 @@ pub mod mutations;
 pub mod notification;
 pub mod number;
 pub mod once;
+mod own_profile;
 pub mod payload;
 pub mod query;
 mod reading;

@@ -14,7 +14,6 @@ use chrono::{DateTime, Utc};
 
 use crate::Sides;
 use crate::api_key::{ApiAccess, ApiKey};
-use crate::avatar::Avatar;
 use crate::caller::signed_in;
 use crate::connection::{
     ApiKeyConnection, GenerationConnection, HistoryConnection, NoticeConnection, TransactionConnection,
@@ -29,6 +28,7 @@ use crate::history;
 use crate::key_usage::UsageOfPage;
 use crate::notification::{self, Language, Notice, NotificationSwitch};
 use crate::number::int;
+use crate::own_profile::Profile;
 use crate::reading::{Reading, page_size};
 use crate::security::{AuthMethods, TwoFactor};
 
@@ -38,45 +38,6 @@ pub struct Me {
     id: ID,
     account: AccountId,
     reading: Reading,
-}
-
-/// What an account shows its owner of itself.
-#[derive(SimpleObject)]
-pub struct Profile {
-    /// The handle of the public profile.
-    username: Option<String>,
-    /// The name shown.
-    display_name: Option<String>,
-    /// The biography, if there is one.
-    bio: Option<String>,
-    /// The avatar, if there is one.
-    avatar: Option<Avatar>,
-    /// Whether others see the public profile, and who made what is in Explore (V05).
-    public: bool,
-    /// The address; changed through support only (A12).
-    email: Option<String>,
-    /// Whether the address was proven.
-    email_verified: bool,
-    /// The plan: Free or Pro.
-    plan: String,
-    /// When the account was opened.
-    created_at: DateTime<Utc>,
-}
-
-impl From<ProfileView> for Profile {
-    fn from(view: ProfileView) -> Self {
-        Self {
-            username: view.username,
-            display_name: view.display_name,
-            bio: view.bio,
-            avatar: view.avatar.map(|stored| Avatar { account: view.account, stored }),
-            public: view.public,
-            email: view.email,
-            email_verified: view.email_verified,
-            plan: view.plan.name().to_owned(),
-            created_at: view.opened_at,
-        }
-    }
 }
 
 /// A rank, with the way to the next one (A22).

@@ -23,6 +23,9 @@ pub struct SignUpOptions {
     username: UsernameRules,
     /// The age a person must declare to have reached.
     minimum_age: i32,
+    /// Where people reach support: a page, or a `mailto:` address. For what only support can do: another address for an account, and questions
+    /// about a bill before an account is deleted. Null when this studio has not said.
+    support_url: Option<String>,
 }
 
 /// What a password must be like. Beside this it must not be easy to guess: not common, and not made of the address or the username.
@@ -76,6 +79,7 @@ impl SignUpOptions {
                 pattern: USERNAME_PATTERN.to_owned(),
             },
             minimum_age: MINIMUM_AGE.into(),
+            support_url: write.access.support_url.clone(),
         }
     }
 }

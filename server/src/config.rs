@@ -2,6 +2,7 @@
 
 mod google;
 mod origin;
+mod support;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -101,6 +102,11 @@ pub struct AccessConfig {
     #[arg(long, env = "ATELIER_APP_REDIRECTS", value_delimiter = ',', value_parser = AppAddress::parse)]
     pub app_redirects: Vec<AppAddress>,
 
+    /// Where people reach support: a page, or `mailto:help@example.com`. It stands in every mail, beside the address in the settings, and where an
+    /// account is deleted; without it nobody is sent anywhere.
+    #[arg(long, env = "ATELIER_SUPPORT_URL", value_parser = support::address)]
+    pub support_url: Option<String>,
+
     /// The networks of the proxies in front, as a list of CIDRs: only their `X-Forwarded-For` is believed.
     #[arg(long, env = "ATELIER_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
@@ -129,6 +135,7 @@ impl Default for AccessConfig {
             frontend_url,
             origins,
             app_redirects: Vec::new(),
+            support_url: None,
             trusted_proxies,
             geoip,
             session_days: 90,
@@ -147,6 +154,7 @@ impl AccessConfig {
             password_composition: self.password_composition,
             frontend_url: self.frontend_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
             return_addresses: self.return_addresses(),
+            support_url: self.support_url.clone().filter(|url| !url.is_empty()),
         }
     }
 }

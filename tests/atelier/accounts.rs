@@ -28,6 +28,7 @@ mod sign_up_screen;
 mod sign_up_tells_nothing;
 mod staff;
 mod staff_cli;
+mod support;
 mod texts;
 mod throttling;
 mod timing;

@@ -21,10 +21,12 @@ payload! {
         token: String,
         /// Until when it confirms.
         expires_at: DateTime<Utc>,
-        /// Credits that would be forfeited. With a question about a bill, contact support first.
+        /// Credits that would be forfeited. With a question about a bill, contact support first: see `supportUrl`.
         forfeited_credits: i32,
         /// Jobs that would be cancelled.
         running_jobs: i32,
+        /// Where people reach support; null when this studio has not said.
+        support_url: String,
     }
 }
 
@@ -58,6 +60,7 @@ impl DeletionMutation {
                 expires_at: Some(offer.expires_at),
                 forfeited_credits: Some(int(offer.forfeited.get())),
                 running_jobs: Some(int(offer.running_jobs)),
+                support_url: sides.write.access.support_url.clone(),
                 ..Default::default()
             },
             Err(error) => RequestAccountDeletionPayload::refused(error),

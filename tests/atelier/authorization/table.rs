@@ -27,7 +27,7 @@ pub const FIELDS: &[Fields] = &[
     seen("Avatar", "url sizes"),
     seen("Image", "url contentType width height bytes"),
     seen("Model", "id mediaType price priceVersion typicalSeconds minSide maxSide maxImages"),
-    seen("SignUpOptions", "google password username minimumAge"),
+    seen("SignUpOptions", "google password username minimumAge supportUrl"),
     seen("PasswordRules", "minLength maxBytes needsNumber needsSymbol"),
     seen("UsernameRules", "minLength maxLength pattern"),
     seen("UsernameAvailability", "available userErrors"),
@@ -40,7 +40,7 @@ pub const FIELDS: &[Fields] = &[
         "id position profile rank progress credits transactions creations preferences notices unreadNoticeCount sessions \
          apiAccess twoFactor authMethods usernameChangeableAt apiKeys history dataExports",
     ),
-    seen("Profile", "username displayName bio avatar public email emailVerified plan createdAt"),
+    seen("Profile", "username displayName bio avatar public email emailVerified supportUrl plan createdAt"),
     seen("Rank", "current count next nextAt remaining ratio"),
     seen("Credits", "available held expiringSoon lots position"),
     seen("CreditLot", "remaining granted source expiresAt"),

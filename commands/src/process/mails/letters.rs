@@ -94,8 +94,13 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates
 });
 
-/// Writes a letter in a language, with the link that ends its kind, if it has one.
-pub(super) fn render(language: Language, letter: &Letter, unsubscribe: Option<&str>) -> Result<Texts, Error> {
+/// Writes a letter in a language, with the way to support, if there is one, and the link that ends its kind, if it has one.
+pub(super) fn render(
+    language: Language,
+    letter: &Letter,
+    support: Option<&str>,
+    unsubscribe: Option<&str>,
+) -> Result<Texts, Error> {
     let (language, name) = (language.as_str(), letter.name());
     let fill = |file: &str, variables: Value| {
         TEMPLATES.get_template(&format!("{language}/{file}"))?.render(variables).map(|text| text.trim().to_owned())
@@ -104,7 +109,7 @@ pub(super) fn render(language: Language, letter: &Letter, unsubscribe: Option<&s
     let half = |end: &str| {
         let variables = context! { subject => subject.as_str(), ..Value::from(Serde(letter)) };
         let content = fill(&format!("{name}.{end}"), variables)?;
-        fill(&format!("layout.{end}"), context! { subject => subject.as_str(), content, unsubscribe })
+        fill(&format!("layout.{end}"), context! { subject => subject.as_str(), content, support, unsubscribe })
     };
     let (text, html) = (half("txt")? + "\n", half("html")? + "\n");
     Ok(Texts { subject, text, html })

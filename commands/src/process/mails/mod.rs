@@ -107,7 +107,8 @@ fn written(
     // A mistake in a template, which a test finds: it stays on the list, and shows.
     let mistaken =
         |error: minijinja::Error| GatewayError::Unavailable(format!("a mail cannot be written: {}", error.kind()));
-    let texts = letters::render(language, letter, unsubscribe.as_deref()).map_err(mistaken)?;
+    let texts = letters::render(language, letter, write.access.support_url.as_deref(), unsubscribe.as_deref())
+        .map_err(mistaken)?;
     Ok(Mail {
         message_id: id.to_owned(),
         account,

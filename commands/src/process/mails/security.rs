@@ -81,7 +81,8 @@ pub(in crate::process) async fn former_address(
     if former == owner.address {
         return Ok(());
     }
-    let letter = Letter::FormerAddress { at: at.format(INSTANT).to_string(), app: write.public_url.clone() };
+    let support = write.access.support_url.as_ref().unwrap_or(&write.public_url);
+    let letter = Letter::FormerAddress { at: at.format(INSTANT).to_string(), app: support.clone() };
     send(write, &Owner { address: former, ..owner }, id, &letter, None).await
 }
 

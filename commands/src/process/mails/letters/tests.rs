@@ -34,7 +34,7 @@ fn every(link: &str, word: &str) -> Vec<Letter> {
 fn rendered(link: &str, word: &str, unsubscribe: Option<&str>) -> Vec<(Language, Letter, Texts)> {
     let in_language = |language: Language| {
         every(link, word).into_iter().map(move |letter| {
-            let texts = render(language, &letter, unsubscribe);
+            let texts = render(language, &letter, None, unsubscribe);
             let texts = texts.unwrap_or_else(|error| panic!("{}, {}: {error:#}", letter.name(), language.as_str()));
             (language, letter, texts)
         })
@@ -104,6 +104,27 @@ fn v12_what_is_filled_in_cannot_leave_its_place() {
 }
 
 #[test]
+fn a12_every_mail_says_where_support_is_if_it_is_anywhere() {
+    let support = "https://studio.example/help?a=1&b=2";
+    for language in Language::ALL {
+        for letter in every("https://studio.example/here", "a word") {
+            let texts = render(language, &letter, Some(support), None).unwrap();
+            assert!(texts.text.lines().any(|line| line == support), "{}: {}", letter.name(), texts.text);
+            assert!(links_in_html(&texts.html).contains(support), "{}", letter.name());
+            let hostile = render(language, &letter, Some(HOSTILE), None).unwrap();
+            assert!(!hostile.html.contains("<script") && !hostile.html.contains("<img"), "{}", letter.name());
+        }
+    }
+    for (_, letter, texts) in rendered("https://studio.example/here", "a word", Some(STOP)) {
+        assert!(
+            !texts.text.contains("Questions?") && !texts.text.contains("Fragen?"),
+            "{}: none is said",
+            letter.name()
+        );
+    }
+}
+
+#[test]
 fn v16_only_mails_that_can_be_ended_say_how() {
     for (_, letter, texts) in rendered("https://studio.example", "a word", None) {
         assert!(!texts.text.contains("unsubscribe") && links_in_html(&texts.html).len() <= 1, "{}", letter.name());
@@ -112,7 +133,7 @@ fn v16_only_mails_that_can_be_ended_say_how() {
 
 #[test]
 fn s7_a_mail_about_a_new_password_names_the_keys_or_says_that_there_are_none() {
-    let says = |language, letter: &Letter| render(language, letter, None).unwrap().text;
+    let says = |language, letter: &Letter| render(language, letter, None, None).unwrap().text;
     for (language, none) in [(Language::En, "No API key works."), (Language::De, "Kein API-Schlüssel gilt.")] {
         let changed = |keys: &[&str]| Letter::Security {
             topic: NoticeTopic::PasswordChanged.as_str(),
