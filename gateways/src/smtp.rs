@@ -49,9 +49,7 @@ impl Smtp {
     /// # Errors
     /// When the server does not answer, or not well.
     pub async fn check(&self) -> Result<(), GatewayError> {
-        let mut connection = self.server.connect().await.map_err(|stopped| failed(&stopped))?;
-        let answers = connection.test_connected().await;
-        connection.abort().await;
+        let answers = self.server.answers().await.map_err(|stopped| failed(&stopped))?;
         if answers { Ok(()) } else { Err(GatewayError::Unavailable("the mail server does not answer".to_owned())) }
     }
 

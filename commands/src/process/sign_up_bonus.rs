@@ -60,7 +60,7 @@ pub(super) async fn grant(
         Err(CommandError::Internal(cause)) => return Err(failed(cause)),
         Err(error) => return Err(failed(error)),
     }
-    bonus_marks::granted(&write.pool, &grant).await.map_err(failed)
+    bonus_marks::granted(&write.pool, &mark, &grant).await.map_err(failed)
 }
 
 /// The step of an erasure: every address that the account had keeps its mark for twelve months from now. Accounts of releases before this one

@@ -111,6 +111,14 @@ impl Server {
         Ok(connection)
     }
 
+    /// Whether the server lets us in and answers.
+    pub(super) async fn answers(&self) -> Result<bool, Stopped> {
+        let mut connection = self.connect().await?;
+        let answers = timeout(PATIENCE, connection.test_connected()).await == Ok(true);
+        close(connection).await;
+        Ok(answers)
+    }
+
     /// A connection that was kept and still answers, or a new one.
     async fn connection(&self) -> Result<AsyncSmtpConnection, Stopped> {
         loop {

@@ -125,16 +125,14 @@ async fn u19_a_process_that_dies_between_any_two_steps_grants_once() {
     assert_eq!(credits(&studio, account).await, 2 * BONUS);
     // Died after the grant, before the mark lost its name: the ledger knows the lot.
     let named = "update credentials.bonus_marks set holder = $2 where digest = $1";
-    let mut holder: Vec<Vec<u8>> = Vec::new();
     let digests: Vec<Vec<u8>> = sqlx::query_scalar("select digest from credentials.bonus_marks")
         .fetch_all(&write.pool)
         .await
         .expect("the rows answer");
     for digest in digests {
         sqlx::query(named).bind(&digest).bind(vec![7_u8; 32]).execute(&write.pool).await.expect("set");
-        holder.push(digest);
     }
-    bonus_marks::granted(&write.pool, &grant).await.expect("again is harmless");
+    bonus_marks::granted(&write.pool, &mark, &grant).await.expect("again is harmless");
     assert!(marks(&studio).await.iter().all(|(on_its_way, _)| *on_its_way), "another grant's name is left alone");
     let cleared = "update credentials.bonus_marks set holder = null";
     sqlx::query(cleared).execute(&write.pool).await.expect("set");

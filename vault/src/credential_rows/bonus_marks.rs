@@ -35,9 +35,10 @@ pub async fn take(pool: &PgPool, mark: &BonusMark, grant: &GrantDigest, now: Dat
 ///
 /// # Errors
 /// When the database failed.
-pub async fn granted(pool: &PgPool, grant: &GrantDigest) -> Result<(), RowError> {
-    let statement = "UPDATE credentials.bonus_marks SET holder = NULL WHERE holder = $1";
-    sqlx::query(statement).bind(&grant.0[..]).execute(pool).await?;
+pub async fn granted(pool: &PgPool, mark: &BonusMark, grant: &GrantDigest) -> Result<(), RowError> {
+    let statement =
+        "UPDATE credentials.bonus_marks SET holder = NULL WHERE key_version = $1 AND digest = $2 AND holder = $3";
+    sqlx::query(statement).bind(mark.key_version).bind(&mark.digest[..]).bind(&grant.0[..]).execute(pool).await?;
     Ok(())
 }
 
