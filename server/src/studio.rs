@@ -20,17 +20,21 @@ use atelier_projections::{Changes, Feed, Projection, ReadModels, Runner, RunnerO
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, UsernameQuarantine, Vault};
 use sqlx::PgPool;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::heard::Ears;
+use crate::keys_match::{self, KeysMismatch};
 use crate::open_sockets::OpenSockets;
 use crate::process_follower::ProcessFollower;
 
 /// How often what a dead process left behind is looked for.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
-/// How long a stopping node finishes what it began.
-const STOP_PATIENCE: Duration = Duration::from_secs(25);
+/// How long a studio that stops by itself finishes what it began.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the last usage of API keys may take to be written.
+const USAGE: Duration = Duration::from_secs(1);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,11 +46,24 @@ pub enum StudioError {
     #[error("the database URL cannot be used: {0}")]
     Url(#[from] tokio_postgres::Error),
     /// The account keys cannot be used.
-    #[error("the key folder cannot be used: {0}")]
-    Keys(#[from] KeyStoreError),
+    #[error("the keys folder {} cannot be used: {cause}", .folder.display())]
+    Keys {
+        /// The keys folder.
+        folder: PathBuf,
+        /// The cause.
+        cause: KeyStoreError,
+    },
     /// A server key cannot be used.
-    #[error("the key folder cannot be used: {0}")]
-    ServerKeys(#[from] std::io::Error),
+    #[error("the keys folder {} cannot be used: {cause}", .folder.display())]
+    ServerKeys {
+        /// The keys folder.
+        folder: PathBuf,
+        /// The cause.
+        cause: std::io::Error,
+    },
+    /// The keys are not those of the database.
+    #[error(transparent)]
+    Mismatch(#[from] KeysMismatch),
     /// The outside world cannot be used.
     #[error("{0}")]
     Gateway(#[from] atelier_commands::ports::GatewayError),
@@ -108,9 +125,8 @@ impl Studio {
             options;
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
         let (tasks, writer_tasks) = (TaskTracker::new(), TaskTracker::new());
-        let vault = Vault::open_folder(&keys, ports.random.clone())?;
-        let (secrets, blind_index) = server_keys(&keys, &ports)?;
-        let quarantine = UsernameQuarantine::open(&keys, ports.random.clone())?;
+        let opened = open_keys(&pool, &keys, &ports).await?;
+        let OpenedKeys { vault, secrets, blind_index, quarantine } = opened;
         let store = Arc::new(PostgresEventStore::start(
             pool.clone(),
             &database_url,
@@ -167,13 +183,13 @@ impl Studio {
     pub fn start(&self) {
         self.runner.clone().start(&self.tasks, &self.stop);
         let dispatcher = Dispatcher::new(self.write.clone(), self.dispatcher.clone());
-        let (wake, stop) = (self.wake.clone(), self.stop.clone());
-        self.tasks.spawn(async move { dispatcher.run(&wake, &stop).await });
+        let (wake, head, stop) = (self.wake.clone(), self.runner.head(), self.stop.clone());
+        self.tasks.spawn(async move { dispatcher.run(&wake, &head, &stop).await });
         let (write, stop) = (self.write.clone(), self.stop.clone());
         let (vault, pool, until) = (self.write.vault.clone(), self.write.pool.clone(), self.stop.clone());
-        let (sockets, changes) = (self.sockets.clone(), self.changes.clone());
+        let (sockets, changes, wake) = (self.sockets.clone(), self.changes.clone(), self.wake.clone());
         self.tasks.spawn(async move {
-            let ears = Ears { vault: &vault, sockets: &sockets, changes: &changes };
+            let ears = Ears { vault: &vault, sockets: &sockets, changes: &changes, wake: &wake };
             ears.listen(&pool, &until).await;
         });
         let (changes, runner, until) = (self.changes.clone(), self.runner.clone(), self.stop.clone());
@@ -211,19 +227,27 @@ impl Studio {
         .await
     }
 
-    /// Stops the background work, then the writer: what was accepted is acknowledged first. Says whether all of it ended in time.
+    /// The same as [`Self::stop_by`], with the time that a node has for both.
     pub async fn stop(&self) -> bool {
+        let until = Instant::now() + STOP_PATIENCE;
+        self.stop_by(until, until).await
+    }
+
+    /// Stops the background work, then the writer: what was accepted is acknowledged first. Each has until an instant; says whether all
+    /// of it ended in time.
+    pub async fn stop_by(&self, background_until: Instant, writer_until: Instant) -> bool {
         self.stop.cancel();
         self.tasks.close();
-        let background = tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await.is_ok();
+        let background = timeout_at(background_until, self.tasks.wait()).await.is_ok();
         // Whatever counted has ended.
-        if let Err(error) = self.write.usage.flush(&self.write.pool).await {
+        let flushed = timeout_at(Instant::now() + USAGE, self.write.usage.flush(&self.write.pool)).await;
+        if let Ok(Err(error)) = &flushed {
             tracing::warn!(%error, "the last usage of API keys could not be written");
         }
         self.stop_writer.cancel();
         self.writer_tasks.close();
-        let writer = tokio::time::timeout(STOP_PATIENCE, self.writer_tasks.wait()).await.is_ok();
-        background && writer
+        let writer = timeout_at(writer_until, self.writer_tasks.wait()).await.is_ok();
+        background && flushed.is_ok() && writer
     }
 }
 
@@ -242,6 +266,25 @@ pub fn followers(wake: &Arc<Notify>) -> Vec<Arc<dyn Projection>> {
     followers
 }
 
-fn server_keys(keys: &Path, ports: &Ports) -> Result<(Secrets, BlindIndex), StudioError> {
-    Ok((Secrets::open(keys, ports.random.as_ref())?, BlindIndex::open(keys, ports.random.as_ref())?))
+/// What is kept in the keys folder, opened.
+struct OpenedKeys {
+    vault: Vault,
+    secrets: Secrets,
+    blind_index: BlindIndex,
+    quarantine: UsernameQuarantine,
+}
+
+/// Opens the keys folder, and makes its keys when both it and the database are new.
+async fn open_keys(pool: &PgPool, folder: &Path, ports: &Ports) -> Result<OpenedKeys, StudioError> {
+    keys_match::check(pool, folder).await?;
+    let failed = |cause| StudioError::ServerKeys { folder: folder.to_owned(), cause };
+    let vault = Vault::open_folder(folder, ports.random.clone())
+        .map_err(|cause| StudioError::Keys { folder: folder.to_owned(), cause })?;
+    let secrets = Secrets::open(folder, ports.random.as_ref()).map_err(failed)?;
+    let blind_index = BlindIndex::open(folder, ports.random.as_ref()).map_err(failed)?;
+    let quarantine = UsernameQuarantine::open(folder, ports.random.clone()).map_err(failed)?;
+    // First, so that a database of a release that did not remember learns no keys but those that open its accounts.
+    keys_match::check_accounts(pool, folder, &vault).await?;
+    keys_match::remember(pool, folder).await?;
+    Ok(OpenedKeys { vault, secrets, blind_index, quarantine })
 }

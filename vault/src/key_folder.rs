@@ -79,6 +79,12 @@ impl KeyFolder {
     }
 }
 
+/// Every key of `<keys folder>/<name>`, by version; none where there is no such folder. Nothing is made.
+pub(crate) fn read(keys: &Path, name: &str) -> io::Result<BTreeMap<u32, SecretKey>> {
+    let folder = keys.join(name);
+    if folder.is_dir() { KeyFolder(folder).read_all() } else { Ok(BTreeMap::new()) }
+}
+
 /// The key in use of `<keys folder>/<name>`, with its number; the first run makes number 1.
 pub(crate) fn newest_or_first(keys: &Path, name: &str, random: &dyn RandomBytes) -> io::Result<(u32, SecretKey)> {
     let folder = KeyFolder::open(keys.join(name))?;

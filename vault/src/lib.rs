@@ -15,6 +15,7 @@ mod erasure_journal;
 pub mod fair_places;
 mod key_cache;
 pub mod key_files;
+pub mod key_fingerprints;
 mod key_folder;
 mod keyed_hash;
 pub mod keys;
@@ -42,6 +43,7 @@ pub use blind_index::{BlindIndex, BonusMark, GrantDigest, IdentityDigest, IndexD
 pub use device_token::DeviceToken;
 pub use fair_places::Share;
 pub use key_files::FileKeyStore;
+pub use key_fingerprints::{KeyFingerprint, key_fingerprints};
 pub use keys::{AccountKey, AccountKeyStore, AccountKeys, KekRotation, KeyStoreError};
 pub use passing_token::{Passing, PassingToken};
 pub use password_policy::OwnNames;
