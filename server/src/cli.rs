@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -57,6 +58,9 @@ enum Command {
     Doctor,
 }
 
+/// How long threads may end what they are at when everything else has ended.
+const LEFT_OVERS: Duration = Duration::from_millis(300);
+
 /// Runs the command of the process's own arguments.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -79,10 +83,13 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    match runtime.block_on(execute(&cli)) {
+    let code = match runtime.block_on(execute(&cli)) {
         Ok(code) => code,
         Err(error) => failed(error.as_ref()),
-    }
+    };
+    // A blocking call that hangs, in a dead file system for one, does not keep the process.
+    runtime.shutdown_timeout(LEFT_OVERS);
+    code
 }
 
 fn failed(error: &dyn Error) -> ExitCode {
@@ -95,9 +102,8 @@ async fn execute(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
     match &cli.command {
         Command::Serve(options) => serve::serve(&cli.config, options).await.map(|()| ExitCode::SUCCESS),
         Command::Migrate => {
-            std::fs::create_dir_all(&cli.config.data)?;
-            let database = Database::open(&cli.config).await?;
-            let migrated = database.migrate().await;
+            let database = Database::open_for_migration(&cli.config).await?;
+            let migrated = database.prepare().await;
             database.stop().await?;
             migrated?;
             Ok(ExitCode::SUCCESS)

@@ -1,15 +1,20 @@
 //! The database of a node: the operator's, or a private PostgreSQL under the data folder; migrated before use.
 
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::embedded_postgres::{
     APPLICATION_ROLE, DATABASE, EmbeddedError, EmbeddedOptions, EmbeddedPostgres, OWNER_ROLE, RunningPostgres,
 };
+use crate::last_restart::LastRestart;
+use crate::schema_version::{self, SchemaError};
 
 /// The numbered SQL files, compiled in.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
@@ -26,6 +31,20 @@ pub enum DatabaseError {
     /// A migration failed.
     #[error("a migration failed: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema is not this release's.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Only the owner's URL was given.
+    #[error(
+        "ATELIER_OWNER_URL is for migrations alone, and DATABASE_URL is missing: set it to the URL of the application's role, atelier_app"
+    )]
+    OwnerOnly,
+    /// No private database was ever made.
+    #[error("there is no studio in {}: start atelier serve first, or name another folder with --data", .data.display())]
+    NoStudio {
+        /// The data folder.
+        data: PathBuf,
+    },
 }
 
 /// A node's database.
@@ -33,50 +52,92 @@ pub struct Database {
     embedded: Option<EmbeddedPostgres>,
     /// The application's URL.
     pub url: String,
-    owner_url: String,
+    owner_url: Option<String>,
+    last_restart: Arc<LastRestart>,
 }
 
 impl Database {
+    fn of(embedded: Option<EmbeddedPostgres>, url: String, owner_url: Option<String>) -> Self {
+        Self { embedded, url, owner_url, last_restart: Arc::default() }
+    }
+
     /// Finds or starts the database.
     ///
     /// # Errors
-    /// When the private PostgreSQL does not start.
+    /// When the private PostgreSQL does not start, or only the owner's URL is there.
     pub async fn open(config: &Config) -> Result<Self, DatabaseError> {
         if let Some(url) = &config.database_url {
-            let owner_url = config.owner_url.clone().unwrap_or_else(|| url.clone());
-            return Ok(Self { embedded: None, url: url.clone(), owner_url });
+            return Ok(Self::of(None, url.clone(), config.owner_url.clone()));
         }
-        let options =
-            EmbeddedOptions { folder: config.data.join("postgres"), durable: true, extra_settings: Vec::new() };
+        if config.owner_url.is_some() {
+            return Err(DatabaseError::OwnerOnly);
+        }
+        let options = EmbeddedOptions { folder: postgres_folder(config), durable: true, extra_settings: Vec::new() };
         let embedded = EmbeddedPostgres::start(options).await?;
         for notice in embedded.notices() {
             tracing::info!("{notice}");
         }
         let (url, owner_url) = (embedded.url(APPLICATION_ROLE, DATABASE), embedded.url(OWNER_ROLE, DATABASE));
-        Ok(Self { embedded: Some(embedded), url, owner_url })
+        Ok(Self::of(Some(embedded), url, Some(owner_url)))
     }
 
-    /// The same beside a node that is running: a private database that belongs to it is used and left alone.
+    /// The same for `atelier migrate`, which needs the owner's URL alone and takes the application's when that is all there is.
     ///
     /// # Errors
-    /// When there is none that answers.
+    /// As [`Self::open`].
+    pub async fn open_for_migration(config: &Config) -> Result<Self, DatabaseError> {
+        match config.owner_url.as_ref().or(config.database_url.as_ref()) {
+            Some(url) => Ok(Self::of(None, url.clone(), Some(url.clone()))),
+            None => Self::open(config).await,
+        }
+    }
+
+    /// The same for a command beside running nodes: a private database that belongs to a running node is used and left alone, and none
+    /// is made.
+    ///
+    /// # Errors
+    /// When there is none, or the node's does not answer.
     pub async fn open_beside(config: &Config) -> Result<Self, DatabaseError> {
+        if config.database_url.is_none()
+            && config.owner_url.is_none()
+            && !EmbeddedPostgres::exists(&postgres_folder(config))?
+        {
+            return Err(DatabaseError::NoStudio { data: config.data.clone() });
+        }
         match Self::open(config).await {
             Err(DatabaseError::Embedded(EmbeddedError::InUse { folder })) => {
                 let running = RunningPostgres::find(&folder).await?;
                 let url = |role| running.url(role, DATABASE);
-                Ok(Self { embedded: None, url: url(APPLICATION_ROLE), owner_url: url(OWNER_ROLE) })
+                Ok(Self::of(None, url(APPLICATION_ROLE), Some(url(OWNER_ROLE))))
             }
             opened => opened,
         }
     }
 
-    /// Brings the schema up to date, as the owner.
+    /// Makes sure that the schema is this release's: by migrating as the owner, or by looking when the owner's URL is not there.
     ///
     /// # Errors
-    /// When a migration fails; earlier ones stand.
-    pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        migrate(&self.owner_url).await
+    /// When a migration fails (earlier ones stand), or the schema is another release's.
+    pub async fn prepare(&self) -> Result<(), DatabaseError> {
+        match &self.owner_url {
+            Some(url) => migrate(url).await,
+            None => check_schema(&self.url).await,
+        }
+    }
+
+    /// Looks after the private PostgreSQL: starts it again whenever it has died, so that the node's connections find it where it was.
+    /// Returns when told to stop, and never for a database that is not ours.
+    ///
+    /// # Errors
+    /// When it cannot be started again.
+    pub async fn keep_running(&self, stop: &CancellationToken) -> Result<(), DatabaseError> {
+        match &self.embedded {
+            Some(embedded) => Ok(embedded.keep_running(|| self.last_restart.now(), stop).await?),
+            None => {
+                stop.cancelled().await;
+                Ok(())
+            }
+        }
     }
 
     /// Takes over the work a killed node was at. Only of a private database, whose folder's lock says that no other node lives;
@@ -96,7 +157,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn pool(&self, connections: u32) -> Result<PgPool, DatabaseError> {
-        Ok(pool(&self.url, connections).await?)
+        Ok(pool_since(&self.url, connections, self.last_restart.clone()).await?)
     }
 
     /// Stops the private PostgreSQL, if it is one.
@@ -111,15 +172,36 @@ impl Database {
     }
 }
 
+/// Where the private PostgreSQL is, or would be.
+fn postgres_folder(config: &Config) -> PathBuf {
+    config.data.join("postgres")
+}
+
 /// Brings a database's schema up to date, as its owner.
 ///
 /// # Errors
-/// When a migration fails; earlier ones stand.
+/// When a migration fails (earlier ones stand), or a newer release has migrated the database.
 pub async fn migrate(owner_url: &str) -> Result<(), DatabaseError> {
     let mut connection = quiet(owner_url)?.connect().await?;
-    MIGRATIONS.run(&mut connection).await?;
+    match schema_version::check(&mut connection, &MIGRATIONS).await {
+        // Its own words for these say a number and nothing else.
+        Err(SchemaError::Newer { theirs, ours }) => return Err(SchemaError::Newer { theirs, ours }.into()),
+        Err(SchemaError::Changed(version)) => return Err(SchemaError::Changed(version).into()),
+        _ => MIGRATIONS.run(&mut connection).await?,
+    }
     connection.close().await?;
     Ok(())
+}
+
+/// Whether a database's schema is this release's; nothing is changed.
+///
+/// # Errors
+/// When it is another one's, in a sentence that says what to do.
+pub async fn check_schema(url: &str) -> Result<(), DatabaseError> {
+    let mut connection = quiet(url)?.connect().await?;
+    let checked = schema_version::check(&mut connection, &MIGRATIONS).await;
+    connection.close().await?;
+    Ok(checked?)
 }
 
 /// A pool of the application's role.
@@ -127,11 +209,20 @@ pub async fn migrate(owner_url: &str) -> Result<(), DatabaseError> {
 /// # Errors
 /// When the database cannot be reached.
 pub async fn pool(url: &str, connections: u32) -> Result<PgPool, sqlx::Error> {
+    pool_since(url, connections, Arc::default()).await
+}
+
+async fn pool_since(url: &str, connections: u32, restarted: Arc<LastRestart>) -> Result<PgPool, sqlx::Error> {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(10))
         // The ping before each use costs 13-28 % (DESIGN 2); a dead connection shows at its first statement.
         .test_before_acquire(false)
+        // Those of a private PostgreSQL that died are known to be dead.
+        .before_acquire(move |_, metadata| {
+            let alive = restarted.is_before(metadata.age);
+            Box::pin(async move { Ok(alive) })
+        })
         .connect_with(quiet(url)?)
         .await
 }

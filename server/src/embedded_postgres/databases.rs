@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Connection, NoTls, Socket};
 
 use super::EmbeddedError;
 use super::cluster::{Postmaster, SUPERUSER};
@@ -39,17 +40,26 @@ fn encode(text: &str) -> String {
 
 /// Connects as the superuser.
 pub(super) async fn connect(postmaster: &Postmaster) -> Result<Client, EmbeddedError> {
-    let mut config = tokio_postgres::Config::new();
-    config.host_path(&postmaster.socket).port(postmaster.port).user(SUPERUSER).dbname("postgres");
-    let (client, connection) = match tokio::time::timeout(CONNECT_LIMIT, config.connect(NoTls)).await {
-        Ok(connected) => connected.map_err(EmbeddedError::sql("connect"))?,
-        Err(_) => {
-            return Err(EmbeddedError::Timeout { program: "connection".to_owned(), seconds: CONNECT_LIMIT.as_secs() });
-        }
-    };
+    let (client, connection) = open(postmaster).await?;
     // Ends with the client. Its error is the client's next one.
     tokio::spawn(async move { connection.await.ok() });
     Ok(client)
+}
+
+/// Waits until a connection of the superuser is closed by the server; at once when there can be none.
+pub(super) async fn closed(postmaster: &Postmaster) {
+    if let Ok((_client, connection)) = open(postmaster).await {
+        connection.await.ok();
+    }
+}
+
+async fn open(postmaster: &Postmaster) -> Result<(Client, Connection<Socket, NoTlsStream>), EmbeddedError> {
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(&postmaster.socket).port(postmaster.port).user(SUPERUSER).dbname("postgres");
+    match tokio::time::timeout(CONNECT_LIMIT, config.connect(NoTls)).await {
+        Ok(connected) => connected.map_err(EmbeddedError::sql("connect")),
+        Err(_) => Err(EmbeddedError::Timeout { program: "connection".to_owned(), seconds: CONNECT_LIMIT.as_secs() }),
+    }
 }
 
 /// Refuses a server that serves other data than ours.

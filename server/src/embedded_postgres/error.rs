@@ -87,6 +87,12 @@ pub enum EmbeddedError {
         /// Our data.
         data: PathBuf,
     },
+    /// Something else has taken the socket's folder of a server that died.
+    #[error("the private PostgreSQL cannot be started in {} again: something else is there now; start again", .socket.display())]
+    Moved {
+        /// Where its clients look for it.
+        socket: PathBuf,
+    },
     /// A file operation failed.
     #[error("could not {action} {}: {source}", .path.display())]
     Io {

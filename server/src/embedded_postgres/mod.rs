@@ -9,6 +9,7 @@ mod log_file;
 mod programs;
 mod running;
 mod settings;
+mod supervision;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +79,22 @@ impl EmbeddedPostgres {
         Ok(Self { postmaster, cluster, _trimmer: trimmer, place })
     }
 
+    /// Whether a folder holds a private PostgreSQL, running or not. Nothing is made or locked.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn exists(folder: &Path) -> Result<bool, EmbeddedError> {
+        Ok(folder::cluster_under(&Self::base(folder)?).exists())
+    }
+
+    /// Where a folder's PostgreSQL keeps its files, or would: in it, or where its pointer says. Nothing is made.
+    ///
+    /// # Errors
+    /// When the pointer cannot be read.
+    pub fn base(folder: &Path) -> Result<PathBuf, EmbeddedError> {
+        Ok(folder::read_pointer(folder)?.unwrap_or_else(|| folder.to_owned()))
+    }
+
     /// A `postgres://` URL over the private socket, readable by sqlx and tokio-postgres. It holds no password: the socket's
     /// folder is closed to others.
     pub fn url(&self, user: &str, database: &str) -> String {
@@ -99,7 +116,7 @@ impl EmbeddedPostgres {
         &self.place.notices
     }
 
-    /// The server's process id, for crash tests.
+    /// The process id of the server that was found or made at the start, for crash tests.
     pub fn postmaster_pid(&self) -> u32 {
         self.postmaster.pid
     }
