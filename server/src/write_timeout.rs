@@ -1,17 +1,15 @@
-//! A listener whose connections fail when the peer does not read: otherwise the data waiting for it would stay in memory for ever.
+//! Connections that fail when the peer does not read: otherwise the data waiting for it would stay in memory for ever.
 //!
 //! It applies to every answer and every socket. The peer does not read when no write is accepted by the system's send buffer for the whole
 //! time; on Linux the unsent part of that buffer is kept short, so that a slow reader is seen to make progress.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// How long a write may wait by default.
@@ -21,38 +19,23 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 * 1024;
 
-/// The listener.
-pub struct WriteTimeoutListener {
-    /// Where connections come from.
-    pub listener: TcpListener,
-    /// How long a write may wait.
-    pub timeout: Duration,
-}
-
-impl Listener for WriteTimeoutListener {
-    type Io = WriteTimeout<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (io, address) = Listener::accept(&mut self.listener).await;
-        #[cfg(target_os = "linux")]
-        if let Err(error) = socket2::SockRef::from(&io).set_tcp_notsent_lowat(UNSENT) {
-            tracing::debug!(%error, "the send buffer keeps its default size");
-        }
-        (WriteTimeout { io, timeout: self.timeout, waiting: None }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
 /// A connection that fails once a write has waited for so long.
 pub struct WriteTimeout<Io> {
     io: Io,
     timeout: Duration,
     /// Set while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl WriteTimeout<TcpStream> {
+    /// A connection of which a write may wait for so long.
+    pub fn of(io: TcpStream, timeout: Duration) -> Self {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket2::SockRef::from(&io).set_tcp_notsent_lowat(UNSENT) {
+            tracing::debug!(%error, "the send buffer keeps its default size");
+        }
+        Self { io, timeout, waiting: None }
+    }
 }
 
 impl<Io> WriteTimeout<Io> {

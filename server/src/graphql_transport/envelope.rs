@@ -1,6 +1,7 @@
 //! A GraphQL request as it comes, in a body or in an address: read within its bound, and taken apart without guessing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Query;
@@ -38,8 +39,16 @@ struct Members {
     unknown: BTreeMap<String, IgnoredAny>,
 }
 
-/// Reads a body of at most `limit` bytes; its announced length is believed only when it is too large.
+/// How long the body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Reads a body of at most `limit` bytes within [`PATIENCE`]; its announced length is believed only when it is too large.
 pub(super) async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let late = |_| Refusal::http(StatusCode::REQUEST_TIMEOUT, ErrorCode::BadRequest, "the body did not arrive in time");
+    tokio::time::timeout(PATIENCE, read(headers, body, limit)).await.map_err(late)?
+}
+
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
     let too_large = || {
         let message = format!("the limit is {limit} bytes of body");
         Refusal::http(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::PayloadTooLarge, message)
