@@ -21,6 +21,7 @@ pub mod profile_upkeep;
 pub mod reconciler;
 pub mod refusal;
 pub mod return_address;
+pub mod security_log;
 pub mod throttle;
 pub mod use_cases;
 pub mod write_side;

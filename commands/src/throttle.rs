@@ -13,6 +13,7 @@ use atelier_vault::{Client, SecretDigest};
 use chrono::TimeDelta;
 
 use crate::refusal::{Refusal, UseCaseError};
+use crate::security_log;
 use crate::write_side::WriteSide;
 
 const fn pace(free: i32, forgive: u64, pause: u64, cap: u64) -> Pace {
@@ -94,6 +95,7 @@ impl Rule {
 /// A bucket: a rule, and who or what it is about.
 #[derive(Clone, Copy)]
 pub struct Bucket {
+    rule: &'static str,
     digest: SecretDigest,
     pace: Pace,
 }
@@ -102,7 +104,7 @@ impl Bucket {
     /// The bucket of a rule about this; parts are digests and ids, never clear text that could be guessed back.
     #[must_use]
     pub fn of(write: &WriteSide, rule: Rule, about: &[&[u8]]) -> Self {
-        Self { digest: write.secrets.tries(rule.name(), about), pace: rule.pace() }
+        Self { rule: rule.name(), digest: write.secrets.tries(rule.name(), about), pace: rule.pace() }
     }
 
     /// The buckets of a rule about a client's networks, the narrowest first; none when they are not known. A wider network has twice, and
@@ -133,6 +135,7 @@ pub async fn count(write: &WriteSide, buckets: Vec<Bucket>, owner: Option<Accoun
         None => Ok(Counted(buckets)),
         Some(wait) => {
             metrics::counter!("atelier_tries_refused_total").increment(1);
+            security_log::refused("throttled", buckets.first().map_or("", |bucket| bucket.rule));
             // Whole seconds, rounded up: a client that waits as long is let in.
             let seconds = i64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(i64::MAX / 1_000);
             Err(Refusal::too_many(TimeDelta::seconds(seconds)).into())

@@ -50,7 +50,7 @@ impl<E> CommandError<E> {
         match error {
             AppendError::Conflict => Self::Conflict,
             AppendError::KeyReused => Self::KeyReused,
-            AppendError::Overloaded => Self::Unavailable,
+            AppendError::Overloaded | AppendError::ClockAhead => Self::Unavailable,
             AppendError::OutcomeUnknown => Self::OutcomeUnknown,
             AppendError::Rejected(code) => Self::Internal(format!("append refused: {code}")),
         }

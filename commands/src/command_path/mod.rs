@@ -9,6 +9,7 @@
 
 mod aggregates;
 mod cache;
+mod clock_gate;
 mod error;
 mod executed;
 mod fold;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use atelier_domain::{Decide, PersonalFields};
 use atelier_vault::{RandomBytes, Vault};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::Aggregate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,10 +35,15 @@ use self::metrics::PathMetrics;
 use self::warm::{InFlight, Slot, Warm};
 use crate::event_store::{Append, Appended, EventStore, IdempotencyKey, Position, SnapshotStore, StreamId};
 use crate::ports::Clock;
+use crate::security_log;
 
+pub use self::clock_gate::ClockGate;
 pub use self::error::CommandError;
 pub use self::executed::{Executed, Loaded};
 pub use self::issued::{CommandContext, Target};
+
+/// How much the clocks of nodes and database may differ.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(1);
 
 /// How often a command is decided again after somebody else's append, before it is a typed conflict.
 const MAX_DECISIONS: u32 = 16;
@@ -77,6 +83,7 @@ pub struct CommandPath {
     random: Arc<dyn RandomBytes>,
     aggregates: Arc<Aggregates>,
     metrics: Arc<PathMetrics>,
+    gate: ClockGate,
 }
 
 impl CommandPath {
@@ -100,7 +107,13 @@ impl CommandPath {
         let cache = WarmCache::new(options.cache_bytes);
         let folder = Folder::new(store.clone(), snapshots, options.snapshot_every, metrics.clone());
         let aggregates = Arc::new(Aggregates::new(store.clone(), cache, folder, metrics.clone()));
-        Self { store, vault, clock, random, aggregates, metrics }
+        Self { store, vault, clock, random, aggregates, metrics, gate: ClockGate::default() }
+    }
+
+    /// The gate that is closed while the clock is wrong.
+    #[must_use]
+    pub const fn gate(&self) -> &ClockGate {
+        &self.gate
     }
 
     /// The store beneath.
@@ -134,7 +147,7 @@ impl CommandPath {
     /// made from the instant it is decided at: the clock's, but never before the stream's last event.
     ///
     /// # Errors
-    /// A [`CommandError`]; after `Conflict`, `Unavailable` and `Refused` nothing was written.
+    /// A [`CommandError`]; after `Conflict`, `Unavailable` and `Refused` nothing was written. `Unavailable` also while the clock is wrong.
     pub async fn execute<A: Commanded>(
         &self,
         target: &Target,
@@ -142,6 +155,9 @@ impl CommandPath {
         key: Option<&IdempotencyKey>,
         command: impl Fn(DateTime<Utc>) -> A::Command + Send + Sync,
     ) -> Result<Executed<A>, CommandError<A::Error>> {
+        if self.gate.is_closed() {
+            return Err(CommandError::Unavailable);
+        }
         let issued = Issued { target, context, key };
         let stream = stream::<A>(&target.id);
         let slot = self.aggregates.slot::<A>(&stream);
@@ -157,7 +173,7 @@ impl CommandPath {
             let (mut guard, fresh) = self.aggregates.warm_up(&stream, &slot).await?;
             let Some(warm) = guard.as_mut() else { continue };
             let standing = Standing { epoch: warm.epoch, sequence: warm.sequence, fresh };
-            let now = self.clock.now().max(warm.decided_at.unwrap_or(DateTime::<Utc>::MIN_UTC));
+            let now = decided_at(self.clock.now(), warm.decided_at);
             let decided = match warm.state.decide(command(now)) {
                 Ok(events) if !events.is_empty() => events,
                 nothing => {
@@ -269,6 +285,7 @@ impl CommandPath {
         match answer.await {
             Ok(Appended::Written { position }) => {
                 in_flight.written(position);
+                security_log::written(issued.context, &events);
                 Ok(Executed::Done { events, position })
             }
             Ok(Appended::Repeat { result, position }) => Ok(Executed::Repeat { result, position }),
@@ -279,4 +296,32 @@ impl CommandPath {
 
 fn stream<A: Aggregate>(id: &str) -> StreamId {
     StreamId { aggregate_type: A::TYPE, aggregate_id: id.to_owned() }
+}
+
+/// The instant of a decision: the clock's, but not before that of the stream's last event, which another node's clock may have given.
+/// One that is further ahead than clocks may differ is of a release that did not look: it is not followed, or nothing could be decided
+/// until then.
+fn decided_at(now: DateTime<Utc>, last: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    last.filter(|last| *last <= now + CLOCKS_DIFFER).map_or(now, |last| now.max(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_not_before_the_last_one_unless_that_is_of_a_wrong_clock() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let later = |milliseconds| now + TimeDelta::milliseconds(milliseconds);
+        for (last, decided) in [
+            (None, 0),
+            (Some(-5_000), 0),
+            (Some(400), 400),
+            (Some(1_000), 1_000),
+            (Some(1_001), 0),
+            (Some(9_000_000), 0),
+        ] {
+            assert_eq!(decided_at(now, last.map(later)), later(decided), "{last:?}");
+        }
+    }
 }

@@ -109,6 +109,9 @@ pub enum AppendError {
     /// The log did not answer in time: the append may or may not be durable.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
+    /// It was decided more than a second ahead of the database's clock. Nothing was written.
+    #[error("this machine's clock is ahead of the database's")]
+    ClockAhead,
     /// The database refused this append for itself, not for its neighbours. Nothing was written.
     #[error("the log refused the append: {0}")]
     Rejected(String),

@@ -42,6 +42,9 @@ impl Default for WriterOptions {
     }
 }
 
+/// What the log names when it refuses an instant that is ahead of its clock (migration 0030).
+const DECIDED_IN_TIME: &str = "events_decided_in_time";
+
 struct Job {
     append: Append,
     answer: oneshot::Sender<Verdict>,
@@ -167,7 +170,7 @@ impl WriterTask {
                 if sent.is_empty() { Ok(Vec::new()) } else { self.send_until_answered(&sent, deadline).await };
             let answers = match answers {
                 Ok(answers) => answers,
-                Err(AppendError::Rejected(_)) if sent.len() > 1 => {
+                Err(AppendError::Rejected(_) | AppendError::ClockAhead) if sent.len() > 1 => {
                     let middle = range.start + range.len() / 2;
                     ranges.extend([middle..range.end, range.start..middle]);
                     continue;
@@ -201,6 +204,7 @@ impl WriterTask {
             match tokio::time::timeout_at(patience, self.send_once(appends)).await {
                 Ok(Ok(verdicts)) => return Ok(verdicts),
                 // The code alone: a message may quote a value.
+                Ok(Err(Failure::ClockAhead)) => return Err(AppendError::ClockAhead),
                 Ok(Err(Failure::Refused(code))) => return Err(AppendError::Rejected(format!("SQLSTATE {code}"))),
                 Ok(Err(Failure::NotWritten(error))) => again(&error),
                 Ok(Err(Failure::Unanswered(error))) => {
@@ -237,6 +241,8 @@ impl WriterTask {
 enum Failure {
     /// The database refused the batch for what is in it (its SQLSTATE): it would refuse it again. Nothing was written.
     Refused(String),
+    /// Something in it was decided ahead of the database's clock. Nothing was written.
+    ClockAhead,
     /// The database could not take it at this moment. Nothing was written by this attempt.
     NotWritten(Error),
     /// It was sent and not answered: it may be durable.
@@ -248,7 +254,9 @@ impl Failure {
         match error.as_db_error() {
             // An error rolls the call back. What is graver ends the session, perhaps after the commit.
             Some(answer) if answer.parsed_severity() == Some(Severity::Error) => {
-                if passes_by_itself(answer.code()) {
+                if answer.constraint() == Some(DECIDED_IN_TIME) {
+                    Self::ClockAhead
+                } else if passes_by_itself(answer.code()) {
                     Self::NotWritten(error)
                 } else {
                     Self::Refused(answer.code().code().to_owned())

@@ -14,6 +14,7 @@ use super::keep_two_factor;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::security_log;
 use crate::write_side::{WriteSide, account_target};
 
 /// How many recovery codes there are (U36).
@@ -207,6 +208,7 @@ pub async fn turn_off_by_staff(
 
 /// The one answer to a wrong code, a used one, and none at all.
 pub(super) fn wrong() -> UseCaseError {
+    security_log::refused("sign_in_refused", "second factor");
     let message = "The code is wrong, or was used already.";
     Refusal::coded(RefusalCode::InvalidCode, "code", Reason::Wrong, message).into()
 }

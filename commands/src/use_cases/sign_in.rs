@@ -15,6 +15,7 @@ use super::open_session::{OpenSession, Proof};
 use crate::command_path::{CommandContext, CommandError};
 use crate::origin::Origin;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
+use crate::security_log;
 use crate::throttle::{self, Bucket, Rule};
 use crate::write_side::WriteSide;
 
@@ -107,6 +108,7 @@ fn buckets(
 
 /// The one answer to whoever is not let in.
 pub(super) fn wrong() -> UseCaseError {
+    security_log::refused("sign_in_refused", "credentials");
     let message = "The email address or the password is wrong, or the address has not been verified yet.";
     Refusal::new(RefusalCode::InvalidCredentials, message).into()
 }
