@@ -1,8 +1,11 @@
-//! Who follows, and how far everything is: heartbeats by the database's clock, the numbers an operator watches, and versions that begin to serve.
+//! Who follows, and how far everything is: heartbeats by the database's clock, the numbers an operator watches, checkpoints that others
+//! moved, and versions that begin to serve.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::Row;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::position_as_f64;
@@ -10,21 +13,45 @@ use crate::forms;
 use crate::runner::Runner;
 
 /// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
-/// A heartbeat every so many looks; a node lives if it was seen in the last minute.
-const HEARTBEAT: u32 = 5;
+const LOOK: Duration = Duration::from_secs(5);
+/// The same while a version is built that does not serve yet.
+const LOOK_BUILDING: Duration = Duration::from_secs(1);
+/// Between two heartbeats; a node lives if it was seen in the last minute.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What was seen at the last look.
+#[derive(Default)]
+struct Seen {
+    /// The head of the log.
+    head: Option<i64>,
+    /// Each checkpoint, as a text.
+    checkpoints: BTreeMap<String, String>,
+}
 
 impl Runner {
     /// Says that this node is there, until stopped; shows how far everything is; lets a version serve that has reached the head.
     pub(crate) async fn attend(&self, stop: &CancellationToken) {
-        let (mut look, mut head) = (0, None);
+        let (mut seen, mut beaten) = (Seen::default(), None::<Instant>);
         while !stop.is_cancelled() {
-            if let Err(error) = self.attend_once(look % HEARTBEAT == 0, &mut head).await {
-                tracing::warn!(%error, "the followers cannot be watched");
+            let heartbeat = beaten.is_none_or(|at| at.elapsed() >= HEARTBEAT);
+            let pause = match self.attend_once(heartbeat, &mut seen).await {
+                Ok(building) => {
+                    if building {
+                        LOOK_BUILDING
+                    } else {
+                        LOOK
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the followers cannot be watched");
+                    LOOK_BUILDING
+                }
+            };
+            if heartbeat {
+                beaten = Some(Instant::now());
             }
-            look += 1;
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -35,7 +62,8 @@ impl Runner {
         }
     }
 
-    async fn attend_once(&self, heartbeat: bool, head: &mut Option<i64>) -> Result<(), sqlx::Error> {
+    /// One look; whether a version does not serve yet.
+    async fn attend_once(&self, heartbeat: bool, seen: &mut Seen) -> Result<bool, sqlx::Error> {
         let (names, versions): (Vec<&str>, Vec<i32>) = self.followers().unzip();
         if heartbeat {
             let beat = "insert into follower_nodes (node, name, version, seen_at) \
@@ -49,13 +77,14 @@ impl Runner {
         // The age of the oldest event that is not applied yet, by the clock that recorded it.
         let lag = "select c.name, coalesce(extract(epoch from greatest(clock_timestamp() - e.recorded_at, '0'))::float8, 0), \
                    c.state = 'stopped', c.serving, r.position, h.head, (select count(*) from quarantine q \
-                   where (q.follower, q.version, q.place) = (c.name, c.version, c.place)) \
+                   where (q.follower, q.version, q.place) = (c.name, c.version, c.place)), \
+                   concat_ws(' ', c.position, c.state, c.place, c.holder) \
                    from unnest($1::text[], $2::int[]) as f (name, version) join checkpoints c using (name, version) \
                    cross join (select coalesce(max(position), 0) as head from events) h \
                    left join events e on e.position = c.position + 1 \
                    left join rebuilds r on r.name = c.name and r.version = c.version and r.state = 'building'";
         let rows = sqlx::query(lag).bind(&names).bind(&versions).fetch_all(&self.pool).await?;
-        let before = *head;
+        let before = seen.head;
         for row in rows {
             let name: String = row.try_get(0)?;
             let gauge = |gauge: metrics::Gauge, value| gauge.set(value);
@@ -66,7 +95,15 @@ impl Runner {
             gauge(metrics::gauge!("atelier_quarantined_accounts", "projection" => name.clone()), quarantined);
             building |= !row.try_get::<bool, _>(3)?;
             let last: i64 = row.try_get(5)?;
-            *head = Some(last);
+            seen.head = Some(last);
+            let checkpoint: String = row.try_get(7)?;
+            let known = seen.checkpoints.insert(name.clone(), checkpoint.clone());
+            // Whoever follows it here and moved it itself looks once too often.
+            if known.is_some_and(|known| known != checkpoint)
+                && let Some(moved) = self.moved.get(name.as_str())
+            {
+                moved.send_replace(());
+            }
             // How much a build beside has still to fold; 0 when there is none.
             let left = row.try_get::<Option<i64>, _>(4)?.map_or(0, |position| last - position);
             gauge(metrics::gauge!("atelier_projection_rebuild_left", "projection" => name), position_as_f64(left));
@@ -77,7 +114,7 @@ impl Runner {
         if heartbeat || building {
             sqlx::query("select show_analysts()").execute(&self.pool).await?;
         }
-        Ok(())
+        Ok(building)
     }
 
     /// A version that has reached where the head was at the last look has seen everything that was there when it began.

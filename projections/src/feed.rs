@@ -15,8 +15,10 @@ use crate::stored_event::{StoredAround, StoredEvent};
 
 /// How many decoded events stay in memory for the projections that are near the head.
 const KEPT: usize = 32_768;
-/// How often the head is looked at without being told: polling is the truth, notifications only save time.
+/// How often the head is looked at while nothing can be told.
 const POLL: Duration = Duration::from_millis(500);
+/// How often while it is: polling is the truth, notifications only save time, and an idle node costs the database next to nothing.
+const POLL_TOLD: Duration = Duration::from_secs(5);
 
 /// The tail of the log in memory, and the log behind it.
 pub struct Feed {
@@ -52,7 +54,7 @@ impl Feed {
                 Ok(position) => self.head_is(position),
                 Err(error) => tracing::warn!(%error, "the head of the log cannot be read"),
             }
-            let asked_again = tokio::time::sleep(POLL);
+            let asked_again = tokio::time::sleep(if listener.is_some() { POLL_TOLD } else { POLL });
             tokio::pin!(asked_again);
             // Between two questions the notifications are believed: each carries the head of its batch.
             loop {
@@ -142,7 +144,8 @@ pub(crate) async fn at(connection: &mut PgConnection, positions: &[i64]) -> Resu
 /// The head that the next notification carries; none when the connection that brings them is lost.
 async fn told(listener: &mut Option<PgListener>) -> Option<i64> {
     match listener {
-        Some(listener) => listener.recv().await.ok()?.payload().parse().ok(),
+        // Not `recv`, which connects anew without a word about what was missed.
+        Some(listener) => listener.try_recv().await.ok()??.payload().parse().ok(),
         None => std::future::pending().await,
     }
 }

@@ -73,7 +73,7 @@ pub trait Projection: Send + Sync + 'static {
 pub struct RunnerOptions {
     /// The most events of one transaction.
     pub batch: usize,
-    /// How long a projection rests when another node holds it, when it is stopped, or when the database failed.
+    /// How long a projection rests when another node holds it, or when the database failed. One that is stopped rests longer and longer.
     pub rest: Duration,
     /// How long a statement of a fold may run, or its transaction stand still, before the database ends it (DESIGN 3: 5 s).
     pub bound: Duration,
@@ -84,6 +84,9 @@ impl Default for RunnerOptions {
         Self { batch: 4_000, rest: Duration::from_millis(500), bound: Duration::from_secs(5) }
     }
 }
+
+/// The longest that a stopped projection rests before it is looked at again.
+const STOPPED_REST: Duration = Duration::from_secs(5);
 
 /// Where each projection is, as far as this node knows.
 pub type Progress = BTreeMap<&'static str, watch::Sender<i64>>;
@@ -96,6 +99,8 @@ pub struct Runner {
     pub(crate) options: RunnerOptions,
     progress: Arc<Progress>,
     advanced: watch::Sender<()>,
+    /// Changes for a projection whose checkpoint has moved without this node.
+    pub(crate) moved: BTreeMap<&'static str, watch::Sender<()>>,
     node: OnceCell<Uuid>,
 }
 
@@ -105,12 +110,19 @@ impl Runner {
     pub fn new(pool: PgPool, feed: Arc<Feed>, projections: Vec<Arc<dyn Projection>>, options: RunnerOptions) -> Self {
         let progress = projections.iter().map(|p| (p.name(), watch::Sender::new(0))).collect();
         let (progress, advanced) = (Arc::new(progress), watch::Sender::new(()));
-        Self { pool, feed, projections, options, progress, advanced, node: OnceCell::new() }
+        let moved = projections.iter().map(|p| (p.name(), watch::Sender::new(()))).collect();
+        Self { pool, feed, projections, options, progress, advanced, moved, node: OnceCell::new() }
     }
 
     /// The names and versions of what this runner follows for.
     pub fn followers(&self) -> impl Iterator<Item = (&'static str, i32)> + '_ {
         self.projections.iter().map(|projection| (projection.name(), projection.version()))
+    }
+
+    /// The last position of the log, as far as this node knows; changes whenever that moves.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<i64> {
+        self.feed.head()
     }
 
     /// Where each projection is, for those who wait for one.
@@ -172,6 +184,8 @@ impl Runner {
         let mut head = self.feed.head();
         let mut batch = self.options.batch;
         let (mut known, mut held) = (None, None);
+        let mut stopped = self.options.rest;
+        let mut moved = self.moved.get(projection.name()).map(watch::Sender::subscribe);
         while !stop.is_cancelled() {
             head.mark_unchanged();
             match self.step(projection, batch, &mut known).await {
@@ -184,15 +198,19 @@ impl Runner {
                 }
                 Ok(Step::AtHead) => tokio::select! {
                     _ = head.changed() => {}
-                    // An operator, or another node, may have moved the checkpoint.
-                    () = tokio::time::sleep(self.options.rest) => known = None,
+                    // An operator, or another node, has moved the checkpoint.
+                    () = changed(&mut moved) => known = None,
                     () = stop.cancelled() => {}
                 },
                 Ok(Step::Held(position)) => {
                     self.end_frozen_holder(projection, position, &mut held).await;
                     rest(self.options.rest, stop).await;
                 }
-                Ok(Step::Stopped) => rest(self.options.rest, stop).await,
+                Ok(Step::Stopped) => {
+                    rest(stopped, stop).await;
+                    stopped = (stopped * 2).min(STOPPED_REST.max(self.options.rest));
+                    continue;
+                }
                 // One of these cannot be folded: closer to it.
                 Ok(Step::Failed(events)) => batch = (events / 2).max(1),
                 Err(error) => {
@@ -202,6 +220,7 @@ impl Runner {
                     rest(self.options.rest, stop).await;
                 }
             }
+            stopped = self.options.rest;
         }
     }
 
@@ -225,6 +244,17 @@ impl Runner {
         }
         let lag = (*self.feed.head().borrow() - position).max(0);
         metrics::gauge!("atelier_projection_lag_events", "projection" => projection.name()).set(position_as_f64(lag));
+    }
+}
+
+/// The next change; never for what cannot change.
+async fn changed(moved: &mut Option<watch::Receiver<()>>) {
+    let changed = match moved {
+        Some(moved) => moved.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use atelier_commands::erasure::SHREDDED_CHANNEL;
 use atelier_commands::notices::POSTED_CHANNEL;
+use atelier_commands::process::RETRIED_CHANNEL;
 use atelier_domain::SessionId;
 use atelier_projections::{Changes, Topic};
 use atelier_vault::Vault;
 use atelier_vault::credential_rows::sessions::ENDED_CHANNEL;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::open_sockets::OpenSockets;
@@ -26,6 +28,8 @@ pub struct Ears<'a> {
     pub sockets: &'a OpenSockets,
     /// Subscribers look for new notices; without a word, at the next look.
     pub changes: &'a Changes,
+    /// The dispatcher looks for work that an operator put back; without a word, at its next look.
+    pub wake: &'a Notify,
 }
 
 impl Ears<'_> {
@@ -44,7 +48,7 @@ impl Ears<'_> {
 
     async fn hear(&self, pool: &PgPool, stop: &CancellationToken) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen_all([SHREDDED_CHANNEL, ENDED_CHANNEL, POSTED_CHANNEL]).await?;
+        listener.listen_all([SHREDDED_CHANNEL, ENDED_CHANNEL, POSTED_CHANNEL, RETRIED_CHANNEL]).await?;
         // What was told before this moment was not heard.
         self.sockets.ask_for_a_look();
         loop {
@@ -75,6 +79,7 @@ impl Ears<'_> {
                     self.changes.wake(Topic::Notices(account));
                 }
             }
+            RETRIED_CHANNEL => self.wake.notify_waiters(),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atelier_domain::Actor;
 use sqlx::Row;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,9 @@ const STUCK_PAUSE: f64 = 900.0;
 /// The shortest, for what came a moment too early.
 const SHORTEST_PAUSE: f64 = 0.01;
 
+/// How many times longer an idle dispatcher waits than one that has just done something.
+const IDLE: u32 = 20;
+
 /// The dispatcher's bounds.
 #[derive(Debug, Clone)]
 pub struct DispatcherOptions {
@@ -42,7 +45,8 @@ pub struct DispatcherOptions {
     pub exports_at_once: usize,
     /// How long one attempt at a copy may last: less than the hour after which the files of a deleted account are removed once more.
     pub export_within: Duration,
-    /// How often the list is looked at without being woken.
+    /// How soon the list is looked at again without being woken, after something happened; then twice as long each time, up to
+    /// twenty times this, but for what is due before.
     pub poll: Duration,
     /// How often the backlog is counted for the metrics.
     pub count: Duration,
@@ -60,7 +64,7 @@ impl Default for DispatcherOptions {
             exports_at_once: 1,
             export_within: Duration::from_secs(1_800),
             poll: Duration::from_millis(500),
-            count: Duration::from_secs(5),
+            count: Duration::from_secs(10),
         }
     }
 }
@@ -78,19 +82,28 @@ impl Dispatcher {
         Self { write, options }
     }
 
-    /// Works until stopped; what it has begun it finishes. `wake` says that new work may have arrived.
-    pub async fn run(&self, wake: &Notify, stop: &CancellationToken) {
+    /// Works until stopped; what it has begun it finishes. `wake` says that new work may have arrived; `head`, the last position of the
+    /// log, that something happens and so work may soon arrive, on whichever node.
+    pub async fn run(&self, wake: &Notify, head: &watch::Receiver<i64>, stop: &CancellationToken) {
         let quick = [Lane::Command, Lane::Timer, Lane::Message];
         tokio::join!(
-            self.run_lanes(&quick, self.options.quick_at_once, wake, stop),
-            self.run_lanes(&[Lane::Render], self.options.renders_at_once, wake, stop),
-            self.run_lanes(&[Lane::Export], self.options.exports_at_once, wake, stop),
+            self.run_lanes(&quick, self.options.quick_at_once, wake, head.clone(), stop),
+            self.run_lanes(&[Lane::Render], self.options.renders_at_once, wake, head.clone(), stop),
+            self.run_lanes(&[Lane::Export], self.options.exports_at_once, wake, head.clone(), stop),
             self.count(stop),
         );
     }
 
-    async fn run_lanes(&self, lanes: &[Lane], at_once: usize, wake: &Notify, stop: &CancellationToken) {
+    async fn run_lanes(
+        &self,
+        lanes: &[Lane],
+        at_once: usize,
+        wake: &Notify,
+        mut head: watch::Receiver<i64>,
+        stop: &CancellationToken,
+    ) {
         let mut running = JoinSet::new();
+        let mut pause = self.options.poll;
         loop {
             // Listened for before looking, so that work arriving in between is not missed.
             let woken = wake.notified();
@@ -112,17 +125,49 @@ impl Dispatcher {
             if stop.is_cancelled() {
                 break;
             }
-            if more && running.len() <= at_once {
-                continue;
+            if more {
+                pause = self.options.poll;
+                if running.len() <= at_once {
+                    continue;
+                }
             }
-            tokio::select! {
-                Some(_) = running.join_next(), if !running.is_empty() => {}
-                () = woken => {}
-                () = tokio::time::sleep(self.options.poll) => {}
-                () = stop.cancelled() => break,
+            let mut until = Instant::now() + self.until_due(lanes, pause).await;
+            pause = (pause * 2).min(self.options.poll * IDLE);
+            loop {
+                tokio::select! {
+                    Some(_) = running.join_next(), if !running.is_empty() => pause = self.options.poll,
+                    () = &mut woken => pause = self.options.poll,
+                    // Its sender lives as long as the node; without it the looks alone go on.
+                    Ok(()) = head.changed() => {
+                        pause = self.options.poll;
+                        until = until.min(Instant::now() + pause);
+                        continue;
+                    }
+                    () = tokio::time::sleep_until(until) => {}
+                    () = stop.cancelled() => {}
+                }
+                break;
+            }
+            if stop.is_cancelled() {
+                break;
             }
         }
         while running.join_next().await.is_some() {}
+    }
+
+    /// How long nothing of these lanes will be due that is there now, and `pause` at most. Asked when a pause has become long.
+    async fn until_due(&self, lanes: &[Lane], pause: Duration) -> Duration {
+        if pause <= self.options.poll * 2 {
+            return pause;
+        }
+        match work_rows::next_due(&self.write.pool, lanes).await {
+            Ok(Some(due)) => pause.min(due),
+            Ok(None) => pause,
+            Err(error) => {
+                tracing::debug!(%error, "when work is due cannot be asked");
+                pause
+            }
+        }
     }
 
     async fn lease(&self, lanes: &[Lane], limit: usize, at_work: usize) -> Result<Vec<Leased>, sqlx::Error> {

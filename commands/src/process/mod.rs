@@ -36,7 +36,7 @@ pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use expiry_sweep::ExpirySweep;
 pub use generation_charge::GenerationCharge;
 pub use notifier::Notifier;
-pub use repair::{Dropped, MAX_REASON, Troubled, Which, drop_work, dropped, retry_work, troubled};
+pub use repair::{Dropped, MAX_REASON, RETRIED_CHANNEL, Troubled, Which, drop_work, dropped, retry_work, troubled};
 pub use rows::{enqueue, forget, react};
 pub use security_notifier::SecurityNotifier;
 pub use staff_follower::StaffFollower;

@@ -7,6 +7,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
+/// Where nodes are told that work was put back on the list.
+pub const RETRIED_CHANNEL: &str = "atelier_work";
+
 /// The most characters of a reason.
 pub const MAX_REASON: usize = 500;
 
@@ -98,7 +101,12 @@ pub async fn retry_work(pool: &PgPool, which: Which<'_>) -> Result<Vec<String>, 
     let retry = "update process_work set state = 'waiting', due_at = now(), leased_until = null \
                  where state <> 'waiting' and (leased_until is null or leased_until < now()) \
                  and ($1::text is null or id = $1) and ($2::text is null or payload ->> 'kind' = $2) returning id";
-    sqlx::query_scalar(retry).bind(id).bind(kind).fetch_all(pool).await
+    let retried: Vec<String> = sqlx::query_scalar(retry).bind(id).bind(kind).fetch_all(pool).await?;
+    if !retried.is_empty() {
+        // An idle node looks seldom; if this does not arrive, it looks by itself.
+        sqlx::query("select pg_notify($1, '')").bind(RETRIED_CHANNEL).execute(pool).await?;
+    }
+    Ok(retried)
 }
 
 /// Gives up one dead or stuck piece, and keeps it with the reason. Says whether there was one.

@@ -69,6 +69,19 @@ pub(super) async fn lease_renders(
     .await
 }
 
+/// How long until the next piece of these lanes is due, by the database's clock; a leased one when its lease runs out. None without any.
+pub(super) async fn next_due(pool: &PgPool, lanes: &[Lane]) -> Result<Option<Duration>, sqlx::Error> {
+    let lanes: Vec<&str> = lanes.iter().map(|lane| lane.as_str()).collect();
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select extract(epoch from min(d.due_at) - now())::float8 from unnest($1::text[]) as l (lane) cross join lateral (\
+             select greatest(due_at, leased_until) as due_at from process_work w where w.lane = l.lane and w.due_at < 'infinity' order by w.due_at limit 20) d",
+    )
+    .bind(&lanes)
+    .fetch_one(pool)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.01)).unwrap_or(Duration::MAX)))
+}
+
 /// Keeps a piece for another `lease`; whether it still was this node's.
 pub(super) async fn renew(pool: &PgPool, id: &str, attempts: i32, lease: Duration) -> Result<bool, sqlx::Error> {
     let renewed = sqlx::query(
