@@ -1,6 +1,6 @@
 # Every target says what it does: `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run peers test clients corpus browser graphiql check fmt clippy doc schema release clean-data postgres bench soak
+.PHONY: help run peers test clients corpus browser graphiql advisories check fmt clippy doc schema release clean-data postgres bench soak
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ browser: postgres ## Chromium against a real server: other origins, and GraphiQL
 
 graphiql: ## make the files of GraphiQL anew from their pinned npm packages (server/assets/graphiql)
 	@sh scripts/graphiql.sh
+
+advisories: ## known weaknesses of the locked crates, by RustSec's list (needs the network, so not a part of `make check`)
+	@cargo audit --version >/dev/null 2>&1 || cargo install --locked cargo-audit
+	@cargo audit
 
 fmt: ## check the formatting
 	cargo fmt --all --check

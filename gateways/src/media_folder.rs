@@ -38,7 +38,9 @@ impl MediaFolder {
         std::fs::create_dir_all(root)
             // Private pictures are nobody else's on this machine either.
             .and_then(|()| std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)))
-            .map_err(|error| GatewayError::Unavailable(format!("the media folder cannot be made: {error}")))?;
+            .map_err(|error| {
+                GatewayError::Unavailable(format!("the media folder {} cannot be made: {error}", root.display()))
+            })?;
         let store = LocalFileSystem::new_with_prefix(root).map_err(unavailable)?.with_fsync(true);
         Ok(Self { store: Arc::new(store), root: Some(root.to_path_buf()) })
     }

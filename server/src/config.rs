@@ -76,6 +76,19 @@ pub struct ServeConfig {
     #[arg(long, env = "ATELIER_DEVELOPMENT")]
     pub development: Option<bool>,
 
+    /// Where operators read `/metrics` and the details of `/health/ready`, when development pages are off; 127.0.0.1:9464 when not given.
+    /// In development they are on the clients' address, and here only if asked for.
+    #[arg(long, env = "ATELIER_OPERATIONS_LISTEN")]
+    pub operations_listen: Option<SocketAddr>,
+
+    /// MiB that must be free on each disk of the node: with less, `/health/ready` says that it is full.
+    #[arg(long, env = "ATELIER_DISK_RESERVE", default_value_t = 64)]
+    pub disk_reserve: u64,
+
+    /// The most connections of clients at once; as many as the descriptor limit leaves room for when not given, and never more.
+    #[arg(long, env = "ATELIER_CONNECTIONS")]
+    pub connections: Option<usize>,
+
     /// Who gets in, and how.
     #[command(flatten)]
     pub access: AccessConfig,

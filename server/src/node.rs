@@ -1,7 +1,7 @@
 //! One node: database, studio and HTTP edge, from start to a stop that acknowledges what it accepted.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
@@ -9,31 +9,42 @@ use atelier_commands::UseCaseError;
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::erasure::erase_what_came_back;
 use atelier_commands::event_store::WriterOptions;
-use atelier_commands::ports::{Generator, Mailer, Places, Ports};
+use atelier_commands::ports::{Clock, Generator, Mailer, Places, Ports};
 use atelier_commands::process::DispatcherOptions;
 use atelier_domain::Actor;
 use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, Nowhere, PlacesFile, Smtp, StudioDemo};
 use atelier_graphql::Sides;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::RunnerOptions;
-use axum::serve::ListenerExt;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock_watch;
 use crate::config::AccessConfig;
+use crate::connections::{self, ConnectionLimits};
 use crate::graphql_transport::{Limits, SchemaUnreadable, Transport};
-use crate::http::{Edge, Gate, Origins, router};
+use crate::http::{Disks, Edge, Gate, Origins, operations, router};
+use crate::metric_texts;
 use crate::open_sockets::{self, SocketLimits};
 use crate::studio::{Studio, StudioError, StudioOptions};
 use crate::system::{SystemClock, SystemRandom};
-use crate::write_timeout::WriteTimeoutListener;
 
-/// How long open connections may go on after the stop; a waiting `/v1/generate` answers at once.
-const DRAIN: Duration = Duration::from_secs(20);
+/// How long open requests may go on after the stop; a waiting `/v1/generate` answers at once.
+const ANSWERED: Duration = Duration::from_secs(9);
+/// Until when what was begun for clients that are gone may go on, from the stop.
+const FINISHED: Duration = Duration::from_secs(12);
+/// The same of the background work.
+const FOLLOWED: Duration = Duration::from_secs(17);
+/// The same of the appends that were accepted.
+const WRITTEN: Duration = Duration::from_secs(20);
+
+/// The most connections of operators.
+const OPERATORS: usize = 16;
 
 /// How often the counters are tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -85,10 +96,18 @@ pub struct NodeOptions<'a> {
     pub api: ApiPolicy,
     /// The bounds of sockets.
     pub sockets: SocketLimits,
-    /// How long a client may read nothing of an answer before its connection is closed.
-    pub write_timeout: Duration,
+    /// The bounds of connections.
+    pub connections: ConnectionLimits,
     /// The models; the demo renderer draws for all of them when not given.
     pub generator: Option<Arc<dyn Generator>>,
+    /// Where operators read counters and the details of readiness; on the listener of clients, too, in development.
+    pub operations: Option<TcpListener>,
+    /// The folders whose disks are looked at, with a name for each.
+    pub disks: Vec<(&'static str, PathBuf)>,
+    /// Bytes below which a disk counts as full.
+    pub disk_reserve: u64,
+    /// The clock; the machine's when not given.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// A running node.
@@ -104,17 +123,10 @@ pub struct Node {
     begun: TaskTracker,
 }
 
-/// The one recorder of the process.
+/// The recorder of this process, made by the first node in it.
 fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    let install = || {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        // Somebody else's recorder in the same process would keep its counters; ours then shows none.
-        let _ = metrics::set_global_recorder(recorder);
-        handle
-    };
-    HANDLE.get_or_init(install).clone()
+    HANDLE.get_or_init(metric_texts::install).clone()
 }
 
 /// The adapters of a node on one machine: folders for media, and for mails unless there is a mail server; the demo renderer for every
@@ -166,6 +178,9 @@ impl Node {
         if let Some(generator) = options.generator {
             ports.generator = generator;
         }
+        if let Some(clock) = options.clock {
+            ports.clock = clock;
+        }
         ports.google = options.access.google.provider(&public_url, ports.clock.clone())?;
         let studio = Studio::open(StudioOptions {
             database_url: options.database_url.to_owned(),
@@ -180,6 +195,8 @@ impl Node {
             api: options.api,
         })
         .await?;
+        // Before anything is decided; a wrong clock does not keep the node from starting, because clocks are put right.
+        clock_watch::look(&studio.write).await.map_err(StudioError::from)?;
         let context = studio.write.request_context(Actor::Process("Restored".into()));
         erase_what_came_back(&studio.write, &context).await.map_err(NodeError::Restored)?;
         studio.start();
@@ -197,9 +214,14 @@ impl Node {
             proxies: options.access.trusted_proxies,
             unbelieved: Once::new(),
             sockets: studio.sockets.clone(),
-            socket_limits: options.sockets,
+            // Sockets may not take the places of everybody else.
+            socket_limits: SocketLimits {
+                node: options.sockets.node.min(options.connections.most.div_ceil(2)),
+                ..options.sockets
+            },
             activity: studio.activity.clone(),
             metrics: metrics.clone(),
+            disks: Disks::new(options.disks, options.disk_reserve),
             stopping: stop_http.clone(),
             begun: begun.clone(),
         });
@@ -211,28 +233,26 @@ impl Node {
                 upkeep.run_upkeep();
             }
         });
+        begun.spawn(clock_watch::watch(Arc::new(studio.write.clone()), stop_http.clone()));
         let (write, sockets, changes) = (studio.write.clone(), studio.sockets.clone(), studio.changes.clone());
         let (every, until) = (options.sockets.look, stop_http.clone());
         begun.spawn(async move { open_sockets::look(&write, &sockets, &changes, every, &until).await });
-        let http = tokio::spawn(async move {
-            // With the peer's address, which the pace of tries needs.
-            let service = router(edge).into_make_service_with_connect_info::<SocketAddr>();
-            // The tap does nothing: axum knows the peer's address of its own listener types alone.
-            let listener = WriteTimeoutListener { listener, timeout: options.write_timeout }.tap_io(|_| {});
-            let served = axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the listener ended");
-            }
-        });
+        if let Some(listener) = options.operations {
+            let limits = ConnectionLimits { most: OPERATORS, overflow: 1, ..ConnectionLimits::default() };
+            begun.spawn(connections::serve(listener, operations(edge.clone()), limits, stop_http.clone()));
+        }
+        let http = tokio::spawn(connections::serve(listener, router(edge), options.connections, stopped));
         Ok(Self { studio, mailbox, address, stop_http, http, begun })
     }
 
-    /// Takes no new requests, tells those who wait for a job that they wait no longer, answers the open ones, ends the background work, then the writer. Says whether all of it ended in time.
+    /// Takes no new requests, tells those who wait for a job that they wait no longer, answers the open ones, ends the background work, then
+    /// the writer. Says whether all of it ended in time: it takes 20 seconds at most.
     pub async fn stop(self) -> bool {
+        let begun = Instant::now();
         self.stop_http.cancel();
-        let http = tokio::time::timeout(DRAIN, self.http).await.is_ok();
+        let http = timeout_at(begun + ANSWERED, self.http).await.is_ok();
         self.begun.close();
-        let begun = tokio::time::timeout(DRAIN, self.begun.wait()).await.is_ok();
-        self.studio.stop().await && http && begun
+        let finished = timeout_at(begun + FINISHED, self.begun.wait()).await.is_ok();
+        self.studio.stop_by(begun + FOLLOWED, begun + WRITTEN).await && http && finished
     }
 }

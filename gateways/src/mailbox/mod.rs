@@ -52,7 +52,9 @@ impl Mailbox {
     /// # Errors
     /// When the folder cannot be made or read.
     pub fn open(folder: &Path) -> Result<Self, GatewayError> {
-        make_private(folder).and_then(|()| sweep(folder)).map_err(|error| failed(&error))?;
+        make_private(folder).and_then(|()| sweep(folder)).map_err(|error| {
+            GatewayError::Unavailable(format!("the mailbox {} cannot be used: {error}", folder.display()))
+        })?;
         Ok(Self { folder: Arc::new(folder.to_path_buf()), writing: Arc::default() })
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use atelier_commands::refusal::{Shortage, SpentBudget};
+use atelier_commands::security_log;
 use atelier_commands::{CommandError, Refusal, RefusalCode, UseCaseError};
 use atelier_domain::credit_ledger::CapPeriod;
 use atelier_domain::{GenerationId, Invalid, Reason};
@@ -43,6 +44,7 @@ impl ApiError {
 
     /// The key is missing, malformed, unknown, revoked, expired or foreign; which of them is not said.
     pub fn invalid_api_key() -> Self {
+        security_log::refused("api_key_refused", "credentials");
         Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "The API key provided is not valid.")
     }
 
@@ -83,6 +85,7 @@ impl ApiError {
 
     /// Too much for now; more in so many seconds (sec.R5).
     pub fn too_many(message: &str, wait: u64) -> Self {
+        security_log::refused("throttled", "requests");
         let mut answer = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
         answer.retry_after = Some(wait);
         answer

@@ -14,6 +14,7 @@ mod keep_two_factor;
 mod key_gate;
 mod mailbox;
 mod observe;
+mod operations;
 mod origins;
 mod page;
 mod prefer;
@@ -50,7 +51,9 @@ use files::{avatars, exports, media};
 /// How long the device's cookie is kept; the token says itself how long it counts.
 const DEVICE_COOKIE: TimeDelta = TimeDelta::days(180);
 
+pub use health::live;
 pub use key_gate::Gate;
+pub use operations::{Disks, operations};
 pub use origins::Origins;
 
 /// What the handlers share.
@@ -83,6 +86,8 @@ pub struct Edge {
     pub activity: Arc<SessionActivity>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
+    /// Where the node writes.
+    pub disks: Disks,
     /// Cancelled when the node stops: waiting requests answer with what they have.
     pub stopping: CancellationToken,
     /// What was begun for a client goes on when that client has gone: a command is not cut in two by a closed connection.
@@ -133,13 +138,13 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/verify-email", plain(get(verify_email::page_of_link).post(verify_email::submit)))
         .route("/reset-password", plain(get(reset_password::page_of_link).post(reset_password::submit)))
         .route("/unsubscribe", plain(get(unsubscribe::page_of_link).post(unsubscribe::submit)))
-        .route("/health/live", get(health::live))
+        .route("/health/live", get(async || live()))
         .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed);
     if edge.development {
         router = router
+            .route("/metrics", get(operations::metrics))
             .route("/", get(graphiql::page))
             .route("/graphiql/{file}", get(graphiql::file))
             .route("/mailbox", get(mailbox::list))

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::STRICT_TRANSPORT_SECURITY;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -14,6 +15,9 @@ use super::Edge;
 /// The header of a request's id. A client's own is given back when it is harmless. It is used here, in log lines and trace ids, only when it is
 /// a UUID: any other text may say something about somebody, and log lines outlive an account.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A year, for this host alone: what else its domain has is not ours to say.
+const HSTS: &str = "max-age=31536000";
 
 /// A request's id in log lines and errors.
 #[derive(Debug, Clone)]
@@ -55,5 +59,9 @@ pub async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: 
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response.headers_mut().entry("x-content-type-options").or_insert(HeaderValue::from_static("nosniff"));
+    if edge.cookie.secure {
+        // Clients reach it by https alone, and shall not try otherwise (RFC 6797).
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    }
     response
 }
