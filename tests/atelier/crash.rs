@@ -18,10 +18,10 @@ mod settled;
 mod stage;
 
 use atelier_server::config::AccessConfig;
+use atelier_server::connections::ConnectionLimits;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
-use atelier_server::write_timeout::WRITE_TIMEOUT;
 
 use crate::harness::TestStudio;
 
@@ -49,8 +49,12 @@ pub async fn another_node(studio: &TestStudio, database_url: &str) -> Node {
         smtp: None,
         api: studio.node.studio.write.api.as_ref().clone(),
         sockets: SocketLimits::default(),
-        write_timeout: WRITE_TIMEOUT,
+        connections: ConnectionLimits::default(),
         generator: None,
+        clock: None,
+        operations: None,
+        disks: Vec::new(),
+        disk_reserve: 0,
     };
     Node::start(options).await.expect("the node starts")
 }

@@ -1,11 +1,20 @@
 //! `atelier` as an operator meets it: started, used, interrupted, killed, and started again, in processes of its own
 //! (DESIGN 8; REQUIREMENTS part 6, G1).
 
+mod clocks;
 mod command_line;
+mod compose;
+mod connections;
+mod doctor;
+mod idle;
 mod interrupted_demo;
+mod keys_folder;
 mod kills;
+mod operations;
 mod ordinary_user;
+mod postgres_dies;
 mod starts;
+mod stops;
 
 use std::collections::{BTreeMap, BTreeSet};
 

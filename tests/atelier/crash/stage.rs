@@ -5,10 +5,10 @@ use std::time::Duration;
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_gateways::Mailbox;
 use atelier_server::config::AccessConfig;
+use atelier_server::connections::ConnectionLimits;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
-use atelier_server::write_timeout::WRITE_TIMEOUT;
 use futures::future::join_all;
 use sqlx::{Executor, PgConnection};
 use tokio::sync::watch;
@@ -124,8 +124,12 @@ impl Stage {
             smtp: None,
             api: ApiPolicy::without_limits(),
             sockets: SocketLimits::default(),
-            write_timeout: WRITE_TIMEOUT,
+            connections: ConnectionLimits::default(),
             generator: None,
+            clock: None,
+            operations: None,
+            disks: Vec::new(),
+            disk_reserve: 0,
         };
         Node::start(options).await.expect("the node starts")
     }

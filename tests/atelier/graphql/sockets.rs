@@ -15,10 +15,10 @@ use atelier_commands::use_cases::GrantCredits;
 use atelier_domain::credit_ledger::GrantReason;
 use atelier_domain::{Credits, LedgerId, LotId};
 use atelier_server::config::AccessConfig;
+use atelier_server::connections::ConnectionLimits;
 use atelier_server::database;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
-use atelier_server::write_timeout::WRITE_TIMEOUT;
 use uuid::Uuid;
 
 use crate::harness::TestStudio;
@@ -47,8 +47,12 @@ async fn another_node(studio: &TestStudio, sockets: SocketLimits) -> (Node, Stri
         smtp: None,
         api: studio.node.studio.write.api.as_ref().clone(),
         sockets,
-        write_timeout: WRITE_TIMEOUT,
+        connections: ConnectionLimits::default(),
         generator: None,
+        clock: None,
+        operations: None,
+        disks: Vec::new(),
+        disk_reserve: 0,
     };
     let node = Node::start(options).await.expect("the node starts");
     let url = format!("http://{}", node.address);

@@ -2,6 +2,7 @@
 
 mod addresses;
 pub mod faults;
+mod home_postgres;
 pub mod log;
 pub mod peers;
 pub mod postgres;

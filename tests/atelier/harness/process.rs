@@ -2,16 +2,14 @@
 //! test ends, in whatever way, is stopped.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use atelier_server::embedded_postgres::{APPLICATION_ROLE, DATABASE, EmbeddedOptions, EmbeddedPostgres};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection};
+use atelier_server::embedded_postgres::{EmbeddedOptions, EmbeddedPostgres};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
@@ -51,7 +49,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 
 /// A folder for processes: the data, and what they said.
 pub struct Home {
-    folder: TempDir,
+    pub(super) folder: TempDir,
     program: PathBuf,
     /// Who runs the processes, when it is not who runs the tests.
     user: Option<(u32, u32)>,
@@ -123,119 +121,53 @@ impl Home {
 
     /// The same with more variables in its environment.
     pub fn serve_with(&self, more: &[&str], environment: &[(&str, &str)]) -> Served {
+        let mut command = self.command(&[&["serve", "--listen", "127.0.0.1:0"], more].concat());
+        // Its clients ask as often as they like; a test of the limits says so.
+        command.envs(NO_LIMITS.map(|name| (name, "0"))).envs(environment.iter().copied());
+        self.spawn(command)
+    }
+
+    /// The same as a process that may have so many descriptors and no more.
+    pub fn serve_limited(&self, descriptors: u32) -> Served {
+        let mut limited = self.limited(descriptors, &["serve", "--listen", "127.0.0.1:0"]);
+        limited.envs(NO_LIMITS.map(|name| (name, "0")));
+        self.spawn(limited)
+    }
+
+    /// Runs a command to its end as a process that may have so many descriptors and no more.
+    pub async fn run_limited(&self, descriptors: u32, arguments: &[&str]) -> Ended {
+        self.spawn(self.limited(descriptors, arguments)).ended().await
+    }
+
+    fn limited(&self, descriptors: u32, arguments: &[&str]) -> Command {
+        let command = self.command(arguments);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
+        limited.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        limited.current_dir(self.folder.path()).stdin(Stdio::null());
+        limited
+    }
+
+    /// Starts `atelier` with exactly these arguments and variables.
+    pub fn start(&self, arguments: &[&str], environment: &[(String, String)]) -> Served {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Served {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
         let file = |what: &str| self.folder.path().join(format!("{run}.{what}"));
         let (said, logged) = (file("out"), file("err"));
         let into = |path: &Path| File::create(path).expect("our own folder");
-        let mut command = self.command(&[&["serve", "--listen", "127.0.0.1:0"], more].concat());
-        // Its clients ask as often as they like; a test of the limits says so.
-        command
-            .envs(NO_LIMITS.map(|name| (name, "0")))
-            .envs(environment.iter().copied())
-            .stdout(into(&said))
-            .stderr(into(&logged));
+        command.stdout(into(&said)).stderr(into(&logged));
         Served { child: command.spawn().expect("this binary starts"), said, logged }
-    }
-
-    /// Where PostgreSQL's files are: under the data folder, or where its pointer says.
-    pub fn postgres(&self) -> PathBuf {
-        let asked = self.data().join("postgres");
-        fs::read_to_string(asked.join("location")).map_or(asked, |text| PathBuf::from(text.trim_end_matches('\n')))
-    }
-
-    fn postmaster_file(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.postgres().join("cluster/postmaster.pid")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// The process id of this data's PostgreSQL; none when it was stopped in order.
-    pub fn postmaster(&self) -> Option<u32> {
-        self.postmaster_file().first()?.trim().parse().ok()
-    }
-
-    /// The folder of its socket.
-    pub fn socket(&self) -> Option<PathBuf> {
-        Some(PathBuf::from(self.postmaster_file().get(4)?))
-    }
-
-    /// A connection as the superuser, once PostgreSQL is up.
-    pub async fn superuser(&self) -> Option<PgConnection> {
-        let (socket, port) = (self.socket()?, self.postmaster_file().get(3)?.trim().parse().ok()?);
-        let options = PgConnectOptions::new_without_pgpass().socket(socket).port(port).username("postgres");
-        options.database(DATABASE).connect().await.ok()
-    }
-
-    /// The application's URL, once PostgreSQL is up.
-    pub fn application_url(&self) -> Option<String> {
-        let (socket, file) = (self.socket()?, self.postmaster_file());
-        let host = socket.to_str()?.replace('/', "%2F");
-        Some(format!("postgres://{APPLICATION_ROLE}@{host}:{}/{DATABASE}?sslmode=disable", file.get(3)?.trim()))
-    }
-
-    /// Kills PostgreSQL whole, all its processes at the same moment, as a power cut would: when `moment` has come.
-    pub async fn kill_postgres(&self, moment: impl Future<Output = ()>) {
-        let running = self.postgres_processes();
-        assert!(!running.is_empty(), "it is there to be killed");
-        moment.await;
-        // One that has ended by itself in between is no failure.
-        Command::new("kill")
-            .arg("-KILL")
-            .args(&running)
-            .stderr(Stdio::null())
-            .status()
-            .expect("kill is on every machine");
-        until("the end of PostgreSQL", async || self.postgres_processes().is_empty().then_some(())).await;
-    }
-
-    /// The postmaster of this data, if it lives, and what it started.
-    fn postgres_processes(&self) -> Vec<String> {
-        let Some(postmaster) = self.postmaster() else { return Vec::new() };
-        let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat=,args="]).output();
-        let listed = String::from_utf8_lossy(&listed.expect("ps is on every machine").stdout).into_owned();
-        let (postmaster, data) = (postmaster.to_string(), self.postgres().join("cluster").display().to_string());
-        let processes: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
-        // The id of a dead one may be somebody else's by now; a dead one that nobody collected is dead.
-        let ours = |process: &Vec<&str>| match process[..] {
-            [pid, _, stat, ..] if stat.starts_with('Z') || pid == "0" => false,
-            [pid, ..] if pid == postmaster => process.iter().any(|argument| *argument == data),
-            _ => false,
-        };
-        if !processes.iter().any(ours) {
-            return Vec::new();
-        }
-        let started = |process: &&Vec<&str>| process[0] == postmaster || process[1] == postmaster;
-        processes.iter().filter(started).map(|process| process[0].to_owned()).collect()
-    }
-
-    /// Starts a killed PostgreSQL again exactly as it was started, beneath a server that lives on.
-    pub async fn restart_postgres(&self) {
-        let (cluster, socket) = (self.postgres().join("cluster"), self.socket().expect("a killed one leaves its file"));
-        // What a killed server leaves; PostgreSQL itself clears it up only when its process id is free.
-        for left in [cluster.join("postmaster.pid"), socket.join(".s.PGSQL.54329.lock")] {
-            fs::remove_file(left).ok();
-        }
-        let options = fs::read_to_string(cluster.join("postmaster.opts")).expect("a started one leaves its options");
-        let program =
-            options.split(" \"").next().map(Path::new).and_then(Path::parent).expect("its program comes first");
-        until("PostgreSQL's start", async || {
-            // Without a live server a restart is a start with the options of before.
-            let mut command = Command::new(program.join("pg_ctl"));
-            command
-                .args(["restart", "-w", "-s", "-D"])
-                .arg(&cluster)
-                .arg("-l")
-                .arg(self.postgres().join("postgres.log"));
-            command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir("/").stdin(Stdio::null());
-            let (owner, us) = (fs::metadata(&cluster).ok()?, fs::metadata(self.folder.path()).ok()?);
-            if owner.uid() != us.uid() {
-                command.uid(owner.uid()).gid(owner.gid());
-            }
-            command.process_group(0);
-            // The last of the killed one's memory may still be in use: then once more.
-            let started = tokio::process::Command::from(command).output().await;
-            started.expect("pg_ctl runs").status.success().then_some(())
-        })
-        .await;
     }
 
     /// The variables of `demo.env`, in order.
@@ -349,6 +281,13 @@ impl Served {
         visitor
     }
 
+    /// Asks it to stop, by a signal's name, and says how it ended and after how long.
+    pub async fn stop_timed(self, signal: &str) -> (Ended, Duration) {
+        let asked = Instant::now();
+        let ended = self.stop(signal).await;
+        (ended, asked.elapsed())
+    }
+
     /// Asks it to stop, by a signal's name, and waits until it has.
     pub async fn stop(mut self, signal: &str) -> Ended {
         let sent = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
@@ -377,6 +316,11 @@ impl Drop for Served {
 
 /// Kills a process by its id.
 pub fn kill(pid: u32) {
-    let sent = Command::new("kill").args(["-KILL".to_owned(), pid.to_string()]).status();
-    assert!(sent.expect("kill is on every machine").success(), "it is there to be killed");
+    signal("KILL", &[pid.to_string()]);
+}
+
+/// Sends a signal to processes by their ids.
+pub(super) fn signal(name: &str, pids: &[String]) {
+    let sent = Command::new("kill").arg(format!("-{name}")).args(pids).status();
+    assert!(sent.expect("kill is on every machine").success(), "they are there to be signalled");
 }

@@ -13,9 +13,9 @@ use atelier_domain::account::{Account, AccountCommand, StaffCommand, StaffOrder}
 use atelier_domain::text::{Email, StaffReason};
 use atelier_gateways::Smtp;
 use atelier_server::config::AccessConfig;
+use atelier_server::connections::ConnectionLimits;
 use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
-use atelier_server::write_timeout::WRITE_TIMEOUT;
 use atelier_vault::credential_rows::claims;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
@@ -90,17 +90,18 @@ struct Setting {
     public_url: Option<String>,
     api: ApiPolicy,
     sockets: SocketLimits,
-    write_timeout: Duration,
+    connections: ConnectionLimits,
     generator: Option<Arc<dyn Generator>>,
     development: bool,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let (api, sockets) = (ApiPolicy::without_limits(), SocketLimits::default());
-        let access = AccessConfig::default();
-        let (smtp, public_url, generator, development) = (None, None, None, true);
-        Self { access, smtp, public_url, api, sockets, write_timeout: WRITE_TIMEOUT, generator, development }
+        let (access, connections) = (AccessConfig::default(), ConnectionLimits::default());
+        let (smtp, public_url, generator, development, clock) = (None, None, None, true, None);
+        Self { access, smtp, public_url, api, sockets, connections, generator, development, clock }
     }
 }
 
@@ -137,7 +138,18 @@ impl TestStudio {
 
     /// Starts a studio whose outputs come from the test's own model, and which closes connections that do not read for so long.
     pub async fn drawing(generator: Arc<dyn Generator>, write_timeout: Duration) -> Self {
-        Self::of(Setting { generator: Some(generator), write_timeout, ..Setting::default() }).await
+        let connections = ConnectionLimits { write: write_timeout, ..ConnectionLimits::default() };
+        Self::of(Setting { generator: Some(generator), connections, ..Setting::default() }).await
+    }
+
+    /// Starts a studio by another clock than the machine's.
+    pub async fn by_clock(clock: Arc<dyn Clock>) -> Self {
+        Self::of(Setting { clock: Some(clock), ..Setting::default() }).await
+    }
+
+    /// Starts a studio with bounds of its own for connections.
+    pub async fn with_connections(connections: ConnectionLimits) -> Self {
+        Self::of(Setting { connections, ..Setting::default() }).await
     }
 
     /// Starts a studio as in production.
@@ -164,7 +176,7 @@ impl TestStudio {
         if std::env::var_os("ATELIER_LOG").is_some() {
             atelier_server::logs::start(false);
         }
-        let Setting { access, smtp, public_url, api, sockets, write_timeout, generator, development } = setting;
+        let Setting { access, smtp, public_url, api, sockets, connections, generator, development, clock } = setting;
         let node = Node::start(NodeOptions {
             database_url: &database.url,
             pool: database.pool.clone(),
@@ -176,8 +188,12 @@ impl TestStudio {
             smtp,
             api,
             sockets,
-            write_timeout,
+            connections,
             generator,
+            clock,
+            operations: None,
+            disks: Vec::new(),
+            disk_reserve: 0,
         })
         .await
         .expect("the node starts");

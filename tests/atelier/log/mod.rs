@@ -7,6 +7,7 @@ mod bounds;
 mod conformance;
 mod faults;
 mod follower;
+mod instants;
 mod keys;
 mod killed;
 pub mod lossy_link;
