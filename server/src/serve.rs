@@ -19,14 +19,12 @@ use crate::embedded_postgres::EmbeddedPostgres;
 use crate::http::client;
 use crate::node::{Node, NodeOptions};
 use crate::open_sockets::SocketLimits;
-use crate::stop_signal;
+use crate::stop_signal::{self, Stop};
 
 /// How long a PostgreSQL that is being started may go on with it after a signal, so that it can be stopped in order.
 const OPENING: Duration = Duration::from_secs(15);
 /// How long the pool's connections may take to close.
 const CLOSING: Duration = Duration::from_secs(1);
-/// How long PostgreSQL's end is waited for; it goes on with it by itself.
-const ENDING: Duration = Duration::from_secs(2);
 
 /// Runs a node until it is told to stop. From a signal to the end it takes at most [`stop_signal::LIMIT`], in every state: each part of
 /// the stop has its own limit, and what does not end in it goes on at the next start, as after a kill.
@@ -48,10 +46,10 @@ pub async fn serve(config: &Config, serve: &ServeConfig) -> Result<(), Box<dyn E
         .map_err(|error| format!("the data folder {} cannot be made: {error}", config.data.display()))?;
     let Some(database) = open(config, &stop).await? else { return Ok(()) };
     let ran = tokio::select! {
-        ran = run(config, serve, &database, &stop) => ran,
-        Err(lost) = database.keep_running(&stop) => Err(lost.into()),
+        ran = run(config, serve, &database, stop.token()) => ran,
+        Err(lost) = database.keep_running(stop.token()) => Err(lost.into()),
     };
-    let stopped = timeout(ENDING, database.stop()).await;
+    let stopped = timeout(stop.left(), database.stop()).await;
     ran?;
     match stopped {
         Ok(stopped) => Ok(stopped?),
@@ -63,15 +61,15 @@ pub async fn serve(config: &Config, serve: &ServeConfig) -> Result<(), Box<dyn E
 }
 
 /// The database; none when the signal came first, and then nothing is left running.
-async fn open(config: &Config, stop: &CancellationToken) -> Result<Option<Database>, DatabaseError> {
+async fn open(config: &Config, stop: &Stop) -> Result<Option<Database>, DatabaseError> {
     let mut opening = std::pin::pin!(Database::open(config));
     tokio::select! {
         opened = &mut opening => return opened.map(Some),
-        () = stop.cancelled() => tracing::info!("stopping"),
+        () = stop.token().cancelled() => tracing::info!("stopping"),
     }
     match timeout(OPENING, opening).await {
         Ok(Ok(database)) => {
-            if timeout(ENDING, database.stop()).await.is_err() {
+            if timeout(stop.left(), database.stop()).await.is_err() {
                 tracing::warn!("PostgreSQL is still stopping; it goes on by itself");
             }
         }
