@@ -12,8 +12,8 @@ use crate::feed::position_as_f64;
 use crate::forms;
 use crate::runner::Runner;
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(5);
+/// How many times a projection's rest lies between two looks.
+const RESTS: u32 = 10;
 /// The same while a version is built that does not serve yet.
 const LOOK_BUILDING: Duration = Duration::from_secs(1);
 /// Between two heartbeats; a node lives if it was seen in the last minute.
@@ -39,7 +39,7 @@ impl Runner {
                     if building {
                         LOOK_BUILDING
                     } else {
-                        LOOK
+                        self.options.rest * RESTS
                     }
                 }
                 Err(error) => {
