@@ -113,9 +113,9 @@ impl Bucket {
     pub fn of_client(write: &WriteSide, rule: Rule, client: Option<&Client>) -> Vec<Self> {
         let networks = client.map(Client::networks).unwrap_or_default();
         let bucket = |(network, times): (&SecretDigest, u32)| {
-            let Self { digest, pace } = Self::of(write, rule, &[network.as_bytes()]);
+            let Self { digest, pace, rule } = Self::of(write, rule, &[network.as_bytes()]);
             let free = pace.free.saturating_mul(times.try_into().unwrap_or(i32::MAX));
-            Self { digest, pace: Pace { free, forgive: pace.forgive / times, ..pace } }
+            Self { rule, digest, pace: Pace { free, forgive: pace.forgive / times, ..pace } }
         };
         networks.iter().zip([1, 2, 4]).map(bucket).collect()
     }
