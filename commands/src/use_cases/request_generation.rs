@@ -3,6 +3,8 @@
 //! What happens when the process dies: before the hold, nothing, but that the key has lost one of its day's places; between hold and job, `AbandonIfNotRequested` closes the id
 //! and the hold is voided, or a repeat with the same key resumes with the same id; after the job, the process manager takes over.
 
+mod dry_run;
+
 use atelier_domain::account::Account;
 use atelier_domain::credit_ledger::{CreditLedger, CreditLedgerCommand, CreditLedgerError, HoldLimits, KeyBudget};
 use atelier_domain::generation::{
@@ -12,11 +14,10 @@ use atelier_domain::invalid::within;
 use atelier_domain::policy::catalogue::{self, Model};
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::Prompt;
-use atelier_domain::{AccountId, ApiKeyId, Credits, Decide, Environment, GenerationId, Invalid, LedgerId, Reason};
+use atelier_domain::{AccountId, ApiKeyId, Credits, Environment, GenerationId, Invalid, LedgerId, Reason};
 
 use atelier_vault::credential_rows::key_places::{self, Place, Places};
 use chrono::TimeDelta;
-use cqrs_es::Aggregate;
 
 use super::test_ledger;
 use crate::command_path::{CommandContext, CommandError, Executed, Loaded, Target};
@@ -122,45 +123,6 @@ impl RequestGeneration {
             return Err(Refusal { value: Some(Box::new(invalid)), ..refusal });
         }
         Ok(Priced { model, prompt, width, height, num_images, price })
-    }
-
-    /// Checks and prices the request against the account and its credits as they are, as far as the real one would be refused for them;
-    /// writes nothing. That a key has asked too often, or too many jobs are at work, passes by itself and is not told (`dry_run`).
-    ///
-    /// # Errors
-    /// As [`Self::price`]; `email_not_verified`, `plan_required`, `insufficient_credits`, `key_budget_exceeded`; `KeyReused`.
-    pub async fn rehearse(&self, write: &WriteSide) -> Result<Credits, UseCaseError> {
-        let priced = self.price()?;
-        let generation = GenerationId(write.fresh_id());
-        let key = self.key(write, &priced, generation);
-        if write.path.repeat::<CreditLedger>(key.as_ref()).await.map_err(to_use_case)?.is_some() {
-            return Ok(priced.price);
-        }
-        self.publishes(write).await?;
-        let ledger = LedgerId { account: self.account, environment: self.environment };
-        let mut ledger = write.path.load::<CreditLedger>(&ledger.to_string()).await.map_err(to_use_case)?.state;
-        let now = write.now();
-        if self.environment == Environment::Test
-            && let Some(refill) = test_ledger::todays(self.account, now)
-        {
-            // Open already, or closed for ever: either way the hold decides.
-            for event in ledger.decide(refill).unwrap_or_default() {
-                ledger.apply(event);
-            }
-        }
-        let limits = HoldLimits { at_once: None, budget: self.api_key.and_then(|api_key| api_key.budget) };
-        let hold = CreditLedgerCommand::PlaceHold {
-            hold_id: generation.into(),
-            generation_id: generation,
-            amount: priced.price,
-            price_version: catalogue::PRICE_VERSION,
-            limits,
-            now,
-        };
-        match ledger.decide(hold) {
-            Ok(_) => Ok(priced.price),
-            Err(refused) => Err(to_use_case(CommandError::Refused(refused))),
-        }
     }
 
     fn on_offer(&self) -> Result<&'static Model, Refusal> {

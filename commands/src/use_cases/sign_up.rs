@@ -14,7 +14,8 @@ use atelier_domain::text::{Email, Username};
 use atelier_vault::credential_rows::{claims, passwords};
 use atelier_vault::{OwnNames, Passing, PassingToken};
 
-use super::account_claims::{SignUpClaim, claim, email_digest, username_taken};
+use super::account_claims::{SignUpClaim, claim, username_taken};
+use super::address_lookup::look_up;
 use super::password_changes::NewPassword;
 use super::username_availability::is_free;
 use crate::command_path::{CommandContext, CommandError};
@@ -68,7 +69,7 @@ impl SignUp {
         };
         let account = AccountId(write.fresh_id());
         let token = PassingToken::generate(Passing::SignUp, write.ports.random.as_ref());
-        let (address, digest) = (email_digest(write, &email), write.secrets.passing(&token));
+        let (address, digest) = (look_up(write, email.as_ref()).await?.index, write.secrets.passing(&token));
         let claimed = SignUpClaim { account, username: &username, address: &address, token: Some(&digest) };
         if !claim(write, context, claimed).await? {
             counted.take_back(write, false).await?;

@@ -77,10 +77,12 @@ pub(super) fn descriptors(config: &Config) -> Finding {
     };
     let most = ConnectionLimits::of_machine(config.pool, None).most;
     let said = format!("{limit}: room for {most} connections of clients");
-    match limit {
-        ..TOO_FEW_DESCRIPTORS => Finding::of("descriptors", Err::<String, _>(format!("{said}; raise it (ulimit -n)"))),
-        ..FEW_DESCRIPTORS => Finding::warning("descriptors", format!("{said}; raise it for more (ulimit -n)")),
-        _ => Finding::of("descriptors", Ok::<_, String>(said)),
+    if limit < TOO_FEW_DESCRIPTORS {
+        Finding::of("descriptors", Err::<String, _>(format!("{said}; raise it (ulimit -n)")))
+    } else if limit < FEW_DESCRIPTORS {
+        Finding::warning("descriptors", format!("{said}; raise it for more (ulimit -n)"))
+    } else {
+        Finding::of("descriptors", Ok::<_, String>(said))
     }
 }
 

@@ -104,7 +104,8 @@ async fn r5_ninety_sign_ins_of_one_ipv6_48_starve_nobody() {
 async fn r5_a_client_is_slowed_down_at_each_width_of_its_network() {
     let studio = TestStudio::start_with(proxied()).await;
     // Thirty are free for a /64, sixty for a /56, a hundred and twenty for a /48; each has one more before it waits.
-    let table: [(&str, fn(usize) -> String, usize); 3] = [
+    type Client = fn(usize) -> String;
+    let table: [(&str, Client, usize); 3] = [
         ("64", |n| format!("2001:db8:1:1::{n:x}"), 31),
         ("56", |n| format!("2001:db8:2:1{:02x}::1", n % 256), 61),
         ("48", |n| format!("2001:db8:3:{:x}::1", (n % 250) * 256), 121),

@@ -107,7 +107,8 @@ impl Cast {
     pub async fn assemble() -> Self {
         // A page that Google's return may be asked for; Google itself is not set up.
         let origins = vec!["https://app.example.com".to_owned()];
-        let studio = TestStudio::start_with(AccessConfig { origins, ..AccessConfig::default() }).await;
+        let support_url = Some("https://help.example.com/".to_owned());
+        let studio = TestStudio::start_with(AccessConfig { origins, support_url, ..AccessConfig::default() }).await;
         let username = "ada";
         let owner = studio.newcomer(username).await;
         let account = studio.account(&owner).await;

@@ -159,13 +159,14 @@ pub async fn sends(visitor: &Visitor, own: &Own<'_>) -> (usize, usize) {
 
 /// Names of headers in the server's source that are in neither list; what the server only sends does not count.
 fn unread() -> Vec<String> {
-    const SENT: [&str; 14] = [
+    const SENT: [&str; 15] = [
         "www-authenticate",
         "retry-after",
         "cache-control",
         "set-cookie",
         "content-security-policy",
         "referrer-policy",
+        "strict-transport-security",
         "location",
         "content-range",
         "content-disposition",

@@ -88,9 +88,9 @@ impl Stage {
         } else {
             self.kill_postgres(moment).await;
             if dice.chance(70) {
-                // The server lives on, fails for a while, and must find the new one by itself.
-                sleep(pause(dice, 200)).await;
-                return self.home.restart_postgres().await;
+                // The server lives on, fails for a while, and must start another one by itself.
+                until("PostgreSQL", async || self.home.superuser().await).await;
+                return;
             }
             self.kill_server();
         }

@@ -1,9 +1,7 @@
-//! The private PostgreSQL of a home: found, asked, killed, frozen, started again.
+//! The private PostgreSQL of a home: found, asked, killed, frozen.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use atelier_server::embedded_postgres::{APPLICATION_ROLE, DATABASE};
@@ -60,7 +58,12 @@ impl Home {
             .stderr(Stdio::null())
             .status()
             .expect("kill is on every machine");
-        until("the end of PostgreSQL", async || self.postgres_processes().is_empty().then_some(())).await;
+        // Its node may have started another one already.
+        until("the end of PostgreSQL", async || {
+            let left = self.postgres_processes();
+            (!left.iter().any(|process| running.contains(process))).then_some(())
+        })
+        .await;
     }
 
     /// Freezes PostgreSQL whole: it takes connections, and answers nothing.
@@ -91,36 +94,5 @@ impl Home {
         }
         let started = |process: &&Vec<&str>| process[0] == postmaster || process[1] == postmaster;
         processes.iter().filter(started).map(|process| process[0].to_owned()).collect()
-    }
-
-    /// Starts a killed PostgreSQL again exactly as it was started, beneath a server that lives on.
-    pub async fn restart_postgres(&self) {
-        let (cluster, socket) = (self.postgres().join("cluster"), self.socket().expect("a killed one leaves its file"));
-        // What a killed server leaves; PostgreSQL itself clears it up only when its process id is free.
-        for left in [cluster.join("postmaster.pid"), socket.join(".s.PGSQL.54329.lock")] {
-            fs::remove_file(left).ok();
-        }
-        let options = fs::read_to_string(cluster.join("postmaster.opts")).expect("a started one leaves its options");
-        let program =
-            options.split(" \"").next().map(Path::new).and_then(Path::parent).expect("its program comes first");
-        until("PostgreSQL's start", async || {
-            // Without a live server a restart is a start with the options of before.
-            let mut command = Command::new(program.join("pg_ctl"));
-            command
-                .args(["restart", "-w", "-s", "-D"])
-                .arg(&cluster)
-                .arg("-l")
-                .arg(self.postgres().join("postgres.log"));
-            command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir("/").stdin(Stdio::null());
-            let (owner, us) = (fs::metadata(&cluster).ok()?, fs::metadata(self.folder.path()).ok()?);
-            if owner.uid() != us.uid() {
-                command.uid(owner.uid()).gid(owner.gid());
-            }
-            command.process_group(0);
-            // The last of the killed one's memory may still be in use: then once more.
-            let started = tokio::process::Command::from(command).output().await;
-            started.expect("pg_ctl runs").status.success().then_some(())
-        })
-        .await;
     }
 }

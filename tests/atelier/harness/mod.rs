@@ -1,6 +1,7 @@
 //! What tests stand on: a private PostgreSQL with a database for each test, and a studio over it.
 
 mod addresses;
+mod answer;
 pub mod faults;
 mod home_postgres;
 pub mod log;

@@ -18,11 +18,11 @@ use atelier_server::node::{Node, NodeOptions};
 use atelier_server::open_sockets::SocketLimits;
 use atelier_vault::credential_rows::claims;
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use super::answer::Answer;
 use super::{TestDatabase, http_client, sentences};
 
 /// A password that every rule likes.
@@ -57,30 +57,6 @@ pub struct Person {
     pub email: String,
     /// The session's token.
     pub token: String,
-}
-
-/// A REST answer.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body, as text.
-    pub text: String,
-}
-
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text))
-    }
-
-    /// What came back.
-    pub async fn of(response: Response) -> Self {
-        let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, text: response.text().await.expect("a body arrives") }
-    }
 }
 
 /// What a studio of a test may have of its own.

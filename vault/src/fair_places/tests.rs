@@ -34,7 +34,8 @@ fn runs(asked: &mut Asked) -> Option<bool> {
 
 #[test]
 fn r5_each_network_has_its_bound_at_every_width() {
-    let table: [(fn(u8) -> Share, usize); 4] = [
+    type Client = fn(u8) -> Share;
+    let table: [(Client, usize); 4] = [
         (|_| client(1, 1, 1), OF_NETWORK[0]),
         (|n| client(1, 1, n), OF_NETWORK[1]),
         (|n| client(1, n, 1), OF_NETWORK[2]),

@@ -256,9 +256,9 @@ async fn play(
             }
         }
         Move::SheProvesHers | Move::SheDiesInAProof(_) => {
-            let Some(hers) = hers else { return None };
+            let hers = hers?;
             let mailed = links(studio, &email).await.into_iter().find(|(account, _)| *account == hers.account);
-            let Some((_, link)) = mailed else { return None };
+            let (_, link) = mailed?;
             let proof = with_token(&link, &hers);
             match what {
                 Move::SheDiesInAProof(polls) => {
