@@ -1,7 +1,8 @@
 //! Who plays: an owner with one of everything, and everybody else who might ask.
 
+use atelier_commands::Origin;
 use atelier_commands::command_path::Target;
-use atelier_commands::use_cases::AssignPlan;
+use atelier_commands::use_cases::{AssignPlan, OpenSession, Proof};
 use atelier_domain::account::{Account, AccountCommand, IdentityProvider, NewIdentity, Role, StaffCommand, StaffOrder};
 use atelier_domain::policy::plan::Plan;
 use atelier_domain::text::{IdentityLabel, StaffReason};
@@ -205,8 +206,9 @@ impl Cast {
             _ => &self.people.iter().find(|(who, _)| *who == caller).expect("it plays").1,
         };
         let (account, write) = (self.studio.account(person).await, &self.studio.node.studio.write);
-        let session = atelier_domain::SessionId(write.fresh_id());
-        atelier_graphql::Caller::Session { account, session, proved_at: write.now() }
+        let open = OpenSession { account, proof: Proof::Identity, origin: Origin::default() };
+        let opened = open.run(write, &self.studio.operator()).await.expect("a session");
+        atelier_graphql::Caller::Session { account, session: opened.session, proved_at: write.now() }
     }
 
     /// A session of a caller's that was opened for this alone; the API key for `Key`.

@@ -35,6 +35,7 @@ impl Stage {
         let schema = atelier_graphql::schema(Sides { write, read, changes });
         let (owner, auditor) = (cast.session(Role::Owner).await, cast.session(Role::Auditor).await);
         let support = cast.session(Role::Support).await;
+        cast.studio.drain().await;
         Self { cast, schema, owner, auditor, support }
     }
 
