@@ -19,6 +19,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("atelier_http_write_timeouts_total", "Connections that were closed because their client took nothing."),
     ("atelier_key_usage_dropped_total", "Uses of API keys that were not noted for want of room."),
     ("atelier_mail_recipients_refused_total", "Mails whose recipient a mail server refused for good."),
+    ("atelier_mails_not_sent_total", "Mails that anybody can ask for and that did not go, by the reason."),
     ("atelier_media_lost_total", "Files that the log knows and the store does not have."),
     ("atelier_outputs_refused_total", "Jobs that a model refused, by its reason."),
     ("atelier_postgres_restarts_total", "How often the private PostgreSQL was started again after it had died."),

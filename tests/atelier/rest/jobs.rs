@@ -141,7 +141,8 @@ async fn u13_a_queued_job_is_withdrawn_at_no_cost() {
 async fn u13_a_race_of_cancel_and_delivery_has_one_winner_and_the_right_price() {
     let (studio, key) = with_key().await;
     let mut spent = 0;
-    for _ in 0..5 {
+    // Four, so that there is something left for the last one whoever wins.
+    for _ in 0..4 {
         let accepted = studio.post_with("/v1/generate", &key, &picture(), NO_WAIT).await.json();
         let answer = studio.post(path(&studio, &accepted["cancel_url"]), &key, &json!({})).await;
         match answer.status.as_u16() {
