@@ -135,8 +135,13 @@ async fn u26_of_all_links_pressed_at_the_same_moment_one_counts() {
         let won: Vec<usize> = (0..4).filter(|n| answers[2 * n].is_none() || answers[2 * n + 1].is_none()).collect();
         assert_eq!(won.len(), 1, "{answers:?}");
         let others = answers.iter().flatten();
-        // The password of one that is being erased is gone.
-        let said = [RefusalCode::InvalidToken, RefusalCode::NotPossibleNow, RefusalCode::InvalidCredentials];
+        // The password and the token of one that is being erased are gone.
+        let said = [
+            RefusalCode::InvalidToken,
+            RefusalCode::NotPossibleNow,
+            RefusalCode::InvalidCredentials,
+            RefusalCode::SignUpProofRequired,
+        ];
         others.for_each(|refused| assert!(said.contains(refused), "{refused:?}"));
         assert!(state(&studio, all[won[0]].account).await.email_verified());
         settled(&studio, &email, &all.iter().collect::<Vec<_>>()).await;
