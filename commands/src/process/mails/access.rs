@@ -35,9 +35,11 @@ pub(in crate::process) async fn verification(write: &WriteSide, account: Account
     let Some(address) = address_claims::current(write, account, &owner.state).await.map_err(failed)? else {
         return Ok(());
     };
-    let turn = address_mails::turn(&write.pool, id, &address, write.now()).await;
+    // One reading of the clock for both: one that was set back in between would put off a mail whose turn it is.
+    let now = write.now();
+    let turn = address_mails::turn(&write.pool, id, &address, now).await;
     match turn.map_err(|error| WorkError::Command(error.to_string()))? {
-        Some(at) if write.now() < at => return Err(WorkError::NotBefore(at)),
+        Some(at) if now < at => return Err(WorkError::NotBefore(at)),
         Some(_) => {}
         None => {
             metrics::counter!("atelier_mails_not_sent_total", "reason" => "too many to one address").increment(1);
