@@ -15,9 +15,11 @@ grant select, insert on key_fingerprints to atelier_app;
 
 -- No decision of a node whose clock is ahead: one second is what nodes may differ by. Resends are older than their first try, which is
 -- fine, and what is there already is found before this looks. Beneath every function that appends, so that each of them keeps it.
+-- Compared with recorded_at, which is this clock or the log's last instant, whichever is later: a database whose clock was set back, or
+-- whose log was restored on a machine with a wrong clock, must not refuse what is decided on streams that are ahead of it.
 create function refuse_future() returns trigger language plpgsql as $$
 begin
-    if exists (select from added where decided_at > clock_timestamp() + interval '1 second') then
+    if exists (select from added where decided_at > recorded_at + interval '1 second') then
         raise exception 'decided more than a second ahead of the database'
             using errcode = 'check_violation', constraint = 'events_decided_in_time';
     end if;

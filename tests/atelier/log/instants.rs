@@ -4,6 +4,7 @@ use atelier_commands::event_store::{AppendError, EventStore};
 use atelier_commands::ports::Clock;
 use atelier_server::system::SystemClock;
 use chrono::TimeDelta;
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::appends::{append, ids, written};
 use super::test_log::TestLog;
@@ -59,4 +60,22 @@ async fn c5_one_from_the_future_takes_none_of_its_batch_with_it_and_a_late_resen
     let before = log.dense_ids().await;
     let position = written(log.node().append(again.clone()).await).0;
     assert!(position > 0 && log.dense_ids().await == before, "{:?}", ids(&again));
+}
+
+/// A database whose clock was set back, or a log that was restored on a machine with a wrong clock: its streams are ahead of the clock,
+/// and what is decided on them is never before their last event.
+#[tokio::test(flavor = "multi_thread")]
+async fn c5_a_log_that_is_ahead_of_the_databases_clock_takes_what_is_decided_on_it() {
+    let log = TestLog::fresh().await;
+    let node = log.node();
+    written(node.append(append("first", 0)).await);
+    let mut owner = PgConnection::connect(&log.database.owner_url).await.expect("the owner connects");
+    let ahead = "insert into events select aggregate_type, 'ahead', 1, event_type, event_version, payload, metadata, position + 1, \
+                 gen_random_uuid(), now() + interval '1 day', now() + interval '1 day' from events";
+    owner.execute(ahead).await.expect("an event of tomorrow");
+    for by in [TimeDelta::hours(-1), TimeDelta::days(1)] {
+        written(node.append(decided(&format!("{by}"), by)).await);
+    }
+    let beyond = node.append(decided("beyond", TimeDelta::days(1) + TimeDelta::seconds(30))).await;
+    assert_eq!(beyond, Err(AppendError::ClockAhead));
 }
