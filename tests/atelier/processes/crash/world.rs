@@ -166,8 +166,8 @@ impl World {
         due.bind(kind).execute(&self.database.pool).await.expect("the database answers").rows_affected()
     }
 
-    /// The same once there are so many: a timer that a job's start asks for comes a moment after it.
-    pub async fn fire_each(&self, kind: &str, number: u64) {
+    /// Waits until there are so many timers of this kind: one that a job's start asks for comes a moment after it.
+    pub async fn until_timers(&self, kind: &str, number: u64) {
         let wait = "select count(*) from process_work where lane = 'timer' and payload->>'kind' = $1";
         until("the timers", async || {
             let wait = sqlx::query_scalar(wait).bind(kind).fetch_one(&self.database.pool).await;
@@ -175,6 +175,11 @@ impl World {
             (u64::try_from(wait) == Ok(number)).then_some(())
         })
         .await;
+    }
+
+    /// Fires the timers of this kind once there are so many.
+    pub async fn fire_each(&self, kind: &str, number: u64) {
+        self.until_timers(kind, number).await;
         assert_eq!(self.fire(kind).await, number);
     }
 }
