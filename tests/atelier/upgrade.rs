@@ -14,6 +14,7 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use crate::crash::log_checker::LogChecker;
+use crate::harness::process::until;
 use crate::harness::studio::PASSWORD;
 use crate::harness::{TestDatabase, TestStudio};
 
@@ -75,6 +76,13 @@ async fn data_of_e0c212b_is_migrated_and_served_and_replays_to_the_same_balances
     assert_eq!(unproven, (1, 0));
 
     let studio = TestStudio::upgraded(database, data).await;
+    // A studio is at rest without the followers that stand still: the one that the release before stopped goes on by itself, in a moment.
+    until("no follower stands still", async || {
+        let stopped = "select count(*) from checkpoints where state = 'stopped'";
+        let stopped: i64 = sqlx::query_scalar(stopped).fetch_one(&studio.database.pool).await.expect("the rows answer");
+        (stopped == 0).then_some(())
+    })
+    .await;
     studio.drain().await;
     checker.read_on(&mut connection).await;
     checker.assert_well();
