@@ -209,7 +209,8 @@ impl Studio {
 
     /// Whether there is nothing left to do: every follower that has not stopped is at the head of the log, no work is due, and none
     /// waits for another attempt after one that failed. Work comes from events and makes events, so this is only true of one instant's
-    /// snapshot, and that is what it reads.
+    /// snapshot, and that is what it reads. What is due is told by the clock as the snapshot is read: `now()` is the statement's beginning,
+    /// and work that came between the two would count as due later.
     ///
     /// # Errors
     /// When the database failed.
@@ -218,7 +219,7 @@ impl Studio {
         sqlx::query_scalar(
             "select not exists (select from unnest($1::text[], $2::int[]) as f (name, version) join checkpoints c using (name, version) \
              where c.state <> 'stopped' and c.position < (select coalesce(max(position), 0) from events)) \
-             and not exists (select from process_work where due_at <= now() or leased_until > now() \
+             and not exists (select from process_work where due_at <= clock_timestamp() or leased_until > clock_timestamp() \
              or (state = 'waiting' and attempts > 0 and last_error is not null))",
         )
         .bind(names)

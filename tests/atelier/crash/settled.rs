@@ -22,7 +22,7 @@ pub async fn at_rest(stage: &Stage) {
     let (mut superuser, mut left) = (stage.superuser().await, Vec::new());
     let rest = until("the studio at rest", async || {
         let under_way = "select 'work ' || id || coalesce(' leased for another ' || (leased_until - now())::text, '') from process_work \
-                             where due_at <= now() or leased_until > now() \
+                             where due_at <= clock_timestamp() or leased_until > clock_timestamp() \
                          union all select name || ' at ' || position || ' ' || state from checkpoints \
                              where position < (select max(position) from events)";
         left =

@@ -7,7 +7,9 @@ use atelier_commands::use_cases::GrantCredits;
 use atelier_domain::credit_ledger::GrantReason;
 use atelier_domain::{Actor, Credits, GenerationId, LedgerId, LotId};
 use chrono::TimeDelta;
+use futures::future::join_all;
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ use super::crash::life::Life;
 use super::crash::world::{Carrier, World};
 use super::crash::{ask_for_one, newcomers};
 use crate::as_atelier;
-use crate::harness::TestDatabase;
+use crate::harness::{TestDatabase, TestStudio};
 
 /// Looks until it is so.
 async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
@@ -362,4 +364,34 @@ async fn a2_dead_and_stuck_work_is_listed_tried_again_and_given_up_for_a_reason_
     );
     let forged = sqlx::query("update dropped_work set reason = 'another'").execute(&database.pool).await;
     assert!(forged.is_err(), "a record stays as it is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_came_while_the_list_was_asked_for_is_not_missed() {
+    let studio = TestStudio::start().await;
+    studio.drain().await;
+    // Nobody else asks from here on.
+    assert!(studio.node.studio.stop().await);
+    // Every connection knows the statement, so that what it waits for below is the table and not its meaning.
+    for _ in 0..3 {
+        let rests = join_all((0..6).map(|_| studio.node.studio.at_rest())).await;
+        assert!(rests.into_iter().all(|rests| rests.expect("the list answers")));
+    }
+    let mut owner = PgConnection::connect(&studio.database.superuser_url).await.expect("the superuser connects");
+    let mut watcher = PgConnection::connect(&studio.database.superuser_url).await.expect("the superuser connects");
+    owner.execute("begin; lock table process_work in access exclusive mode").await.expect("it is locked");
+    let meanwhile = async {
+        let waits = "select exists (select from pg_locks where not granted and relation = 'process_work'::regclass \
+                     and database = (select oid from pg_database where datname = current_database()))";
+        until("the question waits", async || {
+            sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut watcher).await.expect("the locks are told")
+        })
+        .await;
+        // It comes after the question, and before the answer is read.
+        let came = "insert into process_work (id, lane, payload, due_at) values ('test:late:0', 'timer', '{}', clock_timestamp())";
+        owner.execute(came).await.expect("it is listed");
+        owner.execute("commit").await.expect("it is there");
+    };
+    let (rests, ()) = tokio::join!(studio.node.studio.at_rest(), meanwhile);
+    assert!(!rests.expect("the list answers"), "it is due, and not done");
 }

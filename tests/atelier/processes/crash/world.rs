@@ -147,7 +147,7 @@ impl World {
     pub async fn is_idle_but_for_renders(&self) -> bool {
         let idle = "select not exists (select from checkpoints \
                 where state <> 'stopped' and name = any($1) and position < (select max(position) from events)) \
-             and not exists (select from process_work where lane <> 'render' and (due_at <= now() or leased_until > now()))";
+             and not exists (select from process_work where lane <> 'render' and (due_at <= clock_timestamp() or leased_until > clock_timestamp()))";
         let managers = &["GenerationCharge", "SecurityNotifier", "Notifier", "Welcome", "ExpirySweep"][..];
         sqlx::query_scalar(idle).bind(managers).fetch_one(&self.database.pool).await.expect("the database answers")
     }
