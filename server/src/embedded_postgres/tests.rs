@@ -9,6 +9,9 @@ use tempfile::TempDir;
 use super::account::Account;
 use super::*;
 
+/// How often something is looked for before the test fails: with [`PAUSE`] in between, two minutes.
+const LOOKS: usize = 1_200;
+
 /// A folder for one server; at its end whatever still runs there is stopped and every trace removed.
 struct Home(TempDir);
 
@@ -317,7 +320,13 @@ async fn speak(server: &EmbeddedPostgres, word: &str) {
         let dying = tokio::spawn(async move { victim.batch_execute(&statement).await.is_err() });
         let active =
             format!("SELECT count(*)::text FROM pg_stat_activity WHERE pid = {pid} AND query LIKE 'SELECT pg_sleep%'");
-        while ask(server, &active).await != "1" {}
+        let mut looks = 0;
+        while ask(server, &active).await != "1" {
+            assert!(looks < LOOKS && !dying.is_finished(), "{end}: its statement is never seen");
+            looks += 1;
+            // Each look is a connection, whose process takes a moment to end.
+            tokio::time::sleep(PAUSE).await;
+        }
         if end == "kill" {
             kill("-9", u32::try_from(pid).unwrap());
         } else {
