@@ -97,6 +97,8 @@ pub const CANCEL_GENERATION: Kind = Kind::of_old("cancelGeneration");
 pub const DELETE_GENERATION: Kind = Kind::new("deleteGeneration");
 /// `changePassword`.
 pub(crate) const CHANGE_PASSWORD: Kind = Kind::new("changePassword");
+/// The same with `revokeApiKeys`.
+pub(crate) const CHANGE_PASSWORD_AND_END_KEYS: Kind = Kind::new("changePassword, revokeApiKeys");
 /// `createApiKey`.
 pub const CREATE_API_KEY: Kind = Kind::of_old("createApiKey");
 /// `rotateApiKey`.

@@ -1,5 +1,5 @@
 //! `changePassword`: the current one, then a new one (V08, C5). The other sessions end before it is acknowledged, and the API keys
-//! if its owner says so.
+//! if its owner says so. The password that counts already is no change: it is not written again, and the rest ends all the same.
 //!
 //! What happens when the process dies: see `password_changes`.
 
@@ -8,7 +8,7 @@ use atelier_domain::{AccountId, SessionId};
 use atelier_vault::Share;
 use atelier_vault::credential_rows::passwords::{self, Ends, Grounds, PasswordChange};
 
-use super::password_changes::{NewPassword, own_names, record, recorded_at};
+use super::password_changes::{NewPassword, end_beside, own_names, record, recorded_at};
 use super::reauthenticate::prove_password;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
@@ -39,26 +39,32 @@ impl ChangePassword {
     /// one is a try, as a wrong current one is.
     ///
     /// # Errors
-    /// `KeyReused` for another new password under the same key;
+    /// `KeyReused` for another new password under the same key, or one that does otherwise with the API keys;
     /// `no_password` when the account has none: its owner sets one by the mail of `requestPasswordReset`; `invalid_credentials` for a
     /// wrong current password, which counts as a try (U35); `invalid_field` for the new one;
     /// `rate_limited`; `Conflict` when somebody else changed it at the same moment.
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
         let Self { account, session, current_password, new_password, revoke_api_keys, idempotency_key } = self;
         let write = &write.hashing_for(Share::Known);
-        let sent = idempotency::sent(idempotency_key.as_deref())?;
-        let id = match sent {
-            Some(sent) => idempotency::id(write, account, idempotency::CHANGE_PASSWORD, sent),
-            None => write.fresh_id(),
-        };
-        if sent.is_some()
-            && let Some(position) = recorded_at(write, account, id).await?
-        {
-            return match refused(prove_password(write, account, "new_password", &new_password).await)? {
-                Ok(_) => Ok((position, true)),
-                Err(refusal) if refusal.code == RefusalCode::InvalidCredentials => Err(CommandError::KeyReused),
-                Err(refusal) => Err(refusal.into()),
-            };
+        let mut id = write.fresh_id();
+        if let Some(sent) = idempotency::sent(idempotency_key.as_deref())? {
+            // What is to become of the keys is in the id, so that a request that says otherwise is told from a repeat.
+            let mut kinds = [idempotency::CHANGE_PASSWORD, idempotency::CHANGE_PASSWORD_AND_END_KEYS];
+            if revoke_api_keys {
+                kinds.reverse();
+            }
+            let [this, other] = kinds.map(|kind| idempotency::id(write, account, kind, sent));
+            if let Some(position) = recorded_at(write, account, this).await? {
+                return match refused(prove_password(write, account, "new_password", &new_password).await)? {
+                    Ok(_) => Ok((position, true)),
+                    Err(refusal) if refusal.code == RefusalCode::InvalidCredentials => Err(CommandError::KeyReused),
+                    Err(refusal) => Err(refusal.into()),
+                };
+            }
+            if recorded_at(write, account, other).await?.is_some() {
+                return Err(CommandError::KeyReused);
+            }
+            id = this;
         }
         let loaded =
             write.path.load::<Account>(&account.to_string()).await.map_err(|error| error.map(Refusal::from))?;
@@ -66,9 +72,12 @@ impl ChangePassword {
         let new = NewPassword::check(write, "new_password", &new_password, names).await?;
         let proven = refused(prove_password(write, account, "current_password", &current_password).await)?;
         let (version, new) = together((proven, new))?;
-        let phc = new.hash(write).await?;
         let change = PasswordChange { id, account, via: PasswordVia::Change, keeps: Some(session) };
         let ends = Ends { api_keys: revoke_api_keys, identities: false };
+        if new.is(&current_password) {
+            return Ok((end_beside(write, context, &change, version, ends).await?, false));
+        }
+        let phc = new.hash(write).await?;
         if !passwords::change(&write.pool, &change, Grounds::Password(version), &phc, ends, write.now()).await? {
             return Err(CommandError::Conflict);
         }

@@ -17,18 +17,19 @@
 //! | a device that is known | it signs nobody in |
 //! | another address, a role | no session can ask for either |
 
-use atelier_domain::account::{Account, AccountCommand, AccountEvent};
+use atelier_domain::account::{Account, AccountCommand, SessionEnd};
 use atelier_domain::text::check_password;
 use atelier_domain::{AccountId, Invalid, Reason};
-use atelier_vault::credential_rows::passwords::{self, PasswordChange};
-use atelier_vault::credential_rows::{api_keys, claims, identities, sessions};
+use atelier_vault::credential_rows::passwords::{self, Ends, PasswordChange};
+use atelier_vault::credential_rows::{api_keys, claims, identities};
 use atelier_vault::passwords::composed;
 use atelier_vault::{Opened, OwnNames};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::revoke_sessions::end_rows;
 use super::sign_in::overloaded;
-use crate::command_path::{CommandContext, Executed};
+use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::{IdempotencyKey, Position};
 use crate::idempotency;
 use crate::refusal::{Refusal, UseCaseError, in_field};
@@ -57,6 +58,11 @@ impl NewPassword {
             return Ok(Err(Refusal::value(field, Invalid::new(Reason::TooCommon, says))));
         }
         Ok(Ok(Self(password)))
+    }
+
+    /// Whether it is the same password as one that was typed.
+    pub(crate) fn is(&self, typed: &str) -> bool {
+        *self.0 == *composed(typed)
     }
 
     /// Its hash.
@@ -111,28 +117,54 @@ pub(crate) async fn record(
     change: &PasswordChange,
 ) -> Result<Position, UseCaseError> {
     let PasswordChange { id, account, via, keeps } = *change;
-    // Their rows count no more since the change; what the log knows already is no event again. Before the password, whose mail says which
-    // keys there are.
-    for key_id in api_keys::revoked_of(&write.pool, account).await? {
-        append(write, context, account, AccountCommand::RevokeApiKey { key_id }).await?;
-    }
+    // Before the password, whose mail says which keys there are.
+    record_keys(write, context, account).await?;
     let key = own_key(write, account, id)?;
     let command = |_| AccountCommand::ChangePassword { via, except: keeps };
     let executed = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
     let executed = executed.map_err(|error| error.map(Refusal::from))?;
-    if let Executed::Done { events, .. } = &executed {
-        for event in events {
-            if let AccountEvent::SessionEnded { session_id, .. } = event {
-                sessions::revoke(&write.pool, account, *session_id).await?;
-            }
-        }
-    }
+    end_rows(write, account, &executed).await?;
     for identity_id in identities::revoked_of(&write.pool, account).await? {
         append(write, context, account, AccountCommand::UnlinkIdentity { identity_id }).await?;
         identities::remove(&write.pool, identity_id).await?;
     }
     passwords::recorded(&write.pool, change).await?;
     Ok(executed.position())
+}
+
+/// The password was given again as the new one: what a change ends beside it ends, and the log tells of that alone. Where nothing else is
+/// there to end, nothing is appended.
+///
+/// A process that dies after the rows leaves the events to the reconciler, which ends the rows of sessions and keys one by one.
+///
+/// # Errors
+/// `Conflict` when the password was changed at the same moment.
+pub(crate) async fn end_beside(
+    write: &WriteSide,
+    context: &CommandContext,
+    change: &PasswordChange,
+    version: i64,
+    ends: Ends,
+) -> Result<Position, UseCaseError> {
+    let PasswordChange { id, account, keeps, .. } = *change;
+    if !passwords::keep(&write.pool, change, version, ends).await? {
+        return Err(CommandError::Conflict);
+    }
+    record_keys(write, context, account).await?;
+    let key = own_key(write, account, id)?;
+    let command = |_| AccountCommand::EndSessions { except: keeps, reason: SessionEnd::Revoked };
+    let executed = write.path.execute::<Account>(&account_target(account), context, key.as_ref(), command).await;
+    let executed = executed.map_err(|error| error.map(Refusal::from))?;
+    end_rows(write, account, &executed).await?;
+    Ok(executed.position())
+}
+
+/// Appends the ends of API keys whose rows count no more; what the log knows already is no event again.
+async fn record_keys(write: &WriteSide, context: &CommandContext, account: AccountId) -> Result<(), UseCaseError> {
+    for key_id in api_keys::revoked_of(&write.pool, account).await? {
+        append(write, context, account, AccountCommand::RevokeApiKey { key_id }).await?;
+    }
+    Ok(())
 }
 
 async fn append(

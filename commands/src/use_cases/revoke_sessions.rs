@@ -4,11 +4,11 @@
 //! The rows first, in one statement, then the events in one append: a crash in between leaves dead sessions whose events the
 //! reconciler appends.
 
-use atelier_domain::account::{Account, AccountCommand, SessionEnd};
+use atelier_domain::account::{Account, AccountCommand, AccountEvent, SessionEnd};
 use atelier_domain::{AccountId, SessionId};
 use atelier_vault::credential_rows::sessions;
 
-use crate::command_path::CommandContext;
+use crate::command_path::{CommandContext, Executed};
 use crate::event_store::Position;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
@@ -34,6 +34,26 @@ impl RevokeSessions {
         let command = |_| AccountCommand::EndSessions { except: self.except, reason: self.reason };
         let executed =
             write.path.execute::<Account>(&account_target(self.account), context, context.key(), command).await;
-        Ok(executed.map_err(|error| error.map(Refusal::from))?.position())
+        let executed = executed.map_err(|error| error.map(Refusal::from))?;
+        end_rows(write, self.account, &executed).await?;
+        Ok(executed.position())
     }
+}
+
+/// Ends the rows of the sessions that were just ended in the log: one that began after the other rows had ended is among them.
+///
+/// # Errors
+/// When the database failed.
+pub(super) async fn end_rows(
+    write: &WriteSide,
+    account: AccountId,
+    executed: &Executed<Account>,
+) -> Result<(), UseCaseError> {
+    let Executed::Done { events, .. } = executed else { return Ok(()) };
+    for event in events {
+        if let AccountEvent::SessionEnded { session_id, .. } = event {
+            sessions::revoke(&write.pool, account, *session_id).await?;
+        }
+    }
+    Ok(())
 }

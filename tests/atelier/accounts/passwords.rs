@@ -53,6 +53,56 @@ async fn v08_c5_a_changed_password_counts_alone_and_ends_the_other_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn v08_the_password_that_counts_already_is_not_written_again_and_the_rest_ends_all_the_same() {
+    let studio = TestStudio::start().await;
+    let ada = studio.newcomer("ada").await;
+    let (_, key) = studio.api_key(&ada).await;
+    let stored = async || -> (String, i64) {
+        let row = sqlx::query_as("select phc, version from credentials.passwords");
+        row.fetch_one(&studio.database.pool).await.expect("a row")
+    };
+    let ask = async |named: &str, more: Value| {
+        let mut input = json!({ "currentPassword": PASSWORD, "newPassword": PASSWORD });
+        input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let bearer = format!("Bearer {}", ada.token);
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", named)];
+        let answer = studio.graphql_with(&headers, CHANGE, json!({ "input": input })).await;
+        let hit = answer.headers.contains_key("idempotency-hit");
+        (answer.json()["data"]["changePassword"].take(), hit)
+    };
+    let before = stored().await;
+    studio.drain().await;
+    let head = studio.head().await;
+    for _ in 0..2 {
+        let (same, hit) = ask("one", json!({})).await;
+        assert_eq!((&same["userErrors"], same["position"].is_string(), hit), (&json!([]), true, false), "{same}");
+    }
+    studio.drain().await;
+    assert_eq!((studio.head().await, stored().await), (head, before.clone()), "nothing was appended");
+    let (wrong, _) = ask("one", json!({ "currentPassword": "wrong-horse-1", "newPassword": "wrong-horse-1" })).await;
+    assert_eq!(code(&wrong), "INVALID_CREDENTIALS", "it is no way to learn of the current one");
+    // Where there is something to end, it ends: the other sessions, and the keys for whom they are to.
+    let other = studio.sign_in(&ada.email, PASSWORD).await;
+    let (same, hit) = ask("one", json!({})).await;
+    assert_eq!((&same["userErrors"], hit), (&json!([]), false), "the key was free: {same}");
+    assert!(counts(&studio, &ada.token).await && !counts(&studio, &other).await);
+    assert!(studio.get("/v1/credits", Some(&key)).await.status.is_success());
+    let another = studio.sign_in(&ada.email, PASSWORD).await;
+    let (again, hit) = ask("one", json!({})).await;
+    assert_eq!((&again["position"], hit), (&same["position"], true), "{again}");
+    assert!(counts(&studio, &another).await, "a repeat ends nothing that began since");
+    let (same, _) = ask("two", json!({ "revokeApiKeys": true })).await;
+    assert_eq!(same["userErrors"], json!([]), "{same}");
+    assert!(!studio.get("/v1/credits", Some(&key)).await.status.is_success());
+    assert!(counts(&studio, &ada.token).await && !counts(&studio, &another).await);
+    studio.drain().await;
+    let events = ["PasswordChanged", "SessionEnded", "ApiKeyRevoked"];
+    let counted = join_all(events.map(|name| studio.events_named(name))).await;
+    assert_eq!((counted, stored().await), (vec![0, 2, 1], before));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn v08_wrong_current_passwords_slow_down() {
     let studio = TestStudio::start().await;
     let ada = studio.newcomer("ada").await;

@@ -137,6 +137,51 @@ async fn s7_a_change_of_the_password_ends_the_keys_if_its_owner_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn l04_l07_a_change_that_ends_the_keys_is_done_once_for_its_idempotency_key() {
+    let studio = TestStudio::start().await;
+    let ada = studio.newcomer("ada").await;
+    let (_, key) = studio.api_key(&ada).await;
+    let bearer = format!("Bearer {}", ada.token);
+    let change = async |named: &str, from: &str, to: &str, revoke: Value| {
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", named)];
+        let input = json!({ "input": { "currentPassword": from, "newPassword": to, "revokeApiKeys": revoke } });
+        let answer = studio.graphql_with(&headers, CHANGE, input).await;
+        let hit = answer.headers.get("idempotency-hit").is_some_and(|hit| hit == "true");
+        (answer.json()["data"]["changePassword"].take(), hit)
+    };
+    let (wrong, _) = change("one", "not-this-1", NEW, json!(true)).await;
+    assert_eq!(code(&wrong), "INVALID_CREDENTIALS", "what is refused leaves the key free");
+    let (first, hit) = change("one", PASSWORD, NEW, json!(true)).await;
+    assert_eq!((code(&first), hit), ("", false), "{first}");
+    assert!(!works(&studio, &key).await);
+    // A key that was made since is none of the repeat's business.
+    let (_, since) = studio.api_key(&ada).await;
+    for current in [PASSWORD, "whatever-was-sent"] {
+        let (again, hit) = change("one", current, NEW, json!(true)).await;
+        assert_eq!((code(&again), &again["position"], hit), ("", &first["position"], true), "{again}");
+    }
+    assert!(works(&studio, &since).await);
+    for (what, to, revoke) in [
+        ("another password", "third-horse-3", json!(true)),
+        ("the keys go on", NEW, json!(false)),
+        ("nothing is said of the keys", NEW, Value::Null),
+    ] {
+        let (clash, hit) = change("one", NEW, to, revoke).await;
+        assert_eq!((code(&clash), hit), ("IDEMPOTENCY_CONFLICT", false), "{what}: {clash}");
+    }
+    // And the other way round.
+    let (plain, _) = change("two", NEW, "third-horse-3", Value::Null).await;
+    assert_eq!(code(&plain), "", "{plain}");
+    let (same, hit) = change("two", NEW, "third-horse-3", json!(false)).await;
+    assert_eq!((code(&same), hit), ("", true), "not given is the same as no: {same}");
+    let (clash, _) = change("two", NEW, "third-horse-3", json!(true)).await;
+    assert_eq!(code(&clash), "IDEMPOTENCY_CONFLICT", "{clash}");
+    assert!(works(&studio, &since).await);
+    assert_eq!((studio.events_named("PasswordChanged").await, studio.events_named("ApiKeyRevoked").await), (2, 1));
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn s7_whatever_a_session_had_begun_ends_with_the_password() {
     for by_reset in [true, false] {
         let studio = TestStudio::start().await;

@@ -6,7 +6,7 @@
 use atelier_domain::account::PasswordVia;
 use atelier_domain::{AccountId, SessionId};
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::mail_tokens::MailPurpose;
@@ -129,12 +129,7 @@ pub async fn change(
 ) -> Result<bool, RowError> {
     let mut transaction = pool.begin().await?;
     let stands = match grounds {
-        Grounds::Password(version) => {
-            let statement = "SELECT version FROM credentials.passwords WHERE account_id = $1 FOR UPDATE";
-            let found: Option<i64> =
-                sqlx::query_scalar(statement).bind(change.account.0).fetch_optional(&mut *transaction).await?;
-            found == Some(version)
-        }
+        Grounds::Password(version) => is_at(&mut transaction, change.account, version).await?,
         Grounds::Reset(digest) => {
             mail_tokens::use_up(&mut transaction, digest, change.account, MailPurpose::ResetPassword, now).await?
         }
@@ -162,18 +157,47 @@ pub async fn change(
     .bind(change.keeps.map(|session| session.0))
     .execute(&mut *transaction)
     .await?;
-    sessions::revoke_all(&mut *transaction, change.account, change.keeps).await?;
-    end_passing(&mut transaction, change.account).await?;
+    end_beside(&mut transaction, change, ends).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// The password was given again as the new one, and stays: only what [`change`] ends beside it ends, and there is nothing to mark. Says
+/// whether it still is the password of that version.
+///
+/// # Errors
+/// As [`change`].
+pub async fn keep(pool: &PgPool, change: &PasswordChange, version: i64, ends: Ends) -> Result<bool, RowError> {
+    let mut transaction = pool.begin().await?;
+    if !is_at(&mut transaction, change.account, version).await? {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    end_beside(&mut transaction, change, ends).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Whether an account's password is that of a version; it stays so until the transaction ends.
+async fn is_at(connection: &mut PgConnection, account: AccountId, version: i64) -> Result<bool, RowError> {
+    let statement = "SELECT version FROM credentials.passwords WHERE account_id = $1 FOR UPDATE";
+    let found: Option<i64> = sqlx::query_scalar(statement).bind(account.0).fetch_optional(connection).await?;
+    Ok(found == Some(version))
+}
+
+/// Ends the sessions but the one that goes on, what clients were given for later, and what `ends` says.
+async fn end_beside(connection: &mut PgConnection, change: &PasswordChange, ends: Ends) -> Result<(), RowError> {
+    sessions::revoke_all(&mut *connection, change.account, change.keeps).await?;
+    end_passing(connection, change.account).await?;
     for (ends, statement) in [
         (ends.api_keys, "UPDATE credentials.api_keys SET state = 'revoked' WHERE account_id = $1"),
         (ends.identities, "UPDATE credentials.identities SET state = 'revoked' WHERE account_id = $1"),
     ] {
         if ends {
-            sqlx::query(statement).bind(change.account.0).execute(&mut *transaction).await?;
+            sqlx::query(statement).bind(change.account.0).execute(&mut *connection).await?;
         }
     }
-    transaction.commit().await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Takes the mark of a change off, now that its event is in the log. Again is harmless.
