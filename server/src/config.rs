@@ -45,9 +45,19 @@ pub struct Config {
     /// The most connections of this node's pool.
     #[arg(long, env = "ATELIER_POOL", default_value_t = 24, global = true)]
     pub pool: u32,
+
+    /// MiB that must be free on each disk of the node: with less, `/health/ready` and `doctor` say that it is full.
+    #[arg(long, env = "ATELIER_DISK_RESERVE", default_value_t = 64, global = true)]
+    pub disk_reserve: u64,
 }
 
 impl Config {
+    /// The bytes that must be free on each disk.
+    #[must_use]
+    pub const fn disk_reserve(&self) -> u64 {
+        self.disk_reserve.saturating_mul(1 << 20)
+    }
+
     /// The mail server, if mails leave this machine.
     ///
     /// # Errors
@@ -80,10 +90,6 @@ pub struct ServeConfig {
     /// In development they are on the clients' address, and here only if asked for.
     #[arg(long, env = "ATELIER_OPERATIONS_LISTEN")]
     pub operations_listen: Option<SocketAddr>,
-
-    /// MiB that must be free on each disk of the node: with less, `/health/ready` says that it is full.
-    #[arg(long, env = "ATELIER_DISK_RESERVE", default_value_t = 64)]
-    pub disk_reserve: u64,
 
     /// The most connections of clients at once; as many as the descriptor limit leaves room for when not given, and never more.
     #[arg(long, env = "ATELIER_CONNECTIONS")]

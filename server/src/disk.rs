@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Bytes below which a disk counts as full by default: PostgreSQL and the media need some to end what they are at.
-pub const RESERVE: u64 = 64 << 20;
+/// Files that must be left to be made: PostgreSQL and the media make new ones all the time.
+const FILES: u64 = 256;
 /// Bytes below which a disk is nearly full, if it is also little of the whole.
 const FEW: u64 = 5 << 30;
 /// The share of the whole below which a disk is nearly full, as a divisor.
@@ -19,6 +19,8 @@ pub struct Room {
     pub free: u64,
     /// Bytes of the whole disk.
     pub total: u64,
+    /// Files that may still be made; none where the file system has no such bound.
+    pub files: Option<u64>,
 }
 
 impl Room {
@@ -31,13 +33,20 @@ impl Room {
         let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let found = rustix::fs::statvfs(there)?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-        Ok(Self { folder: folder.to_owned(), free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+        let files = (found.f_files > 0).then_some(found.f_favail);
+        Ok(Self { folder: folder.to_owned(), free: bytes(found.f_bavail), total: bytes(found.f_blocks), files })
     }
 
-    /// Whether less than a reserve is left.
+    /// Whether less than a reserve of bytes is left, or hardly a file can be made any more.
     #[must_use]
     pub const fn is_full(&self, reserve: u64) -> bool {
-        self.free < reserve
+        self.free < reserve || self.is_out_of_files()
+    }
+
+    /// Whether hardly a file can be made any more, however many bytes are free.
+    #[must_use]
+    pub const fn is_out_of_files(&self) -> bool {
+        matches!(self.files, Some(files) if files < FILES)
     }
 
     /// Whether it will be full before long.
@@ -53,11 +62,15 @@ mod tests {
 
     #[test]
     fn a_disk_is_nearly_full_when_little_of_it_and_not_much_at_all_is_left() {
-        let room = |free, total| Room { folder: PathBuf::new(), free, total };
+        let room = |free, total| Room { folder: PathBuf::new(), free, total, files: None };
         assert!(!room(4 << 30, 20 << 30).is_nearly_full(), "a fifth");
         assert!(!room(40 << 30, 4_000 << 30).is_nearly_full(), "a hundredth, and yet a lot");
         assert!(room(1 << 30, 100 << 30).is_nearly_full());
-        assert!(room(RESERVE - 1, 100 << 30).is_full(RESERVE) && !room(RESERVE, 100 << 30).is_full(RESERVE));
+        let reserve = 64 << 20;
+        assert!(room(reserve - 1, 100 << 30).is_full(reserve) && !room(reserve, 100 << 30).is_full(reserve));
+        let of_files = |files| Room { files, ..room(50 << 30, 100 << 30) };
+        assert!(of_files(Some(0)).is_full(reserve) && of_files(Some(FILES - 1)).is_full(reserve));
+        assert!(!of_files(Some(FILES)).is_full(reserve) && !of_files(None).is_full(reserve));
     }
 
     #[test]

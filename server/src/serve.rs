@@ -125,7 +125,7 @@ async fn node(
             clock: None,
             operations: operations(serve).await?,
             disks: disks(config),
-            disk_reserve: serve.disk_reserve.saturating_mul(1 << 20),
+            disk_reserve: config.disk_reserve(),
         };
         Ok::<_, Box<dyn Error>>(Node::start(options).await?)
     };

@@ -6,6 +6,7 @@ mod command_line;
 mod compose;
 mod connections;
 mod doctor;
+mod full_disk;
 mod idle;
 mod interrupted_demo;
 mod keys_folder;

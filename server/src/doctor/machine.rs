@@ -8,7 +8,7 @@ use rustix::fs::{Access, access};
 use super::{Finding, Verdict};
 use crate::config::Config;
 use crate::connections::{ConnectionLimits, descriptor_limit};
-use crate::disk::{RESERVE, Room};
+use crate::disk::Room;
 use crate::embedded_postgres::EmbeddedPostgres;
 
 /// Descriptors below which a node serves few connections, and below which it may not serve at all.
@@ -48,20 +48,23 @@ pub(super) fn disks(config: &Config) -> Vec<Finding> {
             }
         };
         // The same disk says the same.
-        if !seen.contains(&(room.free, room.total)) {
-            seen.push((room.free, room.total));
-            findings.push(judged(&room));
+        if !seen.contains(&(room.free, room.total, room.files)) {
+            seen.push((room.free, room.total, room.files));
+            findings.push(judged(&room, config.disk_reserve()));
         }
     }
     findings
 }
 
-fn judged(room: &Room) -> Finding {
+fn judged(room: &Room, reserve: u64) -> Finding {
     let mebibytes = |bytes: u64| bytes >> 20;
     let said =
         format!("{} MiB of {} MiB are free at {}", mebibytes(room.free), mebibytes(room.total), room.folder.display());
-    let (verdict, said) = if room.is_full(RESERVE) {
-        (Verdict::Wrong, format!("{said}: it is full"))
+    let (verdict, said) = if room.is_out_of_files() {
+        let files = room.files.unwrap_or_default();
+        (Verdict::Wrong, format!("{said}, but only {files} more files can be made: it is full"))
+    } else if room.is_full(reserve) {
+        (Verdict::Wrong, format!("{said}, which is less than the {} MiB that must be: it is full", mebibytes(reserve)))
     } else if room.is_nearly_full() {
         (Verdict::Wrong, format!("{said}: it is nearly full"))
     } else {
@@ -104,10 +107,15 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_full_or_nearly_so_is_wrong_and_names_its_folder() {
-        let room = |free| Room { folder: PathBuf::from("/data/media"), free, total: 200 << 30 };
-        assert_eq!(judged(&room(100 << 30)).verdict, Verdict::Well);
-        for (free, word) in [(1 << 30, "nearly full"), (1 << 20, "it is full")] {
-            let finding = judged(&room(free));
+        let reserve = 64 << 20;
+        let room = |free| Room { folder: PathBuf::from("/data/media"), free, total: 200 << 30, files: None };
+        assert_eq!(judged(&room(100 << 30), reserve).verdict, Verdict::Well);
+        assert_eq!(judged(&room(100 << 30), 150 << 30).verdict, Verdict::Wrong, "of the node's own reserve");
+        let files = Room { files: Some(3), ..room(100 << 30) };
+        for (room, word) in
+            [(room(1 << 30), "nearly full"), (room(1 << 20), "it is full"), (files, "only 3 more files can be made")]
+        {
+            let finding = judged(&room, reserve);
             assert_eq!(finding.verdict, Verdict::Wrong);
             assert!(finding.said.contains(word) && finding.said.contains("/data/media"), "{}", finding.said);
         }
