@@ -283,3 +283,49 @@ async fn l05_many_copies_of_one_mutation_at_once_are_done_once() {
     assert_eq!(studio.events_named("BioChanged").await - before, 1);
     studio.stop().await;
 }
+
+/// What is done once without a key, and so finds nothing to do the second time; by the owner.
+fn done_already(cast: &Cast) -> Vec<(&'static str, String)> {
+    let id = |name: &str, id: &str| format!("(input: {{{name}: \"{id}\"}})");
+    vec![
+        ("removeAvatar", String::new()),
+        ("revokeSession", id("sessionId", &cast.session_id)),
+        ("revokeOtherSessions", String::new()),
+        ("revokeApiKey", id("id", &cast.key_id)),
+        ("cancelGeneration", id("id", &cast.waiting)),
+        ("deleteGeneration", id("id", &cast.private)),
+        ("unlinkIdentity", id("identityId", &cast.identity_id)),
+        ("keepTwoFactor", "(input: {})".to_owned()),
+        ("renewRecoveryCodes", String::new()),
+        ("disableTwoFactor", "(input: {code: \"000000\"})".to_owned()),
+        ("setLanguage", "(input: {language: DE})".to_owned()),
+        ("changeUsername", "(input: {username: \"countess\"})".to_owned()),
+        (
+            "changePassword",
+            format!("(input: {{currentPassword: \"{PASSWORD}\", newPassword: \"{PASSWORD}\", revokeApiKeys: true}})"),
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_already_appends_nothing_and_does_not_use_its_key_up() {
+    let cast = Cast::assemble().await;
+    let token = cast.studio.session_of(cast.account).await;
+    let keys = async || -> i64 {
+        let count = sqlx::query_scalar("select count(*) from idempotency_keys");
+        count.fetch_one(&cast.studio.database.pool).await.expect("the keys answer")
+    };
+    for (name, arguments) in done_already(&cast) {
+        cast.forget_tries().await;
+        let query = format!("mutation {{ {name}{arguments} {{ userErrors {{ code }} }} }}");
+        cast.studio.graphql(Some(&token), &query, json!({})).await;
+        let (before, used) = (head(&cast).await, keys().await);
+        for _ in 0..2 {
+            // Some succeed, some are refused; either way it was not this one that did it.
+            let (_, hit) = ask(&cast, &token, "free", name, &arguments).await;
+            assert!(!hit, "{name}");
+        }
+        assert_eq!((head(&cast).await, keys().await), (before, used), "{name}");
+    }
+    cast.studio.stop().await;
+}

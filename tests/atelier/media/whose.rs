@@ -131,6 +131,14 @@ async fn c3_nothing_public_leads_to_an_account_that_hides() {
     assert!(leads_to(account, shown.to_string().as_bytes()), "a public profile has an id");
     assert!(shown["creator"]["avatar"]["url"].is_string() && whole.contains("images") && feed.contains("cursor"));
 
+    let ask = "mutation { requestDataExport { userErrors { code } } }";
+    studio.mutate(Some(&ada.token), ask, json!({})).await;
+    studio.drain().await;
+    let exports = "{ me { dataExports { url } } }";
+    let copy = studio.graphql(Some(&ada.token), exports, json!({})).await["me"]["dataExports"][0]["url"].take();
+    let copy = copy.as_str().expect("a copy").to_owned();
+    assert!(!leads_to(account, copy.as_bytes()), "{copy}");
+
     let hide = "mutation { setPublicProfile(input: {public: false}) { userErrors { code } } }";
     studio.mutate(Some(&ada.token), hide, json!({})).await;
     studio.drain().await;
@@ -153,6 +161,32 @@ async fn c3_nothing_public_leads_to_an_account_that_hides() {
     for path in ["/v1/models", "/v1/openapi.json", "/schema.graphql", "/health/ready", "/metrics", "/v1/generations"] {
         let answer = studio.get(path, Some(&bens_key)).await;
         answers.push((path.to_owned(), format!("{:?} {}", answer.headers, answer.text)));
+    }
+    // A copy of everything is full of the id, and is fetched by its owner alone.
+    for (method, headers) in [
+        ("GET", vec![]),
+        ("HEAD", vec![]),
+        ("GET", vec![("range", "bytes=0-9")]),
+        ("GET", vec![("if-none-match", "*")]),
+        ("POST", vec![]),
+    ] {
+        for (whose, session) in [("nobody", None), ("a stranger", Some(&ben.token)), ("its owner", Some(&ada.token))] {
+            let mut request = studio.client().request(method.parse().expect("a method"), &copy);
+            for (name, value) in &headers {
+                request = request.header(*name, *value);
+            }
+            if let Some(session) = session {
+                request = request.bearer_auth(session);
+            }
+            let response = request.send().await.expect("the node answers");
+            let (status, head) = (response.status().as_u16(), format!("{:?}", response.headers()));
+            let body = response.bytes().await.expect("a body");
+            assert_eq!(status == 404, session != Some(&ada.token) && method != "POST", "{whose} {method}: {status}");
+            // The name it is saved under may lie around.
+            assert!(!leads_to(account, head.as_bytes()), "{whose} {method}: {head}");
+            let owner_reads = session == Some(&ada.token) && method == "GET";
+            assert!(owner_reads || !leads_to(account, &body), "{whose} {method} {headers:?}");
+        }
     }
     let denied = studio.get(&format!("/v1/generations/{generation}"), Some(&bens_key)).await;
     answers.push(("a stranger's job".to_owned(), format!("{:?} {}", denied.headers, denied.text)));

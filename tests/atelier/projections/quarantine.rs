@@ -13,6 +13,7 @@ use crate::harness::TestDatabase;
 
 mod aggregates;
 mod carried;
+mod killed;
 mod odd_rows;
 mod processes;
 mod rebuilds;

@@ -101,3 +101,49 @@ async fn c3_sigterm_ends_a_node_within_25_seconds_in_every_state() {
     in_order("after all that", served.stop_timed("TERM").await);
     assert_eq!(home.postmaster(), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c3_sigterm_ends_a_node_in_time_whatever_its_database_is_at() {
+    let home = Home::open().await;
+
+    // Its private PostgreSQL has just been killed, and is being started again.
+    let mut served = home.serve(&[]);
+    served.listening().await;
+    home.kill_postgres(std::future::ready(())).await;
+    in_time("a database that was just killed", served.stop_timed("TERM").await);
+    // And cannot be started again.
+    let mut served = home.serve(&[]);
+    served.listening().await;
+    let control = home.postgres().join("cluster/global/pg_control");
+    let aside = control.with_extension("aside");
+    std::fs::rename(&control, &aside).expect("our own folder");
+    home.kill_postgres(std::future::ready(())).await;
+    in_time("a database that does not start", served.stop_timed("TERM").await);
+    std::fs::rename(&aside, &control).expect("our own folder");
+
+    // While the demo studio is made.
+    let mut served = home.serve(&["--demo"]);
+    served.listening().await;
+    in_order("making the demo studio", served.stop_timed("TERM").await);
+    // Asked twice, as people do.
+    let mut served = home.serve(&[]);
+    served.listening().await;
+    signal_again(&served);
+    in_time("asked twice", served.stop_timed("TERM").await);
+
+    // A database of somebody else's that takes connections and never says a word, and one that is not there.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let url = |address: &str| ("DATABASE_URL".to_owned(), format!("postgres://atelier_app@{address}/atelier"));
+    let arguments = ["serve", "--listen", "127.0.0.1:0"];
+    let served = home.start(&arguments, &[url(&address.to_string())]);
+    let (held, _) = silent.accept().await.expect("it connects");
+    in_time("a database that never answers", served.stop_timed("TERM").await);
+    drop(held);
+}
+
+/// A signal before the one that is timed.
+fn signal_again(served: &crate::harness::process::Served) {
+    let sent = std::process::Command::new("kill").args(["-TERM", &served.pid().to_string()]).status();
+    assert!(sent.expect("kill is on every machine").success(), "it is there to be stopped");
+}

@@ -96,6 +96,65 @@ async fn u26_an_address_that_google_did_not_verify_is_proven_by_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn u26_a_sign_up_with_google_ends_every_pending_one_with_its_address() {
+    let world = World::start().await;
+    let studio = &world.studio;
+    const ADDRESS: &str = "ada@example.com";
+    let sign_up = "mutation($input: SignUpInput!) { signUp(input: $input) { signUpToken userErrors { code } } }";
+    let mut tokens = Vec::new();
+    for (username, email) in [("mallory", ADDRESS), ("trudy", "ADA@Example.com"), ("eve", "eve@example.com")] {
+        let input = json!({ "email": email, "password": PASSWORD, "username": username, "minimumAge": 18 });
+        let begun = studio.mutate(None, sign_up, json!({ "input": input })).await;
+        tokens.push(begun["signUpToken"].as_str().expect("a token").to_owned());
+    }
+    // One by an account elsewhere that says the address is its own.
+    let mut liar = world.browser();
+    let welcome = liar.arrive("liar-1,ada@example.com,false").await;
+    liar.sign_up(&welcome, "liar").await;
+    let lying = liar.session().expect("a session").to_owned();
+    studio.mails_go_out().await;
+    let link = studio.mailed_token(ADDRESS).await;
+    // The owner comes by Google, which vouches for the address; the name is one that was pending.
+    let mut browser = world.browser();
+    let welcome = browser.arrive("ada-1,ada@example.com,true").await;
+    let opened = browser.sign_up(&welcome, "ada").await;
+    assert_eq!(opened.status, StatusCode::OK, "{}", opened.text);
+    let hers = browser.session().expect("a session").to_owned();
+    let me = ways_in(studio, &hers).await;
+    assert_eq!(me["profile"], json!({ "username": "ada", "emailVerified": true }));
+    // On the very next request nothing of theirs counts.
+    let verify = "mutation($input: VerifyEmailInput!) { verifyEmail(input: $input) { userErrors { code } } }";
+    for (what, proof) in [
+        ("the password", json!({ "token": link, "password": PASSWORD })),
+        ("the first one's token", json!({ "token": link, "signUpToken": tokens[0] })),
+        ("the second one's token", json!({ "token": link, "signUpToken": tokens[1] })),
+        ("a new password", json!({ "token": link, "newPassword": "another-horse-2" })),
+        ("nothing", json!({ "token": link })),
+    ] {
+        let refused = studio.graphql(None, verify, json!({ "input": proof })).await["verifyEmail"].take();
+        assert_eq!(refused["userErrors"][0]["code"], json!("INVALID_TOKEN"), "{what}");
+    }
+    assert!(studio.me(&lying, "profile { username }").await.is_null(), "its session has ended");
+    let mut again = world.browser();
+    again.arrive("liar-1,ada@example.com,false").await;
+    assert_eq!(again.session(), None, "and its account elsewhere opens nothing");
+    let sign_in = "mutation($input: SignInInput!) { signIn(input: $input) { token userErrors { code } } }";
+    let password = json!({ "input": { "email": ADDRESS, "password": PASSWORD } });
+    assert_eq!(studio.graphql(None, sign_in, password).await["signIn"]["token"], Value::Null);
+    // What they claimed is free, and the sign-up with another address goes on.
+    let named = "query($name: String!) { usernameAvailability(username: $name) { available } }";
+    for (name, free) in [("mallory", true), ("trudy", true), ("liar", true), ("eve", false), ("ada", false)] {
+        let told = studio.graphql(None, named, json!({ "name": name })).await;
+        assert_eq!(told["usernameAvailability"]["available"], json!(free), "{name}");
+    }
+    studio.drain().await;
+    assert_eq!(studio.events_named("AccountErased").await, 3);
+    let input = json!({ "token": studio.mailed_token("eve@example.com").await, "signUpToken": tokens[2] });
+    studio.mutate(None, verify, json!({ "input": input })).await;
+    world.studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn u42_a_ticket_opens_one_account_with_a_name_and_an_age() {
     let world = World::start().await;
     let studio = &world.studio;

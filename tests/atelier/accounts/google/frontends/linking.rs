@@ -95,3 +95,36 @@ async fn b9_a_link_ends_with_its_session_and_its_address_after_ten_minutes() {
     assert_eq!(code(&answer["linkGoogle"]), "REAUTHENTICATION_REQUIRED");
     world.studio.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l04_l07_a_link_is_completed_once_for_its_key() {
+    let world = World::start().await;
+    let ada = world.studio.newcomer("ada").await;
+    let client = Client::new("once");
+    let start = begin(&world, &client, &ada).await;
+    let bearer = format!("Bearer {}", ada.token);
+    let complete = async |key: &str, found: &str| {
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", key)];
+        let variables = json!({ "code": found, "verifier": client.verifier });
+        let answer = world.studio.graphql_with(&headers, COMPLETE, variables).await;
+        let hit = answer.headers.get("idempotency-hit").is_some_and(|hit| hit == "true");
+        (answer.json()["data"]["completeGoogleLink"].take(), hit)
+    };
+    let returned = async || parameter(&client.arrival(&mut world.browser(), &start, ADA).await, "code");
+    // What is refused leaves the key free.
+    let (refused, hit) = complete("one", "no-code").await;
+    assert_eq!((code(&refused), hit), ("INVALID_TOKEN", false), "{refused}");
+    let found = returned().await;
+    let (first, hit) = complete("one", &found).await;
+    assert_eq!((&first["userErrors"], hit), (&json!([]), false), "{first}");
+    for _ in 0..2 {
+        let (again, hit) = complete("one", &found).await;
+        assert_eq!((&again["userErrors"], &again["position"], hit), (&json!([]), &first["position"], true), "{again}");
+    }
+    let (clash, hit) = complete("one", &returned().await).await;
+    assert_eq!((code(&clash), hit), ("IDEMPOTENCY_CONFLICT", false), "{clash}");
+    assert_eq!(world.studio.events_named("ExternalIdentityLinked").await, 1);
+    let (used, hit) = complete("two", &found).await;
+    assert_eq!((code(&used), hit), ("INVALID_TOKEN", false), "a code counts once: {used}");
+    world.studio.stop().await;
+}
