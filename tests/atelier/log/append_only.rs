@@ -17,7 +17,7 @@ const CHANGES: [&str; 6] = [
 ];
 
 /// What the application may not do either.
-const BEYOND_THE_APPLICATION: [&str; 13] = [
+const BEYOND_THE_APPLICATION: [&str; 16] = [
     "insert into events select aggregate_type, aggregate_id, sequence + 9, event_type, event_version, payload, metadata, \
      position + 9, event_id, decided_at, recorded_at from events",
     "insert into idempotency_keys values (gen_random_uuid(), 'k', '', '', 1, now())",
@@ -25,6 +25,9 @@ const BEYOND_THE_APPLICATION: [&str; 13] = [
     "delete from idempotency_keys",
     "truncate idempotency_keys",
     "update log_identity set log_id = gen_random_uuid()",
+    "insert into log_branches select gen_random_uuid(), 2, system_identifier, timeline, events_oid, 1, now() from log_branches",
+    "update log_branches set first_position = 2",
+    "delete from log_branches",
     "alter table events disable trigger all",
     "drop trigger events_append_only on events",
     "drop table events",
