@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_vault::transactions::begin_with;
 use sqlx::{PgPool, Postgres, Transaction};
 
 /// A place. Which one serves is a column of the checkpoint, so a reader's own snapshot says where to read.
@@ -52,9 +53,12 @@ pub(crate) async fn begin(
 ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let (schema, ms) = (place.schema(), bound.as_millis());
     let commit = if durable { "" } else { "; set local synchronous_commit = off" };
-    pool.begin_with(format!(
-        "begin; set local search_path = {schema}, public; set local statement_timeout = {ms}; \
-         set local idle_in_transaction_session_timeout = {ms}{commit}"
-    ))
+    begin_with(
+        pool,
+        format!(
+            "begin; set local search_path = {schema}, public; set local statement_timeout = {ms}; \
+             set local idle_in_transaction_session_timeout = {ms}{commit}"
+        ),
+    )
     .await
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::{AccountId, Sealed};
+use atelier_vault::transactions::begin_with;
 use atelier_vault::{BlindIndex, Opened, Vault};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use sqlx::{PgPool, Postgres, Row, Transaction};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 pub use error::ReadError;
@@ -31,6 +33,8 @@ const LOOK: Duration = Duration::from_millis(25);
 /// No transaction stays open over 5 s (DESIGN 3): neither in one statement nor between two.
 const BOUNDS: &str =
     "select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '5s', true)";
+/// How long a reader waits for a place among the snapshots; longer than all that have one may keep it.
+const PLACE_WITHIN: Duration = Duration::from_secs(10);
 /// How long one snapshot may be read from.
 const SNAPSHOT_LIFE: Duration = Duration::from_secs(5);
 
@@ -45,6 +49,9 @@ pub struct ReadModels {
     /// The tables of this release's read models, each with its model and version.
     tables: Arc<BTreeMap<&'static str, (&'static str, i32)>>,
     log: Uuid,
+    /// So many snapshots at once: half of the pool. Each keeps a connection while what is asked beside it needs others; were they to take
+    /// all of them, they would wait for each other until all gave up.
+    places: Arc<Semaphore>,
 }
 
 /// Rows and checkpoints of one instant, of the read models it was asked for.
@@ -56,6 +63,7 @@ pub struct Snapshot {
     ends: Instant,
     /// Whether there is a mark to go back to.
     marked: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Where a read model is in a snapshot.
@@ -94,7 +102,9 @@ impl ReadModels {
         for model in models::all() {
             tables.extend(model.tables().iter().map(|table| (*table, (model.name(), model.version()))));
         }
-        Ok(Self { pool, vault, blind_index, progress, patience: PATIENCE, tables: Arc::new(tables), log })
+        let half = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
+        let (tables, places) = (Arc::new(tables), Arc::new(Semaphore::new(half)));
+        Ok(Self { pool, vault, blind_index, progress, patience: PATIENCE, tables, log, places })
     }
 
     /// The same read side, whose readers wait so long for their position.
@@ -186,20 +196,11 @@ impl ReadModels {
         if position > head(&self.pool).await? { Err(ReadError::PositionUnknown) } else { Ok(position) }
     }
 
-    /// Begins in a task of its own, which ends though its reader may not wait for it any more, as a subscriber does who goes: a `begin`
-    /// that is cut off before the driver knows of it would leave the connection read-only for whoever has it next. From then on the
-    /// transaction itself sees to its end.
-    async fn begin_transaction(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let pool = self.pool.clone();
-        let begun =
-            tokio::spawn(async move { pool.begin_with("begin isolation level repeatable read read only").await });
-        // It panics only with the driver, and is not aborted.
-        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
-    }
-
     /// A snapshot of these read models as they are.
     async fn begin(&self, models: &[&'static str], wanted: Option<i64>) -> Result<Snapshot, ReadError> {
-        let mut transaction = self.begin_transaction().await?;
+        let place = timeout(PLACE_WITHIN, self.places.clone().acquire_owned()).await;
+        let place = place.ok().and_then(Result::ok).ok_or(sqlx::Error::PoolTimedOut)?;
+        let mut transaction = begin_with(&self.pool, "begin isolation level repeatable read read only").await?;
         sqlx::query(BOUNDS).execute(&mut *transaction).await?;
         // Each model's own version: a row of another release says nothing about these tables.
         let ours: BTreeMap<&'static str, i32> =
@@ -219,7 +220,8 @@ impl ReadModels {
         };
         let asked = models.iter().copied().map(standing).collect();
         let ends = Instant::now() + SNAPSHOT_LIFE;
-        let mut snapshot = Snapshot { transaction, models: self.clone(), position: 0, asked, ends, marked: false };
+        let mut snapshot =
+            Snapshot { transaction, models: self.clone(), position: 0, asked, ends, marked: false, _place: place };
         snapshot.position = match snapshot.least(|standing| standing.there) {
             Some(position) => position,
             None => head(snapshot.connection()).await?,

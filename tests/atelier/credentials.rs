@@ -4,6 +4,7 @@ mod claims;
 mod mail_tokens;
 mod reconciler;
 mod revocation;
+mod transactions;
 
 use atelier_commands::CommandError;
 use atelier_commands::command_path::{Executed, Target};

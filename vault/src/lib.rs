@@ -34,6 +34,7 @@ pub mod sign_in_secrets;
 mod testing;
 pub mod tokens;
 pub mod totp;
+pub mod transactions;
 mod typed_code;
 mod unsubscribe_token;
 pub mod vault;

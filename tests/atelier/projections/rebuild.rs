@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use atelier_projections::RebuildError;
+use atelier_vault::transactions::begin_with;
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::time::timeout;
 
@@ -35,7 +36,7 @@ async fn read(pool: PgPool, reads: Arc<AtomicI64>, stop: Arc<AtomicBool>) {
     let mut last = 0;
     while !stop.load(Ordering::Relaxed) {
         let mut snapshot =
-            pool.begin_with("begin isolation level repeatable read read only").await.expect("a snapshot");
+            begin_with(&pool, "begin isolation level repeatable read read only").await.expect("a snapshot");
         let position = sqlx::query_scalar::<_, i64>("select position from checkpoints where name = $1").bind(NAME);
         let position = position.fetch_one(&mut *snapshot).await.expect("a position");
         let seen = "select count(*), count(distinct position), coalesce(max(position), 0) from read_models.counted_v1";

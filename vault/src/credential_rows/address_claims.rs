@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::RowError;
 use crate::IndexDigest;
+use crate::transactions::begin;
 
 /// Claims an address for an account that has just proven it: a free one, its own, or `from`, the claim of an account that has not. Says
 /// whether it is the account's now; not when somebody else came first. Under the address's lock (`unproven_addresses::lock`).
@@ -62,7 +63,7 @@ pub async fn release_address(pool: &PgPool, account: AccountId, address: &IndexD
 /// # Errors
 /// When the database failed.
 pub async fn lock_address(pool: &PgPool, account: AccountId) -> Result<Transaction<'static, Postgres>, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7029341185502))")
         .bind(account.0.to_string())
         .execute(&mut *transaction)
@@ -70,12 +71,32 @@ pub async fn lock_address(pool: &PgPool, account: AccountId) -> Result<Transacti
     Ok(transaction)
 }
 
+/// The same if nobody has it at this moment; `None` when somebody does.
+///
+/// # Errors
+/// When the database failed.
+pub async fn try_lock_address(
+    pool: &PgPool,
+    account: AccountId,
+) -> Result<Option<Transaction<'static, Postgres>>, RowError> {
+    let mut transaction = begin(pool).await?;
+    let taken = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 7029341185502))")
+        .bind(account.0.to_string())
+        .fetch_one(&mut *transaction)
+        .await?;
+    if taken {
+        return Ok(Some(transaction));
+    }
+    transaction.rollback().await?;
+    Ok(None)
+}
+
 /// After the event of another address, under the lock: it is held, and what was held before is free. Late or again it does nothing.
 ///
 /// # Errors
 /// When the database failed; then nothing changed.
 pub async fn complete_address(pool: &PgPool, account: AccountId, address: &IndexDigest) -> Result<(), RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let this = "kind = $1 AND key_version = $2 AND digest = $3";
     let held = format!(
         "UPDATE credentials.claims SET state = 'held', settled = true WHERE {this} AND account_id = $4 AND state = 'pending'"

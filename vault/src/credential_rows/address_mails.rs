@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use super::RowError;
 use crate::IndexDigest;
+use crate::transactions::begin;
 
 /// The least time between two mails to one address.
 pub const PAUSE: TimeDelta = TimeDelta::minutes(1);
@@ -26,7 +27,7 @@ pub async fn turn(
     address: &IndexDigest,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 7029341185504))")
         .bind(&address.digest[..])
         .execute(&mut *transaction)

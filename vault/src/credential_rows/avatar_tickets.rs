@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::RowError;
 use crate::SecretDigest;
+use crate::transactions::begin;
 
 /// The most tickets of one account; at the limit the oldest gives way.
 pub const MAX_TICKETS: i64 = 5;
@@ -33,7 +34,7 @@ pub async fn insert(
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<(), RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     sqlx::query(
         "INSERT INTO credentials.avatar_tickets (ticket_digest, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
     )

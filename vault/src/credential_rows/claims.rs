@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-pub use super::address_claims::{claim_address, complete_address, lock_address, release_address};
+pub use super::address_claims::{claim_address, complete_address, lock_address, release_address, try_lock_address};
 use super::{RowError, unproven_addresses};
+use crate::transactions::begin;
 use crate::{IndexDigest, IndexKind, SecretDigest};
 
 /// What a claim is to its account.
@@ -124,7 +125,7 @@ pub async fn claim_sign_up(
     token: Option<&SecretDigest>,
     now: DateTime<Utc>,
 ) -> Result<Claim, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let standing = claim(&mut transaction, username, account, now, ClaimState::Held).await?;
     if standing.account != account {
         transaction.rollback().await?;
@@ -201,7 +202,7 @@ pub async fn complete_rename(
     username: &IndexDigest,
     redirects_until: DateTime<Utc>,
 ) -> Result<bool, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let held = "UPDATE credentials.claims SET state = 'held', redirects_until = NULL
          WHERE kind = $1 AND key_version = $2 AND digest = $3 AND account_id = $4 AND state = 'pending'";
     let released = "UPDATE credentials.claims SET state = 'released', redirects_until = $5
@@ -234,7 +235,7 @@ pub async fn give_up(
     username: &IndexDigest,
     claimed_at: DateTime<Utc>,
 ) -> Result<(), RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let pending =
         "kind = $1 AND key_version = $2 AND digest = $3 AND account_id = $4 AND claimed_at = $5 AND state = 'pending'";
     for statement in [

@@ -28,6 +28,7 @@ pub mod staff_roles;
 pub mod tries;
 pub mod unproven_addresses;
 
+use crate::transactions::begin;
 use atelier_domain::AccountId;
 use sqlx::{PgConnection, PgPool};
 
@@ -66,7 +67,7 @@ pub async fn end_passing(connection: &mut PgConnection, account: AccountId) -> R
 /// # Errors
 /// When the database failed; then nothing was deleted.
 pub async fn delete_account(pool: &PgPool, account: AccountId) -> Result<(), RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     for statement in [
         "DELETE FROM credentials.sessions WHERE account_id = $1",
         "DELETE FROM credentials.api_keys WHERE account_id = $1",

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::mail_tokens::MailPurpose;
 use super::{RowError, end_passing, mail_tokens, sessions, unproven_addresses};
 use crate::SecretDigest;
+use crate::transactions::begin;
 
 /// An account's password as it is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -127,7 +128,7 @@ pub async fn change(
     ends: Ends,
     now: DateTime<Utc>,
 ) -> Result<bool, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let stands = match grounds {
         Grounds::Password(version) => is_at(&mut transaction, change.account, version).await?,
         Grounds::Reset(digest) => {
@@ -168,7 +169,7 @@ pub async fn change(
 /// # Errors
 /// As [`change`].
 pub async fn keep(pool: &PgPool, change: &PasswordChange, version: i64, ends: Ends) -> Result<bool, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     if !is_at(&mut transaction, change.account, version).await? {
         transaction.rollback().await?;
         return Ok(false);

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::RowError;
 use crate::SecretDigest;
+use crate::transactions::begin;
 
 /// Puts codes in the place of all older ones, in the caller's transaction.
 pub(super) async fn put_in_place(
@@ -32,7 +33,7 @@ pub(super) async fn put_in_place(
 /// # Errors
 /// When the database failed; then the old ones count.
 pub async fn renew(pool: &PgPool, account: AccountId, codes: &[SecretDigest]) -> Result<bool, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     // The row's lock: two renewals at once leave the codes of one of them, not of both.
     let held: Option<Uuid> = sqlx::query_scalar(
         "SELECT account_id FROM credentials.second_factors WHERE account_id = $1 AND state <> 'pending' FOR UPDATE",

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{RowError, recovery_codes};
 use crate::SecretDigest;
+use crate::transactions::begin;
 
 /// How long a seed that was shown waits for its first code.
 const PENDING_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -87,7 +88,7 @@ pub async fn enrol(
 /// # Errors
 /// When the database failed.
 pub async fn take_try(pool: &PgPool, account: AccountId, enrolling: bool, now: DateTime<Utc>) -> Result<Try, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let row: Option<(String, i32, Option<DateTime<Utc>>)> = sqlx::query_as(
         "SELECT seed, tries, locked_until FROM credentials.second_factors
          WHERE account_id = $1 AND (state = 'pending') = $2 AND (state <> 'pending' OR changed_at > $3) FOR UPDATE",
@@ -137,7 +138,7 @@ pub async fn confirm(
     codes: &[SecretDigest],
     now: DateTime<Utc>,
 ) -> Result<bool, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let confirmed = sqlx::query(
         "UPDATE credentials.second_factors
          SET last_step = $3, tries = 0, locked_until = NULL, state = 'confirming', changed_at = $4
@@ -179,7 +180,7 @@ pub async fn shift(
 /// # Errors
 /// When the database failed.
 pub async fn remove(pool: &PgPool, account: AccountId, states: &[FactorState]) -> Result<(), RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
     let statement = "DELETE FROM credentials.second_factors WHERE account_id = $1 AND state = ANY ($2)";
     let removed = sqlx::query(statement).bind(account.0).bind(states).execute(&mut *transaction).await?;

@@ -11,6 +11,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::RowError;
+use crate::transactions::begin;
 
 /// The most rows that one answer has.
 pub const MOST: i64 = 500;
@@ -85,7 +86,7 @@ pub async fn holders(
 /// # Errors
 /// When the database failed.
 pub async fn lock_admins(pool: &PgPool) -> Result<Transaction<'static, Postgres>, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(7029341185503)").execute(&mut *transaction).await?;
     Ok(transaction)
 }

@@ -6,6 +6,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::RowError;
+use crate::transactions::begin;
 use crate::{IndexDigest, SecretDigest};
 
 /// So many sign-ups with one address have links that count: the newest of those that were mailed one.
@@ -130,7 +131,7 @@ pub async fn remove(pool: &PgPool, account: AccountId) -> Result<(), RowError> {
 /// # Errors
 /// When the database failed.
 pub async fn lock(pool: &PgPool, address: &IndexDigest) -> Result<Transaction<'static, Postgres>, RowError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 7029341185503))")
         .bind(&address.digest[..])
         .execute(&mut *transaction)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use atelier_vault::transactions::begin;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -63,7 +64,7 @@ async fn d6_a_notice_that_is_committed_late_is_not_missed() {
     let account = studio.account(&ada).await;
     let id = Uuid::from_u128(7);
     // On its way, and not to be seen yet, while the log and a reader go on.
-    let mut late = studio.database.pool.begin().await.expect("a transaction");
+    let mut late = begin(&studio.database.pool).await.expect("a transaction");
     let insert =
         "insert into notices (notice_id, account_id, topic, created_at) values ($1, $2, 'password_changed', now())";
     sqlx::query(insert).bind(id).bind(account.0).execute(&mut *late).await.expect("it is written");
