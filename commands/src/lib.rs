@@ -8,6 +8,7 @@ pub mod data_export;
 pub mod erasure;
 pub mod event_store;
 pub mod export_link;
+mod held_locks;
 pub mod idempotency;
 pub mod key_usage;
 pub mod media_link;
@@ -28,6 +29,7 @@ pub mod write_side;
 
 pub use command_path::{CommandContext, CommandError, CommandPath};
 pub use event_store::Position;
+pub use held_locks::HeldLocks;
 pub use notice_topic::NoticeTopic;
 pub use origin::Origin;
 pub use refusal::{Named, Refusal, RefusalCode, UseCaseError};

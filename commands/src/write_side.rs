@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::api_policy::ApiPolicy;
 use crate::command_path::{CommandContext, CommandPath, Target};
+use crate::held_locks::HeldLocks;
 use crate::key_usage::KeyUsage;
 use crate::ports::{Ports, fresh_id};
 use crate::return_address::ReturnAddresses;
@@ -21,6 +22,8 @@ pub struct WriteSide {
     pub path: CommandPath,
     /// Rows beside events: claims, credentials, work.
     pub pool: PgPool,
+    /// Locks that are held over several statements, one of a kind at a time.
+    pub locks: HeldLocks,
     /// Seals and opens personal data.
     pub vault: Vault,
     /// Password hashing, bounded.

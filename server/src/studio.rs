@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_commands::HeldLocks;
 use atelier_commands::activity::SessionActivity;
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::command_path::CommandPathOptions;
@@ -147,6 +148,7 @@ impl Studio {
         let write = WriteSide {
             path,
             pool: pool.clone(),
+            locks: HeldLocks::default(),
             vault: vault.clone(),
             passwords,
             secrets,

@@ -98,7 +98,7 @@ pub(super) async fn clear_if_stale(
             let pending = PendingName { index: *index, account, claimed_at };
             match index.kind {
                 IndexKind::Username => rename_claims::end(write, &pending).await?,
-                IndexKind::Email => address_claims::end(write, &pending).await?,
+                IndexKind::Email => address_claims::end_if_free(write, &pending).await?,
             };
             let left = claims::find(&write.pool, index).await?;
             return Ok(left.is_none_or(|claim| claim.is_free(write.now())));

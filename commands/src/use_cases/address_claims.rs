@@ -12,6 +12,7 @@ use atelier_vault::{IndexDigest, IndexKind, Opened};
 
 use super::address_lookup::look_up;
 use super::rename_claims::{LEFTOVERS, MOVED_AFTER};
+use crate::held_locks::HeldLock;
 use crate::refusal::{Refusal, UseCaseError};
 use crate::write_side::WriteSide;
 
@@ -28,7 +29,15 @@ pub(crate) async fn current(
 
 /// Ends a pending claim, if its end is known: `Some(true)` settled, `Some(false)` given up, `None` not known yet.
 pub(crate) async fn end(write: &WriteSide, pending: &PendingName) -> Result<Option<bool>, UseCaseError> {
-    let lock = claims::lock_address(&write.pool, pending.account).await?;
+    let lock = HeldLock::take(write.locks.accounts(), claims::lock_address(&write.pool, pending.account)).await?;
+    let ended = end_locked(write, pending).await;
+    lock.give_back().await?;
+    ended
+}
+
+/// The same for a caller that has a lock already, so that it must not wait: while the account's is held, nothing is known.
+pub(super) async fn end_if_free(write: &WriteSide, pending: &PendingName) -> Result<Option<bool>, UseCaseError> {
+    let Some(lock) = claims::try_lock_address(&write.pool, pending.account).await? else { return Ok(None) };
     let ended = end_locked(write, pending).await;
     lock.rollback().await.map_err(RowError::from)?;
     ended

@@ -23,15 +23,14 @@ use atelier_domain::account::{Account, AccountCommand, AccountError, Status};
 use atelier_domain::{AccountId, Reason};
 use atelier_vault::IndexDigest;
 use atelier_vault::credential_rows::unproven_addresses::Unproven;
-use atelier_vault::credential_rows::{RowError, claims, mail_tokens, unproven_addresses};
+use atelier_vault::credential_rows::{claims, mail_tokens, unproven_addresses};
 use futures::future::join_all;
-use sqlx::{Postgres, Transaction};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::account_claims::{STALE_AFTER, abandon};
 use super::address_claims::current;
 use crate::command_path::{CommandContext, CommandError};
 use crate::erasure;
+use crate::held_locks::HeldLock;
 use crate::refusal::{Refusal, RefusalCode, UseCaseError};
 use crate::write_side::{WriteSide, account_target};
 
@@ -39,33 +38,12 @@ use crate::write_side::{WriteSide, account_target};
 const ROUND: i64 = 500;
 const AT_ONCE: usize = 16;
 
-/// So many locks at once on one node: each keeps a connection of the pool from everybody else, and what is done under it needs others.
-static LOCKS: Semaphore = Semaphore::const_new(2);
-
-/// The right to prove one address, or to give it away, on any number of nodes.
-pub(super) struct AddressLock {
-    lock: Transaction<'static, Postgres>,
-    _one_of_few: SemaphorePermit<'static>,
-}
-
-impl AddressLock {
-    /// Waits for it, without a connection as long as others on this node are before it.
-    ///
-    /// # Errors
-    /// When the database failed.
-    pub(super) async fn take(write: &WriteSide, address: &IndexDigest) -> Result<Self, UseCaseError> {
-        let permit = LOCKS.acquire().await.map_err(|error| CommandError::Internal(error.to_string()))?;
-        let lock = unproven_addresses::lock(&write.pool, address).await?;
-        Ok(Self { lock, _one_of_few: permit })
-    }
-
-    /// Gives it back.
-    ///
-    /// # Errors
-    /// When the database failed; it is free all the same.
-    pub(super) async fn give_back(self) -> Result<(), UseCaseError> {
-        Ok(self.lock.rollback().await.map_err(RowError::from)?)
-    }
+/// Takes the right to prove one address, or to give it away, on any number of nodes.
+///
+/// # Errors
+/// When the database failed.
+pub(super) async fn lock_proof<'a>(write: &'a WriteSide, address: &IndexDigest) -> Result<HeldLock<'a>, UseCaseError> {
+    HeldLock::take(write.locks.addresses(), unproven_addresses::lock(&write.pool, address)).await
 }
 
 /// What an address is to an account that claims it.

@@ -18,7 +18,7 @@ use atelier_vault::credential_rows::{claims, identities};
 
 use super::account_claims::{self, SignUpClaim, email_digest, give_up, username_taken};
 use super::address_lookup::look_up;
-use super::address_proof::{self, AddressLock};
+use super::address_proof::{self, lock_proof};
 use super::complete_sign_in::{Entrance, enter};
 use super::link_identity::{claim, label};
 use super::open_session::{OpenSession, Proof};
@@ -81,7 +81,7 @@ impl SignUpWithGoogle {
         let identity = NewIdentity { identity_id, provider, label, vouches_for_address: ticket.verified };
         let open = AccountCommand::Open { email, username, minimum_age, vouched_by: Some(identity) };
         if ticket.verified {
-            let lock = AddressLock::take(write, &address).await?;
+            let lock = lock_proof(write, &address).await?;
             let opened = open_proven(write, context, account, &address, &open).await;
             lock.give_back().await?;
             if let Err(error) = opened {

@@ -10,19 +10,20 @@ use atelier_domain::AccountId;
 use atelier_domain::account::{Account, StaffCommand, StaffOrder};
 use atelier_domain::text::Email;
 use atelier_vault::IndexDigest;
-use atelier_vault::credential_rows::{RowError, claims, mail_tokens};
+use atelier_vault::credential_rows::{claims, mail_tokens};
 use chrono::{DateTime, Utc};
 
 use super::account_claims::clear_if_stale;
 use super::address_claims;
 use super::address_lookup::look_up;
-use super::address_proof::{AddressLock, Standing, standing};
+use super::address_proof::{Standing, lock_proof, standing};
 use super::rename_claims::DECIDES_WITHIN;
 use super::settle_account::{note_address, settle_access};
 use super::staff_desk::{Desk, reasoned, state};
 use super::staff_orders::append;
 use crate::command_path::{CommandContext, CommandError};
 use crate::event_store::Position;
+use crate::held_locks::HeldLock;
 use crate::refusal::{Named, Refusal, RefusalCode, UseCaseError, in_field, together};
 use crate::write_side::WriteSide;
 
@@ -51,9 +52,9 @@ impl StaffChangeEmail {
         let (account, email, reason) =
             together((self.account, in_field("email", Email::parse(&self.email)), reasoned(&self.reason)))?;
         let (_, order) = self.desk.opens(write, account, reason).await?;
-        let lock = claims::lock_address(&write.pool, account).await?;
+        let lock = HeldLock::take(write.locks.accounts(), claims::lock_address(&write.pool, account)).await?;
         let done = change(write, context, account, &email, &order).await;
-        lock.rollback().await.map_err(RowError::from)?;
+        lock.give_back().await?;
         done
     }
 }
@@ -112,7 +113,7 @@ async fn claim(
 
 /// Frees an address whose holder has not proven it: it counts for nothing. Under the address's lock, or a proof would be under way.
 async fn gives_way(write: &WriteSide, index: &IndexDigest, holder: AccountId) -> Result<bool, UseCaseError> {
-    let lock = AddressLock::take(write, index).await?;
+    let lock = lock_proof(write, index).await?;
     let unproven = standing(write, holder, index).await? == Standing::Unproven;
     let free = if unproven { claims::release_address(&write.pool, holder, index).await } else { Ok(false) };
     lock.give_back().await?;

@@ -6,12 +6,13 @@
 use atelier_domain::AccountId;
 use atelier_domain::account::{Role, StaffCommand, StaffOrder, Status};
 use atelier_domain::text::StaffReason;
-use atelier_vault::credential_rows::{RowError, staff_roles};
+use atelier_vault::credential_rows::staff_roles;
 
 use super::staff_desk::{Desk, reasoned, state};
 use super::staff_orders::carry_out;
 use crate::command_path::CommandContext;
 use crate::event_store::Position;
+use crate::held_locks::HeldLock;
 use crate::refusal::{Named, Refusal, RefusalCode, UseCaseError, together};
 use crate::write_side::WriteSide;
 
@@ -36,10 +37,13 @@ impl StaffWithdrawRole {
     pub async fn run(self, write: &WriteSide, context: &CommandContext) -> Result<(Position, bool), UseCaseError> {
         let (account, reason) = together((self.account, reasoned(&self.reason)))?;
         let order = Withdrawal { desk: self.desk, account, role: self.role, reason };
-        let lock = if self.role == Role::Admin { Some(staff_roles::lock_admins(&write.pool).await?) } else { None };
+        let lock = match self.role {
+            Role::Admin => Some(HeldLock::take(write.locks.admins(), staff_roles::lock_admins(&write.pool)).await?),
+            _ => None,
+        };
         let done = order.carry_out(write, context).await;
         if let Some(lock) = lock {
-            lock.rollback().await.map_err(RowError::from)?;
+            lock.give_back().await?;
         }
         done
     }

@@ -18,7 +18,7 @@ use atelier_vault::credential_rows::second_factor::{self, FactorState};
 use atelier_vault::credential_rows::unproven_addresses;
 use atelier_vault::{IndexDigest, MailToken, OwnNames, SecretDigest};
 
-use super::address_proof::AddressLock;
+use super::address_proof::lock_proof;
 use super::password_changes::{NewPassword, own_names, record};
 use super::sign_in::overloaded;
 use super::{address_claims, address_proof};
@@ -145,7 +145,7 @@ async fn prove(
     link: &Link,
     phc: Option<&str>,
 ) -> Result<Position, UseCaseError> {
-    let lock = AddressLock::take(write, &link.address).await?;
+    let lock = lock_proof(write, &link.address).await?;
     let done = prove_locked(write, context, link, phc).await;
     lock.give_back().await?;
     done

@@ -168,3 +168,18 @@ async fn l04_l07_a_repeated_creation_is_the_same_key_without_its_secret() {
     assert_eq!(answer["data"]["createApiKey"]["userErrors"][0]["code"], json!("IDEMPOTENCY_CONFLICT"), "{answer}");
     studio.stop().await;
 }
+
+/// More readers than the node has connections, each of which has a snapshot and asks for what is beside it: they wait for a place among the
+/// snapshots instead of for each other's connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_readers_at_once_do_not_wait_for_each_others_connections() {
+    let studio = TestStudio::start().await;
+    let person = studio.newcomer("ada").await;
+    studio.api_key(&person).await;
+    let query = "{ me { apiKeys { edges { node { label usage(days: 7) { total { requests } } } } } } }";
+    let asked = (0..36).map(|_| studio.graphql(Some(&person.token), query, json!({})));
+    for answer in futures::future::join_all(asked).await {
+        assert_eq!(answer["me"]["apiKeys"]["edges"][0]["node"]["usage"]["total"]["requests"], 0);
+    }
+    studio.stop().await;
+}

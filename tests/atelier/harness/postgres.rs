@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// How many tests have a database at once (DESIGN 8).
 const AT_ONCE: usize = 4;
 /// The most connections of one test's pool.
-const CONNECTIONS: u32 = 6;
+const CONNECTIONS: u32 = 12;
 const TEMPLATE: &str = "atelier_template";
 
 /// A test's own database. It is not dropped: the whole server goes with the test process.
