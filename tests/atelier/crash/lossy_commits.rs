@@ -11,6 +11,7 @@ use super::members::Member;
 use super::settled::at_rest;
 use super::stage::Stage;
 use super::tell;
+use crate::harness::process::signal;
 
 /// How many jobs are acknowledged before the kill.
 const JOBS: usize = 3;
@@ -23,11 +24,22 @@ async fn plant(superuser: &mut PgConnection) {
     assert!(text.contains(durable), "the function has changed; plant the bug anew");
     let lossy = text.replace(durable, "set_config('synchronous_commit', 'off', true)");
     superuser.execute(lossy.as_str()).await.expect("the variant is created");
-    // Nobody else writes out what waits in memory.
-    for setting in ["wal_writer_delay = '10s'", "autovacuum = off"] {
-        superuser.execute(format!("alter system set {setting}").as_str()).await.expect("the superuser may");
-    }
+    // Nothing else writes out what waits in memory, however long the requests take: no commit of another session (`quietly`), and no
+    // process of PostgreSQL's own.
+    superuser.execute("alter system set autovacuum = off").await.expect("the superuser may");
     superuser.execute("select pg_reload_conf()").await.expect("the superuser may");
+    let writers = "select pid::text from pg_stat_activity where backend_type in ('walwriter', 'checkpointer', 'background writer')";
+    let writers: Vec<String> = sqlx::query_scalar(writers).fetch_all(&mut *superuser).await.expect("they are listed");
+    assert_eq!(writers.len(), 3);
+    signal("STOP", &writers);
+}
+
+/// Starts the server anew, so that no commit of its sessions waits for the disk unless it says so itself.
+async fn quietly(stage: &mut Stage, superuser: &mut PgConnection) {
+    let quiet = "alter role atelier_app set synchronous_commit = off";
+    superuser.execute(quiet).await.expect("the superuser may");
+    stage.kill_server();
+    stage.start().await;
 }
 
 async fn acknowledged(stage: &Stage, member: &Member, journal: &Journal) -> Vec<Acknowledged> {
@@ -53,6 +65,7 @@ async fn g1_commits_that_are_not_flushed_are_lost_and_the_checker_says_so() {
     let members = stage.members(1).await;
     let mut superuser = stage.superuser().await;
     let journal = Journal::of(&mut superuser).await;
+    quietly(&mut stage, &mut superuser).await;
     at_rest(&stage).await;
     let mut before = stage.checker();
     before.read_on(&mut superuser).await;

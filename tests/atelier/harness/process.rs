@@ -320,7 +320,7 @@ pub fn kill(pid: u32) {
 }
 
 /// Sends a signal to processes by their ids.
-pub(super) fn signal(name: &str, pids: &[String]) {
+pub fn signal(name: &str, pids: &[String]) {
     let sent = Command::new("kill").arg(format!("-{name}")).args(pids).status();
     assert!(sent.expect("kill is on every machine").success(), "they are there to be signalled");
 }
