@@ -229,5 +229,45 @@ async fn pool_since(url: &str, connections: u32, restarted: Arc<LastRestart>) ->
 
 /// Statements are not logged: their values may be anything.
 fn quiet(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    if names_several_hosts(url) {
+        return Err(sqlx::Error::Configuration(
+            "the database's URL names several hosts, and sqlx takes one: give the address of something that leads to the leader, such as \
+             HAProxy (docs/high-availability.md)"
+                .into(),
+        ));
+    }
     Ok(PgConnectOptions::from_str(url)?.disable_statement_logging())
+}
+
+/// Whether a URL lists hosts as libpq allows, between the user and the path or as a parameter. A password may have commas of its own.
+fn names_several_hosts(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = before.split('/').next().unwrap_or_default();
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    hosts.contains(',')
+        || parameters.any(|(key, value)| matches!(key.as_ref(), "host" | "hostaddr" | "port") && value.contains(','))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_is_taken_and_several_are_refused_in_words() {
+        for (url, refused) in [
+            ("postgres://atelier_app@db:5432/atelier", false),
+            ("postgres://atelier_app:a,b@db/atelier?application_name=a,b", false),
+            ("postgres://atelier_app@%2Ftmp%2Fx:5432/atelier", false),
+            ("postgres://atelier_app@one,two/atelier", true),
+            ("postgres://atelier_app@one:5432,two:5432/atelier", true),
+            ("postgres:///atelier?host=one,two", true),
+            ("postgres:///atelier?host=one%2Ctwo&port=1", true),
+            ("postgres:///atelier?hostaddr=127.0.0.1,127.0.0.2", true),
+        ] {
+            let said = quiet(url).err().map(|error| error.to_string());
+            assert_eq!(said.as_ref().is_some_and(|said| said.contains("several hosts")), refused, "{url}: {said:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use atelier_commands::HeldLocks;
 use atelier_commands::activity::SessionActivity;
 use atelier_commands::api_policy::ApiPolicy;
 use atelier_commands::command_path::CommandPathOptions;
-use atelier_commands::event_store::{PostgresEventStore, WriterOptions};
+use atelier_commands::event_store::{LinkError, PostgresEventStore, WriterOptions};
 use atelier_commands::key_usage::KeyUsage;
 use atelier_commands::ports::Ports;
 use atelier_commands::process::{
@@ -45,7 +45,7 @@ pub enum StudioError {
     Sql(#[from] sqlx::Error),
     /// The database's URL is malformed.
     #[error("the database URL cannot be used: {0}")]
-    Url(#[from] tokio_postgres::Error),
+    Url(#[from] LinkError),
     /// The account keys cannot be used.
     #[error("the keys folder {} cannot be used: {cause}", .folder.display())]
     Keys {

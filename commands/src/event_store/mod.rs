@@ -1,6 +1,7 @@
 //! The event-store port: what the write side needs of a log, in words any log can keep (DESIGN 3.9).
 
 mod batch;
+mod link;
 mod postgres;
 mod snapshot;
 mod writer;
@@ -10,6 +11,7 @@ use atelier_domain::EventId;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
+pub use link::LinkError;
 pub use postgres::PostgresEventStore;
 pub use snapshot::{Snapshot, SnapshotStore};
 pub use writer::WriterOptions;

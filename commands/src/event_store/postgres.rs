@@ -1,13 +1,12 @@
 //! The PostgreSQL event store: appends by the batching writer, reads by the pool.
 
-use std::str::FromStr;
-
 use async_trait::async_trait;
 use atelier_domain::{AccountId, EventId};
 use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::link::{Link, LinkError};
 use super::writer::{Writer, WriterOptions};
 use super::{
     Append, AppendError, EventStore, LoadError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId, Submitted,
@@ -24,16 +23,15 @@ impl PostgresEventStore {
     /// Starts the store's writer on a connection of its own; reads go through the pool.
     ///
     /// # Errors
-    /// When the URL cannot be parsed.
+    /// When the URL cannot be used.
     pub fn start(
         pool: PgPool,
         url: &str,
         options: WriterOptions,
         tasks: &TaskTracker,
         stop: CancellationToken,
-    ) -> Result<Self, tokio_postgres::Error> {
-        let config = tokio_postgres::Config::from_str(url)?;
-        Ok(Self { pool, writer: Writer::start(config, options, tasks, stop) })
+    ) -> Result<Self, LinkError> {
+        Ok(Self { pool, writer: Writer::start(Link::of(url)?, options, tasks, stop) })
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_postgres::error::{Severity, SqlState};
-use tokio_postgres::{Client, Error, NoTls, Statement};
+use tokio_postgres::{Client, Error, Statement};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::batch::{self, Verdict};
+use super::link::Link;
 use super::{Append, AppendError, Appended, StreamId, Submitted};
 
 /// The writer's bounds.
@@ -60,16 +61,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the writer's task; it ends when `stop` is cancelled and everything accepted has been answered.
-    pub(super) fn start(
-        config: tokio_postgres::Config,
-        options: WriterOptions,
-        tasks: &TaskTracker,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(super) fn start(link: Link, options: WriterOptions, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let (jobs, queue) = mpsc::channel(options.queue_items);
         let bytes = Arc::new(Semaphore::new(options.queue_bytes.min(Semaphore::MAX_PERMITS)));
         let era = Arc::new(AtomicU64::new(0));
-        let task = WriterTask { config, options, connection: None, era: era.clone() };
+        let task = WriterTask { link, options, connection: None, era: era.clone() };
         tasks.spawn(task.run(queue, stop));
         Self { jobs, bytes, era }
     }
@@ -94,7 +90,7 @@ impl Writer {
 }
 
 struct WriterTask {
-    config: tokio_postgres::Config,
+    link: Link,
     options: WriterOptions,
     connection: Option<(Client, Statement)>,
     /// How many connections there were: each may lead to another server.
@@ -229,7 +225,12 @@ impl WriterTask {
         self.connection.take_if(|(client, _)| client.is_closed());
         if self.connection.is_none() {
             // Whatever the database says while connecting, it says before it has heard of the batch.
-            self.connection = Some(connect(&self.config).await.map_err(Failure::NotWritten)?);
+            self.connection = Some(connect(&self.link).await.map_err(|error| {
+                // In words, which hold no value of any event yet: a certificate that is refused has no code.
+                let cause = std::error::Error::source(&error);
+                tracing::warn!(%error, cause, "the append connection was not made");
+                Failure::NotWritten(error)
+            })?);
             self.era.fetch_add(1, Ordering::AcqRel);
         }
         let (client, call) = self.connection.as_ref().expect("the connection was made just now");
@@ -280,8 +281,8 @@ fn passes_by_itself(code: &SqlState) -> bool {
         || matches!(code, "55P03" | "54000")
 }
 
-async fn connect(config: &tokio_postgres::Config) -> Result<(Client, Statement), Error> {
-    let (client, connection) = config.connect(NoTls).await?;
+async fn connect(link: &Link) -> Result<(Client, Statement), Error> {
+    let (client, connection) = link.connect().await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(code = error.code().map(|c| c.code()), "the append connection ended");

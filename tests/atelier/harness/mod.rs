@@ -2,8 +2,10 @@
 
 mod addresses;
 mod answer;
+pub mod cluster;
 pub mod faults;
 mod home_postgres;
+pub mod line;
 pub mod log;
 pub mod peers;
 pub mod postgres;

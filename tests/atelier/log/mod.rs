@@ -18,4 +18,5 @@ mod racers;
 mod snapshots;
 mod stock;
 pub mod test_log;
+mod tls;
 pub mod unknown;
