@@ -3,6 +3,7 @@
 
 mod machine;
 mod privileges;
+mod replication;
 
 use std::error::Error;
 use std::io::Write;
@@ -112,6 +113,7 @@ async fn look(config: &Config, database: &Database) -> Vec<Finding> {
         };
         findings.push(Finding::of("durability", found));
     }
+    findings.push(Finding::of("replication", replication::look(&pool).await));
     let skew = match clock_watch::measure(&pool, &SystemClock).await {
         Ok(skew) => {
             let said = format!("{} ms from the database's", skew.by.num_milliseconds());

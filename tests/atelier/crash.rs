@@ -14,7 +14,7 @@ pub mod members;
 mod planted;
 mod races;
 mod read_your_writes;
-mod settled;
+pub mod settled;
 mod stage;
 
 use atelier_server::config::AccessConfig;

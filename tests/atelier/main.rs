@@ -11,6 +11,7 @@ mod crash;
 mod credentials;
 mod edge;
 mod event_forms;
+mod failover;
 mod graphql;
 mod harness;
 mod inputs;
