@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 /// A page of the server's own, signed in as the demo account.
 const signedIn = async (context, server) => {
   const page = await context.newPage();
-  await page.goto(`${server}/mailbox`);
+  await page.goto(`${server}/`);
   const ask = (query, variables) =>
     page.evaluate(
       async ([query, variables]) => {
@@ -79,8 +79,10 @@ export default {
     assert.equal(refused, 404);
   },
 
-  "where it would play a file, it asks for a range and is given one": async (context, { server, until }) => {
-    const { page, ask } = await signedIn(context, server);
+  "where it would play a file, it asks for a range and is given one": async (context, { sameSite, server, until }) => {
+    const { ask } = await signedIn(context, server);
+    const page = await context.newPage();
+    await page.goto(`${sameSite}/`);
     const url = (await ask(IMAGES)).data.me.creations.edges[0].node.images[0].url;
     const answers = [];
     page.on("response", async (response) => {

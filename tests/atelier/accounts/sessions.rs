@@ -7,6 +7,7 @@ use atelier_commands::use_cases::{OpenSession, Proof};
 use atelier_domain::account::{Account, AccountCommand, Role};
 use atelier_vault::credential_rows::sessions;
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::{counts, sign_in, sign_in_raw};
 use crate::harness::TestStudio;
@@ -142,6 +143,33 @@ async fn v10_the_other_sessions_or_all_end_on_the_very_next_request() {
     assert!(counts(&studio, &ben.token).await, "another's go on");
     studio.drain().await;
     assert_eq!(studio.events_named("SessionEnded").await, 3);
+    studio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v10_a_session_that_begins_while_all_are_ended_counts_only_if_the_log_has_it() {
+    let studio = TestStudio::start().await;
+    let ada = studio.newcomer("ada").await;
+    let account = studio.account(&ada).await;
+    // The rows are looked at and not written yet.
+    let mut holder = PgConnection::connect(&studio.database.superuser_url).await.expect("the superuser connects");
+    holder.execute("begin; select from credentials.sessions for update").await.expect("they are held");
+    let all = "mutation { revokeAllSessions { userErrors { code } position } }";
+    let meanwhile = async {
+        let waits = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' \
+                     and query like 'UPDATE credentials.sessions%')";
+        until("the rows to be waited for", async || {
+            let waits = sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut holder).await;
+            waits.expect("the activity is told").then_some(())
+        })
+        .await;
+        let begun = studio.session_of(account).await;
+        holder.execute("commit").await.expect("they are free");
+        begun
+    };
+    let (_, begun) = tokio::join!(studio.mutate(Some(&ada.token), all, json!({})), meanwhile);
+    assert_eq!(studio.events_named("SessionEnded").await, 2, "in the log both have ended");
+    assert!(!counts(&studio, &begun).await && !counts(&studio, &ada.token).await, "and count no more");
     studio.stop().await;
 }
 

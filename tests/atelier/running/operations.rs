@@ -134,6 +134,32 @@ async fn c7_security_events_are_log_lines_without_anybody_in_them() {
     assert_eq!(served.stop("TERM").await.code, Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a6_the_start_says_which_proxies_are_believed_and_one_that_is_not_is_warned_of_once() {
+    let home = Home::open().await;
+    let warning = "name its network in ATELIER_TRUSTED_PROXIES";
+    for (proxies, believed, warned) in [
+        ("", "X-Forwarded-For is believed from nobody", 1),
+        ("10.0.0.0/8,192.168.0.0/16", "X-Forwarded-For is believed from 10.0.0.0/8, 192.168.0.0/16", 1),
+        ("127.0.0.0/8", "X-Forwarded-For is believed from 127.0.0.0/8", 0),
+    ] {
+        let mut served = home.serve_with(&[], &[("ATELIER_TRUSTED_PROXIES", proxies)]);
+        let visitor = served.listening().await;
+        let query = json!({ "query": "{ models { id } }" });
+        // Without the header nothing is to be said.
+        visitor.request("POST", "/graphql").json(&query).send().await.expect("an answer");
+        assert_eq!(served.logged().matches(warning).count(), 0, "{proxies}");
+        for _ in 0..3 {
+            let forwarded = visitor.request("POST", "/graphql").header("x-forwarded-for", "198.51.100.7").json(&query);
+            forwarded.send().await.expect("an answer");
+        }
+        assert_eq!(served.logged().matches(warning).count(), warned, "{proxies}: {}", served.logged());
+        assert!(!served.logged().contains("198.51.100.7"), "nobody's address is written down");
+        let ended = served.stop("TERM").await;
+        assert!(ended.logged.contains(believed), "{proxies}: {}", ended.logged);
+    }
+}
+
 #[test]
 fn c7_every_metric_says_what_it_is() {
     let texts = architecture::files_of("server/src/metric_texts.rs").concat();
