@@ -5,7 +5,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ServeConfig};
 use crate::database::Database;
@@ -70,7 +71,8 @@ pub fn main() -> ExitCode {
 /// Runs a command. The first argument is the program's name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let parsed = without_empty(Cli::command()).try_get_matches_from(arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too; clap knows which stream and code each wants.
@@ -90,6 +92,16 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
     // A blocking call that hangs, in a dead file system for one, does not keep the process.
     runtime.shutdown_timeout(LEFT_OVERS);
     code
+}
+
+/// The same command line, for which a variable that is set to nothing is not set: compose files and service managers pass such ones along
+/// for what nobody has said.
+fn without_empty(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        if value.is_some_and(|value| value.is_empty()) { argument.env(Resettable::Reset) } else { argument }
+    });
+    command.mut_subcommands(without_empty)
 }
 
 fn failed(error: &dyn Error) -> ExitCode {
