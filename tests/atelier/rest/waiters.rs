@@ -125,6 +125,24 @@ async fn a_list_of_jobs_is_filtered_by_their_state() {
         let told = (refused.status.as_u16(), &said["error"], &said["field"]);
         assert_eq!(told, (400, &json!("invalid_field"), &json!("status")), "{wrong}: {said}");
     }
+    // Given twice it is wrong, and the error is about that one; and every wrong one is named.
+    for (query, fields) in [
+        ("status=queued&status=queued", &["status"][..]),
+        ("status=queued&status=running&limit=1", &["status"]),
+        ("limit=1&limit=1", &["limit"]),
+        ("cursor=a&cursor=b", &["cursor"]),
+        ("limit=101", &["limit"]),
+        ("limit=-1", &["limit"]),
+        ("limit=", &["limit"]),
+        ("status=x&limit=x&cursor=a&cursor=b", &["limit", "status", "cursor"]),
+    ] {
+        let refused = studio.get(&format!("/v1/generations?{query}"), Some(&key)).await;
+        let said = refused.json();
+        let named: Vec<&str> =
+            said["errors"].as_array().expect("a list").iter().filter_map(|error| error["field"].as_str()).collect();
+        assert_eq!((refused.status.as_u16(), named), (400, fields.to_vec()), "{query}: {said}");
+    }
+    assert_eq!(listed("status=queued&nothing=1&nothing=2").await.len(), 2, "what is unknown is ignored");
     studio.stop().await;
 }
 

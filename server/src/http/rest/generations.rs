@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atelier_commands::refusal::together;
 use atelier_commands::use_cases::{CancelGeneration, DeleteGeneration};
 use atelier_commands::{Refusal, UseCaseError};
 use atelier_domain::account::KeyScope;
@@ -15,7 +16,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{body, generate, job};
@@ -75,12 +75,28 @@ fn parse(id: Result<Path<String>, PathRejection>) -> ApiResult<GenerationId> {
     id.ok().and_then(|Path(id)| GlobalId::generation(&id)).ok_or_else(ApiError::not_found)
 }
 
-/// What a list takes.
-#[derive(Deserialize)]
-pub struct Paging {
-    limit: Option<usize>,
-    cursor: Option<String>,
-    status: Option<String>,
+/// The most jobs of one page, and how many it has when nothing is said.
+const PAGE: std::ops::RangeInclusive<usize> = 1..=100;
+const USUAL_PAGE: usize = 20;
+
+/// The parameters of a list, as they came.
+pub type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+/// A parameter's one value.
+fn parameter<'q>(parameters: &'q [(String, String)], name: &'static str) -> Result<Option<&'q str>, Refusal> {
+    let mut values = parameters.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Refusal::value(name, Invalid::new(Reason::Duplicate, "must be given once")));
+    }
+    Ok(first)
+}
+
+/// Reads the length of a page.
+fn limit(word: Option<&str>) -> Result<usize, Refusal> {
+    let read = word.map_or(Some(USUAL_PAGE), |word| word.parse().ok());
+    read.filter(|limit| PAGE.contains(limit))
+        .ok_or_else(|| Refusal::value("limit", Invalid::bounds(Reason::OutOfRange, &(1..=100), "must be 1 to 100")))
 }
 
 /// The words that `status` may be.
@@ -98,20 +114,21 @@ fn status(word: &str) -> Result<Status, Refusal> {
 pub async fn list(
     State(edge): State<Arc<Edge>>,
     Extension(visit): Visitor,
-    paging: Result<Query<Paging>, QueryRejection>,
+    parameters: Parameters,
 ) -> ApiResult<Json<Value>> {
     visit.may(KeyScope::GenerationsRead)?;
     let key = &visit.key;
-    let wrong = || Refusal::value("limit", Invalid::bounds(Reason::OutOfRange, &(1..=100), "must be 1 to 100"));
-    let Query(paging) = paging.map_err(|_| wrong())?;
-    let limit = paging.limit.unwrap_or(20);
-    if !(1..=100).contains(&limit) {
-        return Err(wrong().into());
-    }
-    let filter = CreationFilter { media_type: None, status: paging.status.as_deref().map(status).transpose()? };
+    // Any text is a list of pairs.
+    let Query(parameters) = parameters.unwrap_or_default();
+    let given = |name| parameter(&parameters, name);
+    let (limit, status, cursor) = together((
+        given("limit").and_then(limit),
+        given("status").and_then(|word| word.map(status).transpose()),
+        given("cursor"),
+    ))?;
+    let filter = CreationFilter { media_type: None, status };
     let mut snapshot = edge.read.snapshot(&[creations::NAME], None).await?;
-    let page =
-        creations::page(&mut snapshot, key.account, key.environment, filter, limit, paging.cursor.as_deref()).await?;
+    let page = creations::page(&mut snapshot, key.account, key.environment, filter, limit, cursor).await?;
     let next = page.has_next.then(|| page.items.last().map(|(cursor, _)| cursor.clone())).flatten();
     let shown: Vec<Value> = page.items.iter().map(|(_, found)| job::show(&edge.write, found)).collect();
     Ok(Json(json!({ "success": true, "generations": shown, "next_cursor": next })))
