@@ -80,23 +80,25 @@ async fn u35_a_known_device_and_one_that_reset_the_password_are_always_tried() {
 async fn r5_ninety_sign_ins_of_one_ipv6_48_starve_nobody() {
     let studio = TestStudio::start_with(proxied()).await;
     let ada = studio.newcomer("ada").await;
-    let flood = (0..90).map(|number| {
-        let studio = &studio;
-        async move {
-            from(studio, &format!("2001:db8:7:{number:x}::1"), &format!("nobody{number}@example.com"), WRONG).await
-        }
-    });
-    let owner = async {
-        let mut answers = Vec::new();
-        for number in 0..10 {
-            answers.push(from(&studio, &format!("2001:db8:{:x}::1", 100 + number), &ada.email, PASSWORD).await);
-        }
-        answers
-    };
-    let (flood, owner) = tokio::join!(join_all(flood), owner);
-    assert!(owner.iter().all(|answer| code(answer).is_empty()), "{owner:?}");
-    let busy = flood.iter().filter(|answer| code(answer) == "RATE_LIMITED").count();
-    assert!(busy > 0, "the flood has its share, and no more");
+    // Of one network, and of four at once, which ask for more than all places that there are.
+    for networks in [1, 4] {
+        let flood = (0..90 * networks).map(|number| {
+            let (studio, network) = (&studio, 0x700 + 0x10 * networks + number / 90);
+            let client = format!("2001:db8:{network:x}:{number:x}::1");
+            async move { from(studio, &client, &format!("nobody{number}@example.com"), WRONG).await }
+        });
+        let owner = async {
+            let mut answers = Vec::new();
+            for number in 0..10 {
+                answers.push(from(&studio, &format!("2001:db8:{:x}::1", 100 + number), &ada.email, PASSWORD).await);
+            }
+            answers
+        };
+        let (flood, owner) = tokio::join!(join_all(flood), owner);
+        assert!(owner.iter().all(|answer| code(answer).is_empty()), "{networks}: {owner:?}");
+        let busy = flood.iter().filter(|answer| code(answer) == "RATE_LIMITED").count();
+        assert!(busy > 0, "the flood has its share, and no more");
+    }
     studio.stop().await;
 }
 
