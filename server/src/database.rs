@@ -170,6 +170,17 @@ impl Database {
             None => Ok(()),
         }
     }
+
+    /// The same for whoever has so much time left: half of it for a stop in order, the rest for one at once.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn stop_in(self, left: Duration) -> Result<(), DatabaseError> {
+        match self.embedded {
+            Some(embedded) => Ok(embedded.stop_in(left / 2).await?),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Where the private PostgreSQL is, or would be.

@@ -49,7 +49,7 @@ pub async fn serve(config: &Config, serve: &ServeConfig) -> Result<(), Box<dyn E
         ran = run(config, serve, &database, stop.token()) => ran,
         Err(lost) = database.keep_running(stop.token()) => Err(lost.into()),
     };
-    let stopped = timeout(stop.left(), database.stop()).await;
+    let stopped = timeout(stop.left(), database.stop_in(stop.left())).await;
     ran?;
     match stopped {
         Ok(stopped) => Ok(stopped?),
@@ -69,7 +69,7 @@ async fn open(config: &Config, stop: &Stop) -> Result<Option<Database>, Database
     }
     match timeout(OPENING, opening).await {
         Ok(Ok(database)) => {
-            if timeout(stop.left(), database.stop()).await.is_err() {
+            if timeout(stop.left(), database.stop_in(stop.left())).await.is_err() {
                 tracing::warn!("PostgreSQL is still stopping; it goes on by itself");
             }
         }

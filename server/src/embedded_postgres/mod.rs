@@ -14,8 +14,9 @@ mod supervision;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use cluster::{Cluster, PAUSE, Postmaster, START_LIMIT, SUPERUSER};
+use cluster::{Cluster, PAUSE, Postmaster, START_LIMIT, STOP_LIMIT, SUPERUSER};
 use folder::Place;
 use log_file::LogTrimmer;
 use tokio_postgres::Client;
@@ -142,7 +143,15 @@ impl EmbeddedPostgres {
     /// # Errors
     /// When the server does not stop in its time; it is then adopted by the next start.
     pub async fn stop(self) -> Result<(), EmbeddedError> {
-        self.cluster.stop().await?;
+        self.stop_in(STOP_LIMIT).await
+    }
+
+    /// The same for whoever has little time: what does not stop in order within so long stops at once, and recovers at its next start.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub async fn stop_in(self, in_order: Duration) -> Result<(), EmbeddedError> {
+        self.cluster.stop(in_order).await?;
         // Kept when something else is in it; then it is used again.
         std::fs::remove_dir(&self.postmaster.socket).ok();
         Ok(())
@@ -165,7 +174,7 @@ async fn adopt(cluster: &Cluster) -> Result<Option<Postmaster>, EmbeddedError> {
                 if cluster.has_our_settings(&postmaster.socket) {
                     return Ok(found);
                 }
-                cluster.stop().await?;
+                cluster.stop(STOP_LIMIT).await?;
                 continue;
             }
             if cluster.remove_recycled(postmaster.pid)? {

@@ -216,6 +216,23 @@ async fn d8_a_killed_postmaster_is_started_again_with_its_data() {
 }
 
 #[tokio::test]
+async fn d8_a_server_that_does_not_stop_in_order_stops_at_once_and_keeps_its_data() {
+    let home = Home::open();
+    let durable = EmbeddedOptions { durable: true, ..home.options() };
+    let server = EmbeddedPostgres::start(durable.clone()).await.unwrap();
+    tell(&server, "CREATE TABLE kept AS SELECT 'yes' AS word").await;
+    // Without its checkpointer it would wait for ever.
+    let checkpointer = "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+    kill("-STOP", ask(&server, checkpointer).await.parse().unwrap());
+    let (pid, data) = (server.postmaster_pid(), server.data_directory().to_owned());
+    server.stop_in(Duration::from_secs(1)).await.unwrap();
+    assert!(!data.join("postmaster.pid").exists() && !Path::new(&format!("/proc/{pid}/cwd")).exists());
+    let server = EmbeddedPostgres::start(durable).await.unwrap();
+    assert_eq!(ask(&server, "SELECT word FROM kept").await, "yes");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn d8_a_server_without_fsync_is_never_adopted_by_one_who_wants_it() {
     let home = Home::open();
     let server = home.start().await;

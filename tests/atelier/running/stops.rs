@@ -7,7 +7,7 @@ use sqlx::Executor;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::process::{Ended, Home, until};
+use crate::harness::process::{Ended, Home, kill, until};
 
 /// What operators count on (REQUIREMENTS: a stop within 25 seconds).
 const LIMIT: Duration = Duration::from_secs(25);
@@ -111,6 +111,17 @@ async fn c3_sigterm_ends_a_node_in_time_whatever_its_database_is_at() {
     served.listening().await;
     home.kill_postgres(std::future::ready(())).await;
     in_time("a database that was just killed", served.stop_timed("TERM").await);
+    // One of its processes was killed, and it recovers by itself as it is told to stop.
+    for _ in 0..3 {
+        let mut served = home.serve(&[]);
+        served.listening().await;
+        let mut admin = until("PostgreSQL", async || home.superuser().await).await;
+        let backend = "select pid from pg_stat_activity where usename = 'atelier_app' limit 1";
+        let backend: i32 = sqlx::query_scalar(backend).fetch_one(&mut admin).await.expect("the node is connected");
+        kill(u32::try_from(backend).expect("a process id"));
+        in_time("a database that recovers", served.stop_timed("TERM").await);
+        assert_eq!(home.postmaster(), None, "nothing is left running");
+    }
     // And cannot be started again.
     let mut served = home.serve(&[]);
     served.listening().await;
