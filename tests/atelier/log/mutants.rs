@@ -89,7 +89,7 @@ async fn p7_a_clock_taken_as_it_is_is_caught() {
     let log = TestLog::fresh().await;
     let stamp = "stamp := greatest(clock_timestamp(), coalesce(head_at, '-infinity'));";
     let mut owner =
-        plant(&log, "append_stamped", &[(stamp, "stamp := clock_timestamp() - head * interval '1 hour';")]).await;
+        plant(&log, "append_stamped", &[(stamp, "stamp := clock_timestamp() + (1 - head) * interval '1 hour';")]).await;
     call_sql(&mut owner, "append_stamped", "one").await;
     call_sql(&mut owner, "append_stamped", "two").await;
     let found = Follower::of("events").read_on(&log.database.pool).await;
