@@ -65,7 +65,7 @@ impl Node {
     pub async fn lag(&self) -> Fallible<Option<Duration>> {
         let Some(runner) = &self.runner else { return Ok(None) };
         let started = Instant::now();
-        let head = self.path.store().head().await?.0;
+        let head = self.path.store().head().await?.number;
         for progress in runner.progress().values() {
             let mut position = progress.subscribe();
             let reached = tokio::time::timeout(CATCH_UP, position.wait_for(|position| *position >= head)).await;

@@ -86,10 +86,11 @@ async fn on(server: &Server, folder: &Path) -> Fallible<bool> {
 
     let pool = database::pool(&database.url, 3).await?;
     let feed = Feed::new(pool.clone());
+    let log = feed.log().clone();
     let runner = Runner::new(pool.clone(), feed, models::all(), RunnerOptions::default());
     runner.register().await?;
     let blind_index = BlindIndex::open(&keys, &SystemRandom)?;
-    let read = ReadModels::open(pool.clone(), vault, blind_index, runner.progress()).await?;
+    let read = ReadModels::open(pool.clone(), vault, blind_index, runner.progress(), log).await?;
     let mut medians = Vec::new();
     for (name, filter) in filters() {
         let (median, items) = looked(&read, filter).await?;

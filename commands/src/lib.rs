@@ -11,6 +11,7 @@ pub mod export_link;
 mod held_locks;
 pub mod idempotency;
 pub mod key_usage;
+pub mod lost_media;
 pub mod media_link;
 pub mod media_types;
 pub mod notice_topic;

@@ -14,7 +14,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use media::{
-    AVATAR_MEDIA_TYPE, AvatarKey, ExportKey, MAX_WHOLE_BYTES, MediaKey, MediaObject, MediaStore, Pieces, Stored,
+    AVATAR_MEDIA_TYPE, AvatarKey, ExportKey, MAX_WHOLE_BYTES, MediaKey, MediaObject, MediaStore, Pieces, Stored, Thing,
+    Things,
 };
 pub use sign_in_elsewhere::{Departure, ElsewhereError, Interaction, ProvenIdentity, SignInElsewhere};
 

@@ -3,6 +3,7 @@
 
 mod sign_in_rows;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use atelier_domain::account::{Account, AccountCommand, SessionEnd};
@@ -12,9 +13,11 @@ use atelier_vault::credential_rows::{
 };
 use chrono::{Days, TimeDelta};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::command_path::CommandContext;
 use crate::idempotency;
+use crate::lost_media;
 use crate::notices;
 use crate::profile_upkeep::{self, ProfilesTidied};
 use crate::refusal::{Refusal, UseCaseError};
@@ -50,7 +53,9 @@ pub struct Reconciled {
 
 /// Runs a round every `every`, until stopped.
 pub async fn run(write: &WriteSide, every: Duration, stop: &CancellationToken) {
+    let mut swept = BTreeSet::new();
     while !stop.is_cancelled() {
+        sweep_lost_media(write, &mut swept).await;
         match reconcile(write).await {
             Ok(done) if done == Reconciled::default() => {}
             Ok(done) => tracing::info!(?done, "reconciled"),
@@ -60,6 +65,24 @@ pub async fn run(write: &WriteSide, every: Duration, stop: &CancellationToken) {
             () = tokio::time::sleep(every) => {}
             () = stop.cancelled() => {}
         }
+    }
+}
+
+/// Goes through the store once for each acknowledged loss.
+async fn sweep_lost_media(write: &WriteSide, swept: &mut BTreeSet<Uuid>) {
+    let due = match lost_media::due(write).await {
+        Ok(due) => due,
+        Err(error) => return tracing::warn!(%error, "the branches of the log cannot be read"),
+    };
+    if due.iter().all(|branch| swept.contains(branch)) {
+        return;
+    }
+    match lost_media::sweep(write).await {
+        Ok(removed) => {
+            tracing::info!(removed, "files that the log does not have any more were removed");
+            swept.extend(due);
+        }
+        Err(error) => tracing::warn!(%error, "files that the log does not have any more could not be removed"),
     }
 }
 

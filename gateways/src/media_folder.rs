@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_commands::ports::{
-    AvatarKey, ExportKey, GatewayError, MAX_WHOLE_BYTES, MediaKey, MediaObject, MediaStore, Pieces, Stored,
+    AvatarKey, ExportKey, GatewayError, MAX_WHOLE_BYTES, MediaKey, MediaObject, MediaStore, Pieces, Stored, Thing,
+    Things,
 };
 use atelier_domain::{AccountId, AvatarId, GenerationId};
 use bytes::Bytes;
@@ -113,6 +114,18 @@ impl MediaFolder {
     }
 }
 
+/// Whose an object is and what it is of, by its path.
+fn thing(path: &str) -> Option<(AccountId, Thing)> {
+    let mut parts = path.split('/');
+    let account = parts.next()?.parse().ok()?;
+    let thing = match (parts.next()?, parts.next()?) {
+        ("avatar", id) => Thing::Avatar(id.parse().ok()?),
+        ("exports", id) => Thing::Export(id.parse().ok()?),
+        (id, _) => Thing::Generation(id.parse().ok()?),
+    };
+    Some((account, thing))
+}
+
 /// The key a path stands for, when it is one that [`MediaKey::path`] can have made, to the byte.
 fn parse(path: &str) -> Option<MediaKey> {
     let mut parts = path.split('/');
@@ -209,6 +222,15 @@ impl MediaStore for MediaFolder {
 
     async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError> {
         self.delete_under(&key.folder()).await
+    }
+
+    fn things(&self) -> Things {
+        let listed = self.store.list(None).map_err(unavailable);
+        listed
+            .try_filter_map(async |object| {
+                Ok(thing(object.location.as_ref()).map(|(account, thing)| (account, thing, object.last_modified)))
+            })
+            .boxed()
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {

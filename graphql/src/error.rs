@@ -57,8 +57,10 @@ pub(crate) fn unavailable(cause: &dyn std::error::Error) -> Error {
 pub(crate) fn read_fault(models: &ReadModels, error: &ReadError) -> Error {
     match error {
         ReadError::Stale { current } => coded("STALE_READ", "The read models have not reached this position yet.")
-            .extend_with(|_, extensions| extensions.set("currentPosition", models.token(current.0))),
-        ReadError::PositionUnknown => coded("POSITION_UNKNOWN", "The position is not one of this log."),
+            .extend_with(|_, extensions| extensions.set("currentPosition", models.token(*current))),
+        ReadError::PositionUnknown => {
+            coded("POSITION_UNKNOWN", "The position is not one of this log, or not any more.")
+        }
         ReadError::BadCursor(_) => coded("BAD_CURSOR", "The cursor is not one of this list."),
         // Not a fault of the database: an operator repairs it, and it concerns this account alone.
         ReadError::Quarantined(model) => coded("UNAVAILABLE", "This part of the account is being repaired.")

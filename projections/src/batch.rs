@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atelier_domain::{Envelope, LogEvent};
+use atelier_log::{Branch, Expected};
 use uuid::Uuid;
 
 /// An event of the log, decoded or not.
@@ -67,6 +68,8 @@ impl Logged {
 /// Events in order, dense from the asked position on. Those that could not be decoded are apart, because as a rule there are none.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// The log that they are of, with the last of them as what it is known by; none when they were read back and nothing moves by them.
+    pub(crate) log: Option<Expected>,
     /// The decoded ones.
     pub events: Vec<Arc<Envelope>>,
     /// The others.
@@ -84,6 +87,14 @@ impl Batch {
     #[must_use]
     pub fn len(&self) -> usize {
         self.events.len() + self.undecodable.len()
+    }
+
+    /// The same events, of this branch of the log.
+    pub(crate) fn of(self, branch: Branch) -> Self {
+        let last = self.events.last().map(|event| (event.position, event.event_id.0));
+        let last = last.max(self.undecodable.last().map(|event| (event.position, event.event_id)));
+        let (position, event) = last.unzip();
+        Self { log: Some(Expected { branch, position, event }), ..self }
     }
 
     /// The position of the last one; `None` when there is none.
@@ -106,7 +117,7 @@ impl Batch {
 impl FromIterator<Logged> for Batch {
     fn from_iter<I: IntoIterator<Item = Logged>>(events: I) -> Self {
         let events = events.into_iter();
-        let mut batch = Self { events: Vec::with_capacity(events.size_hint().0), undecodable: Vec::new() };
+        let mut batch = Self { log: None, events: Vec::with_capacity(events.size_hint().0), undecodable: Vec::new() };
         for event in events {
             match event {
                 Logged::Event(event) => batch.events.push(event),

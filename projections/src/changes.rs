@@ -120,7 +120,7 @@ impl Changes {
 
     /// Wakes as this node's read models advance, until stopped. It is not seen by them as a reader who waits: they let batches grow.
     pub async fn follow(&self, runner: &Runner, stop: &CancellationToken) {
-        let (mut advanced, mut head) = (runner.advanced(), runner.feed.head());
+        let (mut advanced, mut head, mut eras) = (runner.advanced(), runner.feed.head(), runner.feed.log().eras());
         let mut tracks = [
             Track { model: credit_balance::NAME, topic: balance, seen: None },
             Track { model: creations::NAME, topic: generation, seen: None },
@@ -128,6 +128,12 @@ impl Changes {
         while !stop.is_cancelled() {
             advanced.mark_unchanged();
             head.mark_unchanged();
+            if eras.has_changed().unwrap_or(false) {
+                // What was seen may be gone, and what is there may be less.
+                eras.mark_unchanged();
+                tracks.iter_mut().for_each(|track| track.seen = None);
+                self.wake_all();
+            }
             for track in &mut tracks {
                 self.look(track, runner).await;
             }
@@ -136,6 +142,7 @@ impl Changes {
                 _ = advanced.changed() => {}
                 // A model that another node holds may be further than what this node knows of the log.
                 _ = head.changed() => {}
+                _ = eras.changed() => eras.mark_changed(),
             }
         }
     }

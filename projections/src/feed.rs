@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as PlainMutex, PoisonError};
 use std::time::Duration;
 
+use atelier_log::{Branch, Expected, KnownLog};
 use sqlx::postgres::{PgListener, PgRow};
 use sqlx::{PgConnection, PgPool, Row};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::batch::{Batch, Logged};
 use crate::stored_event::{StoredAround, StoredEvent};
@@ -20,18 +22,44 @@ const POLL: Duration = Duration::from_millis(500);
 /// How often while it is: polling is the truth, notifications only save time, and an idle node costs the database next to nothing.
 const POLL_TOLD: Duration = Duration::from_secs(5);
 
-/// The tail of the log in memory, and the log behind it.
+/// How often a read is tried again that found another log than this node works on.
+pub(crate) const TRIES: usize = 4;
+
+/// The tail of the log in memory, and the log behind it. Both are of one branch: when the log is on another one, nothing is kept.
 pub struct Feed {
     pool: PgPool,
-    tail: Mutex<VecDeque<Logged>>,
+    log: Arc<KnownLog>,
+    tail: Mutex<Tail>,
     head: watch::Sender<i64>,
+    /// The branch whose head that is.
+    head_of: PlainMutex<Branch>,
+}
+
+/// Decoded events in order, dense.
+#[derive(Default)]
+struct Tail {
+    branch: Branch,
+    events: VecDeque<Logged>,
 }
 
 impl Feed {
-    /// A feed over the log of this database.
+    /// A feed over the log of this database, that alone knows of it.
     #[must_use]
     pub fn new(pool: PgPool) -> Arc<Self> {
-        Arc::new(Self { pool, tail: Mutex::new(VecDeque::new()), head: watch::Sender::new(0) })
+        Self::over(KnownLog::new(pool.clone()), pool)
+    }
+
+    /// A feed over the log of this database; `log` is what the node knows of it.
+    #[must_use]
+    pub fn over(log: Arc<KnownLog>, pool: PgPool) -> Arc<Self> {
+        let (tail, head, head_of) = (Mutex::default(), watch::Sender::new(0), PlainMutex::default());
+        Arc::new(Self { pool, log, tail, head, head_of })
+    }
+
+    /// What this node knows of the log.
+    #[must_use]
+    pub const fn log(&self) -> &Arc<KnownLog> {
+        &self.log
     }
 
     /// Changes whenever the head may have moved.
@@ -42,18 +70,22 @@ impl Feed {
 
     /// Watches the head until stopped: told by the append's NOTIFY, and asks the log anyway.
     pub async fn watch_head(&self, stop: &CancellationToken) {
-        let mut listener = None;
+        let (mut listener, mut eras) = (None, self.log.eras());
         while !stop.is_cancelled() {
+            eras.mark_unchanged();
             if listener.is_none() {
                 listener = self.listen().await;
             }
-            match sqlx::query_scalar::<_, i64>("select coalesce(max(position), 0) from events")
-                .fetch_one(&self.pool)
-                .await
-            {
-                Ok(position) => self.head_is(position),
-                Err(error) => tracing::warn!(%error, "the head of the log cannot be read"),
-            }
+            let branch = match self.read_head().await {
+                Ok((branch, position)) => {
+                    self.head_is(branch, position);
+                    Some(branch)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the head of the log cannot be read");
+                    None
+                }
+            };
             let asked_again = tokio::time::sleep(if listener.is_some() { POLL_TOLD } else { POLL });
             tokio::pin!(asked_again);
             // Between two questions the notifications are believed: each carries the head of its batch.
@@ -61,8 +93,13 @@ impl Feed {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = &mut asked_again => break,
-                    told = told(&mut listener) => match told {
-                        Some(position) => self.head_is(position),
+                    // Another log: what was told of the one before is not waited for.
+                    _ = eras.changed() => {
+                        listener = None;
+                        break;
+                    }
+                    told = told(&mut listener) => match told.zip(branch) {
+                        Some((position, branch)) => self.head_is(branch, position),
                         None => { listener = None; break }
                     },
                 }
@@ -70,10 +107,39 @@ impl Feed {
         }
     }
 
-    /// The head is here or further on: a notification may come after a later answer.
-    fn head_is(&self, position: i64) {
-        self.head.send_if_modified(|head| std::mem::replace(head, position.max(*head)) < position);
+    /// The head of a branch is here or further on: a notification may come after a later answer. Of another branch than before it is
+    /// here, and everybody looks again.
+    fn head_is(&self, branch: Branch, position: i64) {
+        let mut head_of = self.head_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.log.branch() != Some(branch) {
+            return;
+        }
+        if std::mem::replace(&mut *head_of, branch) == branch {
+            self.head.send_if_modified(|head| std::mem::replace(head, position.max(*head)) < position);
+        } else {
+            self.head.send_replace(position);
+        }
         metrics::gauge!("atelier_log_position").set(position_as_f64(position));
+    }
+
+    /// The known head of a branch; 0 when it is not known.
+    fn head_on(&self, branch: Branch) -> i64 {
+        let head_of = self.head_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if *head_of == branch { *self.head.borrow() } else { 0 }
+    }
+
+    async fn read_head(&self) -> Result<(Branch, i64), sqlx::Error> {
+        let head = "select l.branch, e.position, e.event_id from (select log_branch($1, $2) as branch offset 0) l \
+                    left join lateral (select position, event_id from events order by position desc limit 1) e on true";
+        for _ in 0..TRIES {
+            let expected = self.log.expected().await?;
+            let (found, position, event): (Option<Uuid>, Option<i64>, Option<Uuid>) =
+                sqlx::query_as(head).bind(expected.position).bind(expected.event).fetch_one(&self.pool).await?;
+            if self.log.is(&expected, found).await? && self.log.saw(expected.branch, position.zip(event)) {
+                return Ok((expected.branch, position.unwrap_or_default()));
+            }
+        }
+        Err(changing())
     }
 
     async fn listen(&self) -> Option<PgListener> {
@@ -87,33 +153,77 @@ impl Feed {
     /// # Errors
     /// When the log cannot be read.
     pub async fn after(&self, position: i64, limit: usize) -> Result<Batch, sqlx::Error> {
-        if *self.head.borrow() <= position {
-            return Ok(Batch::default());
+        let branch = self.log.expected().await?.branch;
+        if self.head_on(branch) <= position {
+            return Ok(Batch::default().of(branch));
         }
         let mut tail = self.tail.lock().await;
-        if let Some(batch) = from_tail(&tail, position, limit) {
-            return Ok(batch);
+        if tail.branch != branch {
+            *tail = Tail { branch, events: VecDeque::new() };
         }
-        let at_the_end = tail.back().is_none_or(|last| last.position() <= position);
+        if let Some(batch) = from_tail(&tail.events, position, limit) {
+            return Ok(batch.of(branch));
+        }
+        let at_the_end = tail.events.back().is_none_or(|last| last.position() <= position);
         if at_the_end {
             // Read under the lock, so that the others find it decoded.
-            let read = self.read(position, limit).await?;
-            if tail.back().is_some_and(|last| last.position() < position) {
-                tail.clear();
+            let (branch, read) = self.read(position, limit).await?;
+            if tail.branch != branch || tail.events.back().is_some_and(|last| last.position() < position) {
+                *tail = Tail { branch, events: VecDeque::new() };
             }
-            tail.extend(read.iter().cloned());
-            let excess = tail.len().saturating_sub(KEPT);
-            tail.drain(..excess);
-            return Ok(read.into_iter().collect());
+            tail.events.extend(read.iter().cloned());
+            let excess = tail.events.len().saturating_sub(KEPT);
+            tail.events.drain(..excess);
+            return Ok(read.into_iter().collect::<Batch>().of(branch));
         }
         drop(tail);
-        Ok(self.read(position, limit).await?.into_iter().collect())
+        let (branch, read) = self.read(position, limit).await?;
+        Ok(read.into_iter().collect::<Batch>().of(branch))
     }
 
-    async fn read(&self, after: i64, limit: usize) -> Result<Vec<Logged>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        range(&mut connection, after, limit).await
+    /// Events with the branch that they are of.
+    async fn read(&self, after: i64, limit: usize) -> Result<(Branch, Vec<Logged>), sqlx::Error> {
+        for _ in 0..TRIES {
+            let expected = self.log.expected().await?;
+            let (found, mut events) = self.read_expecting(&expected, after, limit).await?;
+            if !self.log.is(&expected, found).await? {
+                continue;
+            }
+            // In this order as a rule; a join promises none.
+            events.sort_by_key(Logged::position);
+            if self.log.saw(expected.branch, events.iter().map(|event| (event.position(), event.event_id()))) {
+                return Ok((expected.branch, events));
+            }
+        }
+        Err(changing())
     }
+
+    async fn read_expecting(
+        &self,
+        expected: &Expected,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Option<Uuid>, Vec<Logged>), sqlx::Error> {
+        let statement = format!(
+            "select e.*, l.branch from (select log_branch($3, $4) as branch offset 0) l left join lateral \
+             ({EVENTS} where position > $1 and position <= $2 order by position) e on true"
+        );
+        let rows = sqlx::query(&statement)
+            .bind(after)
+            .bind(after.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX)))
+            .bind(expected.position)
+            .bind(expected.event)
+            .fetch_all(&self.pool)
+            .await?;
+        let found = rows.first().map(|row| row.try_get::<Option<Uuid>, _>("branch")).transpose()?.flatten();
+        let there = rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some()));
+        Ok((found, there.map(logged).collect::<Result<_, _>>()?))
+    }
+}
+
+/// What a read comes to that finds another log each time.
+pub(crate) fn changing() -> sqlx::Error {
+    sqlx::Error::Protocol("the log changes too fast".to_owned())
 }
 
 /// Up to `limit` events after a position, from the log itself, whatever is known of its head.

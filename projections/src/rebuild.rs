@@ -16,6 +16,7 @@
 
 use std::collections::BTreeSet;
 
+use atelier_log::Expected;
 use futures::StreamExt;
 use sqlx::{PgConnection, Postgres, Row, Transaction};
 
@@ -40,8 +41,8 @@ pub enum RebuildError {
     /// There is no read model of this name.
     #[error("there is no read model named {0}")]
     Unknown(String),
-    /// Somebody has begun another rebuild of it.
-    #[error("another rebuild of it has begun")]
+    /// Somebody has begun another rebuild of it, or the log has become another one.
+    #[error("another rebuild of it has begun, or the database has become another one; try again")]
     Overtaken,
     /// The fold's SQL is wrong.
     #[error("the fold fails at the events up to {position}: {error}")]
@@ -81,6 +82,8 @@ struct Attempt<'a> {
     number: i64,
     place: Place,
     position: i64,
+    /// The log that is folded.
+    log: Expected,
     /// The subjects in quarantine, as they are stored. Only this attempt writes them.
     left_out: BTreeSet<String>,
 }
@@ -112,6 +115,7 @@ impl Runner {
 impl<'a> Attempt<'a> {
     /// Takes the build of this model over from whoever was at it.
     async fn begin(runner: &'a Runner, projection: &'a dyn Projection) -> Result<Self, RebuildError> {
+        let log = runner.feed.log().expected().await?;
         let begin = "insert into rebuilds (name, version, attempt, place, position, state, started_at) \
                      select name, version, nextval('rebuild_attempts'), case place when 'a' then 'b' else 'a' end, 0, 'building', clock_timestamp() \
                      from checkpoints where name = $1 and version = $2 for update \
@@ -126,7 +130,7 @@ impl<'a> Attempt<'a> {
             .ok_or_else(|| RebuildError::Unknown(projection.name().to_owned()))?;
         let (number, place) = (row.try_get(0)?, Place::of(row.try_get(1)?));
         let (replay, left_out) = (Replay::new(runner.pool.clone()), BTreeSet::new());
-        Ok(Self { runner, projection, replay, number, place, position: 0, left_out })
+        Ok(Self { runner, projection, replay, number, place, position: 0, log, left_out })
     }
 
     /// A transaction in the attempt's place that is fenced: it has the row of the build, at this position.
@@ -137,14 +141,17 @@ impl<'a> Attempt<'a> {
     }
 
     async fn fence(&self, connection: &mut PgConnection, to: i64) -> Result<(), RebuildError> {
-        let fence =
-            "update rebuilds set position = $5 where name = $1 and version = $2 and attempt = $3 and position = $4";
+        let fence = "update rebuilds set position = $5 where name = $1 and version = $2 and attempt = $3 and position = $4 \
+             and log_branch($7, $8) = $6";
         let moved = sqlx::query(fence)
             .bind(self.projection.name())
             .bind(self.projection.version())
             .bind(self.number)
             .bind(self.position)
             .bind(to)
+            .bind(self.log.branch.0)
+            .bind(self.log.position)
+            .bind(self.log.event)
             .execute(connection)
             .await?;
         if moved.rows_affected() == 1 { Ok(()) } else { Err(RebuildError::Overtaken) }

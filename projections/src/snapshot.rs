@@ -1,5 +1,6 @@
 //! Reading: one snapshot holds rows and checkpoints together, no older than the position the reader asks for (DESIGN 5, L29, U44).
 
+mod begin;
 mod error;
 mod marks;
 
@@ -8,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::{AccountId, Sealed};
-use atelier_vault::transactions::begin_with;
+use atelier_log::{Branch, Expected, KnownLog, Position};
 use atelier_vault::{BlindIndex, Opened, Vault};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnection;
 use sqlx::{PgPool, Postgres, Row, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 pub use error::ReadError;
@@ -30,9 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the checkpoints are looked at while waiting; the node's own progress wakes it sooner.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// No transaction stays open over 5 s (DESIGN 3): neither in one statement nor between two.
-const BOUNDS: &str =
-    "select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '5s', true)";
 /// How long a reader waits for a place among the snapshots; longer than all that have one may keep it.
 const PLACE_WITHIN: Duration = Duration::from_secs(10);
 /// How long one snapshot may be read from.
@@ -52,17 +50,22 @@ pub struct ReadModels {
     /// So many snapshots at once: half of the pool. Each keeps a connection while what is asked beside it needs others; were they to take
     /// all of them, they would wait for each other until all gave up.
     places: Arc<Semaphore>,
+    known: Arc<KnownLog>,
 }
 
 /// Rows and checkpoints of one instant, of the read models it was asked for.
 pub struct Snapshot {
     transaction: Transaction<'static, Postgres>,
     pub(crate) models: ReadModels,
+    /// What the log was expected to be, and is.
+    expected: Expected,
     position: i64,
     asked: BTreeMap<&'static str, Standing>,
     ends: Instant,
     /// Whether there is a mark to go back to.
     marked: bool,
+    /// The last event of the log, when the position is that.
+    head: Option<(i64, Uuid)>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -70,6 +73,8 @@ pub struct Snapshot {
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     position: i64,
+    /// The event there; none before the first.
+    event: Option<Uuid>,
     place: Place,
     /// Whether it answers: it was at the head once, and has reached the asked position.
     there: bool,
@@ -87,7 +92,7 @@ pub struct Page<T> {
 }
 
 impl ReadModels {
-    /// Opens the read side.
+    /// Opens the read side; `known` is what the node knows of the log.
     ///
     /// # Errors
     /// When the log's identity cannot be read.
@@ -96,6 +101,7 @@ impl ReadModels {
         vault: Vault,
         blind_index: BlindIndex,
         progress: Arc<Progress>,
+        known: Arc<KnownLog>,
     ) -> Result<Self, sqlx::Error> {
         let log = sqlx::query_scalar("select log_id from log_identity").fetch_one(&pool).await?;
         let mut tables = BTreeMap::new();
@@ -104,7 +110,7 @@ impl ReadModels {
         }
         let half = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
         let (tables, places) = (Arc::new(tables), Arc::new(Semaphore::new(half)));
-        Ok(Self { pool, vault, blind_index, progress, patience: PATIENCE, tables, log, places })
+        Ok(Self { pool, vault, blind_index, progress, patience: PATIENCE, tables, log, places, known })
     }
 
     /// The same read side, whose readers wait so long for their position.
@@ -115,18 +121,19 @@ impl ReadModels {
 
     /// The opaque form of a position.
     #[must_use]
-    pub fn token(&self, position: i64) -> String {
-        PositionToken(position).encode(self.log)
+    pub fn token(&self, position: Position) -> String {
+        PositionToken::of(position).encode(self.log)
     }
 
     /// A snapshot of these read models, not older than the asked position; waits for it, within bounds.
     ///
     /// # Errors
-    /// `Stale` with the current position when one of them does not get there; `PositionUnknown` for a foreign or future position.
+    /// `Stale` with the current position when one of them does not get there; `PositionUnknown` for a foreign, lost or
+    /// future position.
     pub async fn snapshot(&self, models: &[&'static str], min_position: Option<&str>) -> Result<Snapshot, ReadError> {
         let snapshot = self.snapshot_of_those_there(models, min_position).await?;
         match snapshot.least(|standing| !standing.there) {
-            Some(current) => Err(ReadError::Stale { current: PositionToken(current) }),
+            Some(current) => Err(ReadError::Stale { current: snapshot.at(current) }),
             None => Ok(snapshot),
         }
     }
@@ -141,10 +148,8 @@ impl ReadModels {
         models: &[&'static str],
         min_position: Option<&str>,
     ) -> Result<Snapshot, ReadError> {
-        let wanted = match min_position {
-            Some(text) => Some(self.known(text).await?),
-            None => None,
-        };
+        let wanted = min_position.map(|text| PositionToken::decode(text, self.log).ok_or(ReadError::PositionUnknown));
+        let wanted = wanted.transpose()?;
         let deadline = Instant::now() + self.patience;
         loop {
             let change = self.changed(models, deadline.min(Instant::now() + LOOK));
@@ -154,9 +159,9 @@ impl ReadModels {
             match late {
                 None => return Ok(snapshot),
                 Some(current) if !in_time => {
-                    tracing::debug!(wanted, current, "a reader's position was not reached in time");
+                    tracing::debug!(?wanted, current, "a reader's position was not reached in time");
                     let any = snapshot.asked.values().any(|standing| standing.there);
-                    return if any { Ok(snapshot) } else { Err(ReadError::Stale { current: PositionToken(current) }) };
+                    return if any { Ok(snapshot) } else { Err(ReadError::Stale { current: snapshot.at(current) }) };
                 }
                 Some(_) => drop(snapshot),
             }
@@ -188,45 +193,6 @@ impl ReadModels {
                 let _ = timeout_at(deadline, futures::future::select_all(any)).await;
             }
         }
-    }
-
-    /// A position token of this log that is not in the future.
-    async fn known(&self, text: &str) -> Result<i64, ReadError> {
-        let PositionToken(position) = PositionToken::decode(text, self.log).ok_or(ReadError::PositionUnknown)?;
-        if position > head(&self.pool).await? { Err(ReadError::PositionUnknown) } else { Ok(position) }
-    }
-
-    /// A snapshot of these read models as they are.
-    async fn begin(&self, models: &[&'static str], wanted: Option<i64>) -> Result<Snapshot, ReadError> {
-        let place = timeout(PLACE_WITHIN, self.places.clone().acquire_owned()).await;
-        let place = place.ok().and_then(Result::ok).ok_or(sqlx::Error::PoolTimedOut)?;
-        let mut transaction = begin_with(&self.pool, "begin isolation level repeatable read read only").await?;
-        sqlx::query(BOUNDS).execute(&mut *transaction).await?;
-        // Each model's own version: a row of another release says nothing about these tables.
-        let ours: BTreeMap<&'static str, i32> =
-            self.tables.values().copied().filter(|(name, _)| models.contains(name)).collect();
-        let (names, versions): (Vec<&str>, Vec<i32>) = ours.iter().map(|(name, version)| (*name, *version)).unzip();
-        let checkpoints = "select c.name, c.position, c.place, c.serving, exists (select from quarantine q \
-                           where q.follower = c.name and q.version = c.version and q.place = c.place) from unnest($1::text[], $2::int[]) as m (name, version) join checkpoints c using (name, version)";
-        let rows: Vec<(String, i64, String, bool, bool)> =
-            sqlx::query_as(checkpoints).bind(names).bind(versions).fetch_all(&mut *transaction).await?;
-        let standing = |name: &'static str| {
-            let row = rows.iter().find(|(row, ..)| row == name);
-            // A version that was never at the head is half-built: it does not answer yet.
-            let there = row.is_some_and(|(_, at, _, serving, _)| *serving && wanted.is_none_or(|wanted| wanted <= *at));
-            let (position, place) = row.map_or((0, Place::A), |(_, at, place, ..)| (*at, Place::of(place)));
-            let partial = row.filter(|(.., partial)| *partial).and_then(|_| ours.get(name).copied());
-            (name, Standing { position, place, there, partial })
-        };
-        let asked = models.iter().copied().map(standing).collect();
-        let ends = Instant::now() + SNAPSHOT_LIFE;
-        let mut snapshot =
-            Snapshot { transaction, models: self.clone(), position: 0, asked, ends, marked: false, _place: place };
-        snapshot.position = match snapshot.least(|standing| standing.there) {
-            Some(position) => position,
-            None => head(snapshot.connection()).await?,
-        };
-        Ok(snapshot)
     }
 
     /// The read models of this release that do not answer yet, because they were never at the head.
@@ -268,9 +234,11 @@ impl ReadModels {
     }
 }
 
-/// The head of the log.
-async fn head(database: impl sqlx::PgExecutor<'_>) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select coalesce(max(position), 0) from events").fetch_one(database).await
+/// The head of the log, with its event; 0 and none for an empty one.
+async fn head(database: impl sqlx::PgExecutor<'_>) -> Result<(i64, Option<Uuid>), sqlx::Error> {
+    let head = "select position, event_id from events order by position desc limit 1";
+    let head: Option<(i64, Uuid)> = sqlx::query_as(head).fetch_optional(database).await?;
+    Ok(head.map_or((0, None), |(position, event)| (position, Some(event))))
 }
 
 /// Where a projection is.
@@ -300,7 +268,22 @@ impl Snapshot {
     /// The least position of the read models that can be read from this snapshot, in its opaque form.
     #[must_use]
     pub fn position(&self) -> String {
-        self.models.token(self.position)
+        self.models.token(self.at(self.position))
+    }
+
+    /// A position of the log that the snapshot is of.
+    const fn at(&self, number: i64) -> Position {
+        Position::of(self.branch(), number)
+    }
+
+    const fn branch(&self) -> Branch {
+        self.expected.branch
+    }
+
+    /// The events at the positions that it may give out.
+    fn seen(&self) -> impl Iterator<Item = (i64, Uuid)> + '_ {
+        let asked = self.asked.values().filter_map(|standing| Some((standing.position, standing.event?)));
+        asked.chain(self.head)
     }
 
     /// Where whoever goes on after a position begins: there, or at this snapshot when none is given. The snapshot was asked for with it,
@@ -308,7 +291,7 @@ impl Snapshot {
     #[must_use]
     pub fn begins(&self, after: Option<&str>) -> i64 {
         let after = after.and_then(|text| PositionToken::decode(text, self.models.log));
-        after.map_or(self.position, |PositionToken(position)| position)
+        after.map_or(self.position, |token| token.number)
     }
 
     /// Whether the snapshot was read from for too long: whoever wants more asks again, for less.
@@ -340,7 +323,7 @@ impl Snapshot {
         let model = self.models.tables.get(R::TABLE).map_or(R::TABLE, |(model, _)| *model);
         let standing = self.asked.get(model).ok_or(ReadError::NotAsked(model))?;
         if !standing.there {
-            return Err(ReadError::Stale { current: PositionToken(standing.position) });
+            return Err(ReadError::Stale { current: self.at(standing.position) });
         }
         Ok(format!("{}.{}", standing.place.schema(), R::TABLE))
     }

@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ServeConfig};
 use crate::database::Database;
-use crate::{doctor, keys, logs, projections, serve, staff, work};
+use crate::{doctor, keys, log_branches, logs, projections, serve, staff, work};
 
 /// The event-sourced backend of an AI-art studio.
 #[derive(Debug, Parser)]
@@ -39,6 +39,12 @@ enum Command {
     Projections {
         #[command(subcommand)]
         action: projections::Action,
+    },
+    /// Look at the branches of the log, which a failover, a restore or an older volume opens, and acknowledge what was lost. Works beside
+    /// running nodes, also with the private PostgreSQL.
+    Log {
+        #[command(subcommand)]
+        action: log_branches::Action,
     },
     /// Look at the work that does not end by itself, and repair it. Works beside running nodes, also with the private PostgreSQL.
     Work {
@@ -125,6 +131,7 @@ async fn execute(cli: &Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Projections { action } => projections::run(&cli.config, action).await,
+        Command::Log { action } => log_branches::run(&cli.config, action).await,
         Command::Work { action } => work::run(&cli.config, action).await,
         Command::Keys { action } => keys::run(&cli.config, action).await,
         Command::Staff { action } => staff::run(&cli.config, action).await,

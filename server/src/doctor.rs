@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::database::{self, Database, DatabaseError};
 use crate::embedded_postgres::find_programs;
 use crate::keys_match;
+use crate::log_branches;
 use crate::system::{SystemClock, SystemRandom};
 
 /// What was looked at, and what was found.
@@ -127,6 +128,7 @@ async fn look(config: &Config, database: &Database) -> Vec<Finding> {
         Ok(()) => {
             findings.push(Finding::of("schema", Ok::<_, String>("of this release".into())));
             findings.extend(log(&pool).await);
+            findings.push(Finding::of("log branches", log_branches::diagnosis(&pool).await));
             findings.push(Finding::of("work", work(&pool).await));
             findings.push(Finding::of("holds", holds(&pool).await));
             findings.push(keys(config, &pool).await);
@@ -229,7 +231,14 @@ async fn keys(config: &Config, pool: &sqlx::PgPool) -> Finding {
         None => Finding::of("keys", Err::<String, _>(format!("{said} has no key-encrypting key"))),
         Some(Err(error)) => Finding::of("keys", Err::<String, _>(format!("{said}: {error}"))),
         Some(Ok(vault)) => match keys_match::sample(pool, &folder, &vault).await {
-            Ok((_, 0)) => Finding::of("keys", Ok::<_, String>(said.to_string())),
+            Ok((_, 0)) => match keys_match::orphans(pool, &vault).await {
+                Ok(0) => Finding::of("keys", Ok::<_, String>(said.to_string())),
+                // Of accounts that a restore or a failover took away, or of a sign-up that was cut short. They open nothing, and are kept.
+                Ok(count) => {
+                    Finding::warning("keys", format!("{said}; {count} are of accounts that the log does not have"))
+                }
+                Err(error) => Finding::of("keys", Err::<String, _>(error)),
+            },
             Ok((looked_at, unreadable)) => {
                 let told = format!(
                     "of {looked_at} accounts that were looked at, {unreadable} have no keys in {said} that can be read: was the folder \

@@ -13,6 +13,8 @@ use sqlx::PgPool;
 
 /// How many of the oldest and of the newest accounts are looked at.
 const SAMPLE: i64 = 4;
+/// How many keys are looked up in the log by one statement.
+const ORPHANS: usize = 10_000;
 
 /// Why a keys folder is not used with a database.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +142,23 @@ pub async fn sample(pool: &PgPool, folder: &Path, vault: &Vault) -> Result<(usiz
         }
     }
     Ok((accounts.len(), unreadable))
+}
+
+/// How many accounts have keys in the folder and no event in the log.
+///
+/// # Errors
+/// When the database or the folder failed.
+pub async fn orphans(pool: &PgPool, vault: &Vault) -> Result<i64, String> {
+    let accounts = vault.store().accounts().await.map_err(|error| error.to_string())?;
+    let mut orphans = 0;
+    for page in accounts.chunks(ORPHANS) {
+        let page: Vec<String> = page.iter().map(ToString::to_string).collect();
+        let count = "select count(*) from unnest($1::text[]) as k (id) where not exists (select from events e \
+                     where e.aggregate_type = 'Account' and e.aggregate_id = k.id and e.sequence = 1)";
+        let count: Result<i64, _> = sqlx::query_scalar(count).bind(page).fetch_one(pool).await;
+        orphans += count.map_err(|error| error.to_string())?;
+    }
+    Ok(orphans)
 }
 
 /// Whether accounts of the database have their keys in the folder.

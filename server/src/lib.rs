@@ -1,5 +1,6 @@
 //! The executable atelier: configuration, composition root, CLI, HTTP, embedded PostgreSQL.
 
+pub mod admission;
 pub mod api_config;
 pub mod cli;
 mod clock_watch;
@@ -18,6 +19,7 @@ mod http;
 mod keys;
 mod keys_match;
 mod last_restart;
+mod log_branches;
 pub mod logs;
 mod metric_texts;
 pub mod node;

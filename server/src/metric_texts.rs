@@ -52,6 +52,8 @@ const GAUGES: &[(&str, &str)] = &[
     ("atelier_disk_free_bytes", "Bytes that may still be written to the disk of a folder."),
     ("atelier_disk_size_bytes", "Bytes of the disk of a folder."),
     ("atelier_http_connections_open", "Connections of clients."),
+    ("atelier_log_branches", "Branches of the log: failovers, restores and older volumes open one."),
+    ("atelier_log_lost_positions", "Positions that were lost, by branches that no operator has acknowledged."),
     ("atelier_log_position", "The last position of the log that this node knows."),
     ("atelier_pool_connections", "Connections to the database."),
     ("atelier_pool_idle", "Connections to the database that are not in use."),

@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::clock_watch;
 use crate::config::AccessConfig;
 use crate::connections::{self, ConnectionLimits};
@@ -198,7 +199,9 @@ impl Node {
         // Before anything is decided; a wrong clock does not keep the node from starting, because clocks are put right.
         clock_watch::look(&studio.write).await.map_err(StudioError::from)?;
         let context = studio.write.request_context(Actor::Process("Restored".into()));
+        let compared = studio.log.branch();
         erase_what_came_back(&studio.write, &context).await.map_err(NodeError::Restored)?;
+        let admission = Arc::new(Admission::of(studio.log.clone(), compared));
         studio.start();
         let sides = Sides { write: studio.write.clone(), read: studio.read.clone(), changes: studio.changes.clone() };
         let (begun, stop_http) = (TaskTracker::new(), CancellationToken::new());
@@ -220,6 +223,7 @@ impl Node {
                 ..options.sockets
             },
             activity: studio.activity.clone(),
+            admission: admission.clone(),
             metrics: metrics.clone(),
             disks: Disks::new(options.disks, options.disk_reserve),
             stopping: stop_http.clone(),
@@ -233,6 +237,8 @@ impl Node {
                 upkeep.run_upkeep();
             }
         });
+        let (write, until) = (studio.write.clone(), stop_http.clone());
+        begun.spawn(async move { admission.watch(&write, &until).await });
         begun.spawn(clock_watch::watch(Arc::new(studio.write.clone()), stop_http.clone()));
         let (write, sockets, changes) = (studio.write.clone(), studio.sockets.clone(), studio.changes.clone());
         let (every, until) = (options.sockets.look, stop_http.clone());

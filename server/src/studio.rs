@@ -17,6 +17,7 @@ use atelier_commands::process::{
 };
 use atelier_commands::write_side::AccessSettings;
 use atelier_commands::{CommandPath, WriteSide, idempotency, reconciler};
+use atelier_log::KnownLog;
 use atelier_projections::{Changes, Feed, Projection, ReadModels, Runner, RunnerOptions, models};
 use atelier_vault::{BlindIndex, KeyStoreError, Passwords, Secrets, UsernameQuarantine, Vault};
 use sqlx::PgPool;
@@ -30,6 +31,8 @@ use crate::keys_match::{self, KeysMismatch};
 use crate::open_sockets::OpenSockets;
 use crate::process_follower::ProcessFollower;
 
+/// The file beside the keys that holds what the node knows of the log.
+const KNOWN_LOG: &str = "known_log";
 /// How often what a dead process left behind is looked for.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 /// How long a studio that stops by itself finishes what it began.
@@ -100,6 +103,8 @@ pub struct Studio {
     pub write: WriteSide,
     /// Where answers come from.
     pub read: ReadModels,
+    /// What the node knows of the log.
+    pub log: Arc<KnownLog>,
     /// Follows the log.
     pub runner: Arc<Runner>,
     /// When sessions were last used.
@@ -128,7 +133,9 @@ impl Studio {
         let (tasks, writer_tasks) = (TaskTracker::new(), TaskTracker::new());
         let opened = open_keys(&pool, &keys, &ports).await?;
         let OpenedKeys { vault, secrets, blind_index, quarantine } = opened;
-        let store = Arc::new(PostgresEventStore::start(
+        let log = KnownLog::kept(pool.clone(), &keys.join(KNOWN_LOG)).await?;
+        let store = Arc::new(PostgresEventStore::start_over(
+            log.clone(),
             pool.clone(),
             &database_url,
             writer,
@@ -162,12 +169,14 @@ impl Studio {
             clear_keys_until: idempotency::clear_until(&pool).await?,
         };
         let wake = Arc::new(Notify::new());
-        let runner = Arc::new(Runner::new(pool.clone(), Feed::new(pool.clone()), followers(&wake), runner));
+        let runner =
+            Arc::new(Runner::new(pool.clone(), Feed::over(log.clone(), pool.clone()), followers(&wake), runner));
         runner.register().await?;
-        let read = ReadModels::open(pool, vault, blind_index, runner.progress()).await?;
+        let read = ReadModels::open(pool, vault, blind_index, runner.progress(), log.clone()).await?;
         Ok(Self {
             write,
             read,
+            log,
             runner,
             activity: Arc::default(),
             changes: Arc::default(),
@@ -184,6 +193,8 @@ impl Studio {
     /// Starts the background work: the runner, the dispatcher, the reconciler, the notes of when sessions were used.
     pub fn start(&self) {
         self.runner.clone().start(&self.tasks, &self.stop);
+        let (log, stop) = (self.log.clone(), self.stop.clone());
+        self.tasks.spawn(async move { log.keep(&stop).await });
         let dispatcher = Dispatcher::new(self.write.clone(), self.dispatcher.clone());
         let (wake, head, stop) = (self.wake.clone(), self.runner.head(), self.stop.clone());
         self.tasks.spawn(async move { dispatcher.run(&wake, &head, &stop).await });

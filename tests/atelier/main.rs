@@ -4,6 +4,7 @@ mod accounts;
 mod architecture;
 mod as_atelier;
 mod authorization;
+mod branches;
 mod canary;
 mod command_path;
 mod committed_files;

@@ -88,6 +88,10 @@ impl AccountKeyStore for FileKeyStore {
         self.off_thread(|folder| Ok(folder.journal.read()?)).await
     }
 
+    async fn accounts(&self) -> Result<Vec<AccountId>, KeyStoreError> {
+        self.off_thread(|folder| Ok(folder.accounts()?)).await
+    }
+
     async fn rotate_kek(&self) -> Result<KekRotation, KeyStoreError> {
         self.off_thread(Folder::rotate).await
     }

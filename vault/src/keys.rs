@@ -99,6 +99,12 @@ pub trait AccountKeyStore: Send + Sync + 'static {
     /// The store's own failures.
     async fn shredded(&self) -> Result<Vec<AccountId>, KeyStoreError>;
 
+    /// Every account that has keys, in no order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn accounts(&self) -> Result<Vec<AccountId>, KeyStoreError>;
+
     /// Makes a new key-encrypting key, wraps every account's keys with it and destroys the older ones, while others
     /// read and write (E7). After a crash the next call finishes the rotation that was begun.
     ///

@@ -17,6 +17,8 @@ use crate::event_store::{EventStore, Position, StreamId};
 pub(super) struct Standing {
     pub epoch: u64,
     pub sequence: i64,
+    /// The era of the log that the state is of.
+    pub era: u64,
     /// The log was read in the course of this command.
     pub fresh: bool,
 }
@@ -46,7 +48,7 @@ impl Aggregates {
         slot: &'a Arc<Slot<A>>,
     ) -> Result<(MutexGuard<'a, Option<Warm<A>>>, bool), CommandError<A::Error>> {
         let mut guard = slot.warm.lock().await;
-        let (epoch, era) = (slot.settled().epoch, self.store.era());
+        let (epoch, mut era) = (slot.settled().epoch, self.store.era());
         let current = guard.as_ref().filter(|warm| warm.epoch == epoch).map(|warm| warm.era);
         if current == Some(era) {
             self.metrics.warm.increment(1);
@@ -59,7 +61,14 @@ impl Aggregates {
         }
         let epoch = slot.settled().epoch;
         self.metrics.cold.increment(1);
-        let (mut warm, position) = self.folder.read::<A>(stream).await?;
+        let (mut warm, position) = loop {
+            let read = self.folder.read::<A>(stream).await?;
+            // The pages of a long stream may be of two logs, when one took the other's place in between.
+            let after = std::mem::replace(&mut era, self.store.era());
+            if after == era {
+                break read;
+            }
+        };
         (warm.epoch, warm.era) = (epoch, era);
         slot.settle(epoch, warm.sequence, position);
         self.keep(stream, slot, guard.insert(warm));
@@ -83,13 +92,17 @@ impl Aggregates {
         slot: &Arc<Slot<A>>,
         standing: Standing,
     ) -> Result<Option<Position>, CommandError<A::Error>> {
-        let Standing { epoch, sequence, fresh } = standing;
+        let Standing { epoch, sequence, era, fresh } = standing;
         let Some(settled) = slot.until_settled(epoch, sequence).await else { return Ok(None) };
         // An append of this node that was decided after it is durable in the very next place: nobody else's was in between.
         if fresh || settled.sequence > sequence {
             return Ok(Some(settled.position));
         }
         let behind = self.store.page(stream, sequence, 1).await?;
+        if self.store.era() != era {
+            // The end of another log than the state is of.
+            return Ok(None);
+        }
         if behind.is_empty() {
             return Ok(Some(settled.position));
         }
@@ -103,7 +116,9 @@ impl Aggregates {
         // Another node's: the state is brought up to it, in a new epoch. Whoever else was decided on the old one must not take this
         // step for one of ours.
         let stale = warm.clone();
-        if let Some((mut warm, position)) = self.folder.catch_up(stream, stale).await? {
+        if let Some((mut warm, position)) = self.folder.catch_up(stream, stale).await?
+            && self.store.era() == era
+        {
             slot.void(epoch);
             warm.epoch = epoch + 1;
             slot.settle(warm.epoch, warm.sequence, position);

@@ -42,7 +42,7 @@ impl Folder {
     where
         A: Decide + DeserializeOwned,
     {
-        let mut folding = Folding { warm: Warm::default(), position: Position(0) };
+        let mut folding = Folding { warm: Warm::default(), position: Position::default() };
         let mut page = self.store.page(stream, 0, FIRST_PAGE).await?;
         let mut limit = FIRST_PAGE;
         if page.len() == limit
@@ -67,13 +67,13 @@ impl Folder {
         stream: &StreamId,
         warm: Warm<A>,
     ) -> Result<Option<(Warm<A>, Position)>, CommandError<A::Error>> {
-        let mut folding = Folding { warm, position: Position(0) };
+        let mut folding = Folding { warm, position: Position::default() };
         loop {
             let page = self.store.page(stream, folding.warm.sequence, PAGE).await?;
             let read = page.len();
             folding.apply(page)?;
             if read < PAGE {
-                let moved = folding.position > Position(0);
+                let moved = folding.position.number > 0;
                 return Ok(moved.then_some((folding.warm, folding.position)));
             }
         }
@@ -179,5 +179,5 @@ impl<A: Decide> Folding<A> {
 /// An event of the stream, if this program knows this version of it: one of a newer release must not be guessed at.
 fn decode<E: DomainEvent, R>(aggregate_type: &str, stored: &StoredEvent) -> Result<E, CommandError<R>> {
     decode_event(aggregate_type, &stored.event_type, &stored.event_version, &stored.payload)
-        .map_err(|error| CommandError::Internal(format!("the event at {:?}: {error}", stored.position)))
+        .map_err(|error| CommandError::Internal(format!("the event at {}: {error}", stored.position.number)))
 }

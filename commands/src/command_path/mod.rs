@@ -133,7 +133,7 @@ impl CommandPath {
         for _ in 0..MAX_DECISIONS {
             let (guard, fresh) = self.aggregates.warm_up(&stream, &slot).await?;
             let Some(warm) = guard.as_ref() else { continue };
-            let standing = Standing { epoch: warm.epoch, sequence: warm.sequence, fresh };
+            let standing = Standing { epoch: warm.epoch, sequence: warm.sequence, era: warm.era, fresh };
             let (state, decided_at) = (warm.state.clone(), warm.decided_at);
             drop(guard);
             if let Some(position) = self.aggregates.stands(&stream, &slot, standing).await? {
@@ -172,7 +172,7 @@ impl CommandPath {
             }
             let (mut guard, fresh) = self.aggregates.warm_up(&stream, &slot).await?;
             let Some(warm) = guard.as_mut() else { continue };
-            let standing = Standing { epoch: warm.epoch, sequence: warm.sequence, fresh };
+            let standing = Standing { epoch: warm.epoch, sequence: warm.sequence, era: warm.era, fresh };
             let now = decided_at(self.clock.now(), warm.decided_at);
             let decided = match warm.state.decide(command(now)) {
                 Ok(events) if !events.is_empty() => events,

@@ -149,29 +149,33 @@ impl<A> Drop for InFlight<'_, A> {
 mod tests {
     use super::*;
 
+    fn at(number: i64) -> Position {
+        Position { number, ..Position::default() }
+    }
+
     #[tokio::test]
     async fn d3_what_stands_on_a_failed_append_is_void_and_what_is_beneath_it_is_not() {
         let slot = Slot::<()>::default();
-        InFlight::new(&slot, 0, 1).written(Position(10));
+        InFlight::new(&slot, 0, 1).written(at(10));
         let (failing, on_top) = (InFlight::new(&slot, 0, 2), InFlight::new(&slot, 0, 3));
-        assert_eq!(slot.until_settled(0, 1).await.map(|settled| settled.position), Some(Position(10)));
+        assert_eq!(slot.until_settled(0, 1).await.map(|settled| settled.position), Some(at(10)));
         drop(failing);
         assert_eq!(slot.until_settled(0, 2).await, None, "nobody may be answered on it");
         // Its answer comes late, from the epoch that has ended: it says nothing about the new one.
-        on_top.written(Position(12));
-        assert_eq!(slot.settled(), Settled { epoch: 1, sequence: 0, position: Position(10) });
+        on_top.written(at(12));
+        assert_eq!(slot.settled(), Settled { epoch: 1, sequence: 0, position: at(10) });
         slot.void(0);
         assert_eq!(slot.settled().epoch, 1, "an epoch ends once");
-        slot.settle(1, 2, Position(20));
-        assert_eq!(slot.until_settled(1, 2).await.map(|settled| settled.position), Some(Position(20)));
+        slot.settle(1, 2, at(20));
+        assert_eq!(slot.until_settled(1, 2).await.map(|settled| settled.position), Some(at(20)));
     }
 
     #[tokio::test]
     async fn d3_an_earlier_answer_that_comes_later_does_not_take_back_what_is_settled() {
         let slot = Slot::<()>::default();
         let (first, second) = (InFlight::new(&slot, 0, 1), InFlight::new(&slot, 0, 2));
-        second.written(Position(2));
-        first.written(Position(1));
-        assert_eq!(slot.settled(), Settled { epoch: 0, sequence: 2, position: Position(2) });
+        second.written(at(2));
+        first.written(at(1));
+        assert_eq!(slot.settled(), Settled { epoch: 0, sequence: 2, position: at(2) });
     }
 }

@@ -57,7 +57,7 @@ impl<'a> History<'a> {
             self.page = page.into_iter();
         }
         let Some(stored) = self.page.next() else { return Ok(None) };
-        if self.until.is_some_and(|until| stored.position > until) {
+        if self.until.is_some_and(|until| stored.position.number > until.number) {
             (self.page, self.ended) = (Vec::new().into_iter(), true);
             return Ok(None);
         }
@@ -111,7 +111,7 @@ pub(super) async fn line(
         LogEvent::Generation(generation, _) => super::generation_name(*generation),
     };
     Ok(json!({
-        "position": stored.position.0,
+        "position": stored.position.number,
         "stream": stream,
         "sequence": stored.sequence,
         "event": event.name(),

@@ -147,7 +147,7 @@ async fn contents(write: &WriteSide, known: &Known, export: ExportId, archive: A
         "export": format!("exp_{}", export.0.simple()),
         "account": format!("acc_{}", known.account.0.simple()),
         "as_of": known.requested_at,
-        "log_position": known.position.0,
+        "log_position": known.position.number,
         "made_at": write.now(),
         "generations": generations,
         "generations_left_out": jobs.left_out,

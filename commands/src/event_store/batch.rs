@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use atelier_domain::EventId;
+use atelier_log::Expected;
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
@@ -11,7 +12,8 @@ use super::{Append, AppendError, Appended, Position};
 
 const CALL: &str = "select append, verdict, last_position, stored_result from append_events(\
     $1::int4[], $2::text[], $3::text[], $4::int8[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::timestamptz[], \
-    $11::int4[], $12::uuid[], $13::int4[], $14::uuid[], $15::text[], $16::bytea[], $17::text[])";
+    $11::int4[], $12::uuid[], $13::int4[], $14::uuid[], $15::text[], $16::bytea[], $17::text[], \
+    $18::uuid, $19::int8, $20::uuid)";
 
 /// Prepares the call once per connection.
 pub(super) async fn prepare(client: &Client) -> Result<Statement, Error> {
@@ -88,12 +90,13 @@ impl<'a> Columns<'a> {
 /// What one append of a batch came to.
 pub(super) type Verdict = Result<Appended, AppendError>;
 
-/// Sends a batch in one autocommitted call; on success there is one verdict per append, in order.
+/// Sends a batch in one autocommitted call, for the log that is expected; on success there is one verdict per append, in order.
 pub(super) async fn send(
     client: &Client,
     call: &Statement,
     batch: &[&Append],
     era: u64,
+    log: &Expected,
 ) -> Result<Vec<Verdict>, Error> {
     let c = Columns::of(batch, era);
     let rows = client
@@ -117,12 +120,15 @@ pub(super) async fn send(
                 &c.keys,
                 &c.fingerprints,
                 &c.results,
+                &log.branch.0,
+                &log.position,
+                &log.event,
             ],
         )
         .await?;
     let mut verdicts = vec![Err(AppendError::OutcomeUnknown); batch.len()];
     for row in rows {
-        let position = Position(row.try_get::<_, Option<i64>>(2)?.unwrap_or_default());
+        let position = Position::of(log.branch, row.try_get::<_, Option<i64>>(2)?.unwrap_or_default());
         let Some(number) = row.try_get::<_, Option<i32>>(0)? else {
             return Ok(all_written(position, batch));
         };
@@ -144,11 +150,23 @@ pub(super) async fn send(
 /// The positions of a batch that was written whole, from that of its last event.
 fn all_written(last: Position, batch: &[&Append]) -> Vec<Verdict> {
     let sizes = || batch.iter().map(|append| i64::try_from(append.events.len()).unwrap_or(0));
-    let mut position = last.0 - sizes().sum::<i64>();
+    let mut number = last.number - sizes().sum::<i64>();
     sizes()
         .map(|size| {
-            position += size;
-            Ok(Appended::Written { position: Position(position) })
+            number += size;
+            Ok(Appended::Written { position: Position::of(last.branch, number) })
         })
         .collect()
+}
+
+/// The events that a batch has in the log now, with their positions.
+pub(super) fn written(batch: &[&Append], verdicts: &[Verdict]) -> Vec<(i64, Uuid)> {
+    let mut events = Vec::new();
+    for (append, verdict) in batch.iter().zip(verdicts) {
+        if let Ok(Appended::Written { position }) = verdict {
+            let before = position.number - i64::try_from(append.events.len()).unwrap_or(0);
+            events.extend((before + 1..).zip(append.events.iter().map(|event| event.event_id.0)));
+        }
+    }
+    events
 }

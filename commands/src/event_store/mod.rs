@@ -11,14 +11,11 @@ use atelier_domain::EventId;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
+pub use atelier_log::{Branch, KnownLog, Position};
 pub use link::LinkError;
 pub use postgres::PostgresEventStore;
 pub use snapshot::{Snapshot, SnapshotStore};
 pub use writer::WriterOptions;
-
-/// A place in the log. Opaque to everybody but the store: comparable, and later is greater.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(pub i64);
 
 /// A stream: one aggregate's events, the atomic unit of an append.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -162,7 +159,7 @@ pub trait EventStore: Send + Sync + 'static {
     fn submit(&self, append: Append) -> Result<Submitted, AppendError>;
 
     /// Rises whenever the log behind this store may be another one than before, as after a failover to a replica that was
-    /// behind: what was read or acknowledged in an earlier era is to be read again.
+    /// behind or a restore: what was read or acknowledged in an earlier era is to be read again.
     fn era(&self) -> u64 {
         0
     }
@@ -186,15 +183,21 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// When the log cannot be read.
     async fn load(&self, stream: &StreamId, after_sequence: i64) -> Result<Vec<StoredEvent>, LoadError> {
-        let mut events = self.page(stream, after_sequence, PAGE).await?;
-        let mut read = events.len();
-        while read == PAGE {
-            let last = events.last().map_or(after_sequence, |event| event.sequence);
-            let page = self.page(stream, last, PAGE).await?;
-            read = page.len();
-            events.extend(page);
+        loop {
+            let era = self.era();
+            let mut events = self.page(stream, after_sequence, PAGE).await?;
+            let mut read = events.len();
+            while read == PAGE {
+                let last = events.last().map_or(after_sequence, |event| event.sequence);
+                let page = self.page(stream, last, PAGE).await?;
+                read = page.len();
+                events.extend(page);
+            }
+            // Pages of two logs are none of either.
+            if self.era() == era {
+                return Ok(events);
+            }
         }
-        Ok(events)
     }
 
     /// The last position; all before it has been written, for ever.

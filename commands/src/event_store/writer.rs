@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use atelier_log::{Answer, KnownLog, OPEN};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_postgres::error::{Severity, SqlState};
@@ -45,6 +45,8 @@ impl Default for WriterOptions {
 
 /// What the log names when it refuses an instant that is ahead of its clock (migration 0030).
 const DECIDED_IN_TIME: &str = "events_decided_in_time";
+/// What it answers when it is another log than the batch was decided on (migration 0031).
+const ANOTHER_LOG: &str = "AT001";
 
 struct Job {
     append: Append,
@@ -56,23 +58,22 @@ struct Job {
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     bytes: Arc<Semaphore>,
-    era: Arc<AtomicU64>,
 }
 
 impl Writer {
     /// Starts the writer's task; it ends when `stop` is cancelled and everything accepted has been answered.
-    pub(super) fn start(link: Link, options: WriterOptions, tasks: &TaskTracker, stop: CancellationToken) -> Self {
+    pub(super) fn start(
+        link: Link,
+        log: Arc<KnownLog>,
+        options: WriterOptions,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(options.queue_items);
         let bytes = Arc::new(Semaphore::new(options.queue_bytes.min(Semaphore::MAX_PERMITS)));
-        let era = Arc::new(AtomicU64::new(0));
-        let task = WriterTask { link, options, connection: None, era: era.clone() };
+        let task = WriterTask { link, log, options, connection: None };
         tasks.spawn(task.run(queue, stop));
-        Self { jobs, bytes, era }
-    }
-
-    /// The era of the log: of the connection that is there now.
-    pub(super) fn era(&self) -> u64 {
-        self.era.load(Ordering::Acquire)
+        Self { jobs, bytes }
     }
 
     /// Queues an append; it has its place when this returns.
@@ -93,8 +94,8 @@ struct WriterTask {
     link: Link,
     options: WriterOptions,
     connection: Option<(Client, Statement)>,
-    /// How many connections there were: each may lead to another server.
-    era: Arc<AtomicU64>,
+    /// Each connection may lead to another server, and so to another log.
+    log: Arc<KnownLog>,
 }
 
 impl WriterTask {
@@ -203,6 +204,8 @@ impl WriterTask {
                 Ok(Err(Failure::ClockAhead)) => return Err(AppendError::ClockAhead),
                 Ok(Err(Failure::Refused(code))) => return Err(AppendError::Rejected(format!("SQLSTATE {code}"))),
                 Ok(Err(Failure::NotWritten(error))) => again(&error),
+                // It was written to a log that is not there any more, or to the one that is: sent again, it says which.
+                Ok(Err(Failure::OfAnotherLog)) => unknown = true,
                 Ok(Err(Failure::Unanswered(error))) => {
                     again(&error);
                     unknown = true;
@@ -225,16 +228,24 @@ impl WriterTask {
         self.connection.take_if(|(client, _)| client.is_closed());
         if self.connection.is_none() {
             // Whatever the database says while connecting, it says before it has heard of the batch.
-            self.connection = Some(connect(&self.link).await.map_err(|error| {
+            self.connection = Some(connect(&self.link, &self.log).await.map_err(|error| {
                 // In words, which hold no value of any event yet: a certificate that is refused has no code.
                 let cause = std::error::Error::source(&error);
                 tracing::warn!(%error, cause, "the append connection was not made");
                 Failure::NotWritten(error)
             })?);
-            self.era.fetch_add(1, Ordering::AcqRel);
         }
         let (client, call) = self.connection.as_ref().expect("the connection was made just now");
-        batch::send(client, call, appends, self.era.load(Ordering::Acquire)).await.map_err(Failure::of_call)
+        // The era first: what the branch changes to in between is refused by the log.
+        let era = self.log.era();
+        let Some(expected) = self.log.now() else { return Err(Failure::OfAnotherLog) };
+        let verdicts = batch::send(client, call, appends, era, &expected).await.map_err(Failure::of_call)?;
+        // What is acknowledged is known from here on. An answer of a log that was left meanwhile acknowledges nothing.
+        if self.log.saw(expected.branch, batch::written(appends, &verdicts)) {
+            Ok(verdicts)
+        } else {
+            Err(Failure::OfAnotherLog)
+        }
     }
 }
 
@@ -248,6 +259,8 @@ enum Failure {
     NotWritten(Error),
     /// It was sent and not answered: it may be durable.
     Unanswered(Error),
+    /// The answer is of a log that this node does not work on any more: it may be durable in the one that is there now.
+    OfAnotherLog,
 }
 
 impl Failure {
@@ -274,14 +287,16 @@ fn again(error: &Error) {
 
 /// Errors that say something about the server's moment, not about the batch: shutting down, starting, too many connections,
 /// out of disk or memory, read-only after a failover, killed by an operator, a lock or serialisation failure,
-/// a full notification queue.
+/// a full notification queue, another log than expected.
 fn passes_by_itself(code: &SqlState) -> bool {
     let code = code.code();
     ["08", "25", "40", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class))
-        || matches!(code, "55P03" | "54000")
+        || matches!(code, "55P03" | "54000" | ANOTHER_LOG)
+        // While a dump is restored under the node: no such function or table yet, or no right to it yet.
+        || matches!(code, "42P01" | "42883" | "42501")
 }
 
-async fn connect(link: &Link) -> Result<(Client, Statement), Error> {
+async fn connect(link: &Link, log: &KnownLog) -> Result<(Client, Statement), Error> {
     let (client, connection) = link.connect().await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -296,6 +311,20 @@ async fn connect(link: &Link) -> Result<(Client, Statement), Error> {
              set application_name = 'atelier-append'",
         )
         .await?;
+    ask(&client, log).await?;
+    log.new_era();
     let call = batch::prepare(&client).await?;
     Ok((client, call))
+}
+
+/// Tells the database what this node knows of the log, and takes over the branch that it is told.
+async fn ask(client: &Client, log: &KnownLog) -> Result<(), Error> {
+    loop {
+        let question = log.question();
+        let row = client.query_one(OPEN, &[&question.branches, &question.positions, &question.events]).await?;
+        let answer = Answer { branch: row.try_get(0)?, branches: row.try_get(1)?, kept: row.try_get(2)? };
+        if log.answered(&question, answer) {
+            return Ok(());
+        }
+    }
 }

@@ -107,6 +107,32 @@ pub struct Stored {
     pub written_at: DateTime<Utc>,
 }
 
+/// What objects are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thing {
+    /// A job's outputs.
+    Generation(GenerationId),
+    /// An avatar.
+    Avatar(AvatarId),
+    /// A copy of everything.
+    Export(ExportId),
+}
+
+impl Thing {
+    /// Its id as events have it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Generation(id) => id.to_string(),
+            Self::Avatar(id) => id.to_string(),
+            Self::Export(id) => id.to_string(),
+        }
+    }
+}
+
+/// Objects one after the other: whose each is, what it is of, and when it was written.
+pub type Things = BoxStream<'static, Result<(AccountId, Thing, DateTime<Utc>), GatewayError>>;
+
 /// Keeps outputs, avatars and copies of everything.
 #[async_trait]
 pub trait MediaStore: Send + Sync + 'static {
@@ -175,6 +201,9 @@ pub trait MediaStore: Send + Sync + 'static {
     /// # Errors
     /// When the store is unavailable.
     async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError>;
+
+    /// Everything in the store, object by object, in no order. An object of another form is left out.
+    fn things(&self) -> Things;
 
     /// Removes everything of an account, however much it is (A37). Removing what is gone is harmless.
     ///

@@ -252,10 +252,10 @@ async fn close_unverified(write: &WriteSide, context: &CommandContext, account: 
 async fn render(write: &WriteSide, context: &CommandContext, generation: GenerationId) -> Result<(), WorkError> {
     let job: Generation = load(write, &generation.to_string()).await?;
     let (Some(terms), Some(prompt)) = (job.terms().cloned(), job.prompt()) else { return Ok(()) };
-    if !matches!(job.status(), Status::Queued | Status::Running) {
-        return remove_undelivered(write, generation).await;
-    }
     let account = terms.account_id;
+    if !matches!(job.status(), Status::Queued | Status::Running) {
+        return remove_undelivered(write, account, generation).await;
+    }
     let prompt = match write.vault.open(account, "prompt", prompt).await {
         Ok(Opened::Text(prompt)) => prompt,
         Ok(Opened::Erased) => return fail(write, context, generation, FailureReason::PromptErased).await,
@@ -276,7 +276,7 @@ async fn render(write: &WriteSide, context: &CommandContext, generation: Generat
     match write.path.execute::<Generation>(&target, context, None, report).await {
         Ok(_) => Ok(()),
         // Too late: withdrawn, timed out, or another attempt was faster.
-        Err(CommandError::Refused(_)) => remove_undelivered(write, generation).await,
+        Err(CommandError::Refused(_)) => remove_undelivered(write, account, generation).await,
         Err(error) => Err(try_again(&error)),
     }
 }
@@ -334,11 +334,13 @@ fn refused(generation: GenerationId, reason: &'static str, cause: &str) {
 
 /// Removes what attempts stored of a job that ended without delivery, or was deleted since: the removal that its end asked for may
 /// have come before the last file (U13, A31).
-async fn remove_undelivered(write: &WriteSide, generation: GenerationId) -> Result<(), WorkError> {
+async fn remove_undelivered(write: &WriteSide, account: AccountId, generation: GenerationId) -> Result<(), WorkError> {
     let job: Generation = load(write, &generation.to_string()).await?;
     match job.status() {
         Status::Failed | Status::Cancelled => delete_media(write, generation).await,
         Status::Succeeded if job.deleted() => delete_media(write, generation).await,
-        Status::New | Status::Abandoned | Status::Queued | Status::Running | Status::Succeeded => Ok(()),
+        // The job was there when its picture was begun, and its log is gone.
+        Status::New => Ok(write.ports.media.delete_generation(account, generation).await?),
+        Status::Abandoned | Status::Queued | Status::Running | Status::Succeeded => Ok(()),
     }
 }

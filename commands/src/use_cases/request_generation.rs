@@ -363,7 +363,7 @@ fn accepted(
         generation,
         // What was agreed then, whatever it costs today.
         price: job.state.terms().map_or(priced, |terms| terms.price),
-        position: job.position.max(position),
+        position: position.or_later(job.position),
         repeated,
         status: job.state.status(),
         deleted: job.state.deleted(),

@@ -151,12 +151,12 @@ impl ApiKeyMutation {
             Ok(CreatedApiKey { key, secret, position }) => {
                 mark_repeat(context, secret.is_none());
                 CreateApiKeyPayload {
-                    api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position.0)).await,
+                    api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position)).await,
                     id: Some(GlobalId::ApiKey(key).into()),
                     secret_available: Some(secret.is_some()),
                     prefix: secret.as_ref().map(|secret| secret.prefix().to_owned()),
                     secret: secret.map(|secret| secret.expose().to_owned()),
-                    position: Some(sides.read.token(position.0)),
+                    position: Some(sides.read.token(position)),
                     ..Default::default()
                 }
             }
@@ -188,12 +188,12 @@ impl ApiKeyMutation {
             Ok(CreatedApiKey { key, secret, position }) => {
                 mark_repeat(context, secret.is_none());
                 RotateApiKeyPayload {
-                    api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position.0)).await,
+                    api_key_edge: key_at(context, "apiKeyEdge", key, &sides.read.token(position)).await,
                     id: Some(GlobalId::ApiKey(key).into()),
                     secret_available: Some(secret.is_some()),
                     prefix: secret.as_ref().map(|secret| secret.prefix().to_owned()),
                     secret: secret.map(|secret| secret.expose().to_owned()),
-                    position: Some(sides.read.token(position.0)),
+                    position: Some(sides.read.token(position)),
                     ..Default::default()
                 }
             }
@@ -213,7 +213,7 @@ impl ApiKeyMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 let edge = key_at(context, "apiKey", key, &position).await;
                 RevokeApiKeyPayload {
                     api_key: edge.map(|edge| edge.map(|edge| edge.node)),

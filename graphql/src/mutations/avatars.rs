@@ -77,7 +77,7 @@ impl AvatarMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, RemoveAvatar { account }.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 RemoveAvatarPayload {
                     me: me_at(context, &position).await,
                     position: Some(position),

@@ -41,7 +41,7 @@ impl DataExportMutation {
                 };
                 RequestDataExportPayload {
                     export_id: export.map(|export| GlobalId::Export(export).into()),
-                    position: Some(sides.read.token(position.0)),
+                    position: Some(sides.read.token(position)),
                     ..Default::default()
                 }
             }

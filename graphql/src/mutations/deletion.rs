@@ -85,7 +85,7 @@ impl DeletionMutation {
                 if let Some(cookie) = context.data_opt::<SessionCookie>() {
                     context.append_http_header("set-cookie", cookie.clear());
                 }
-                let position = Some(sides.read.token(position.0));
+                let position = Some(sides.read.token(position));
                 ConfirmAccountDeletionPayload { position, ..Default::default() }
             }
             Err(error) => ConfirmAccountDeletionPayload::refused(error),

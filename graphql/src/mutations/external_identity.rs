@@ -214,7 +214,7 @@ impl ExternalIdentityMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                CompleteGoogleLinkPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                CompleteGoogleLinkPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => CompleteGoogleLinkPayload::refused(error),
         })
@@ -266,9 +266,7 @@ impl ExternalIdentityMutation {
         let once = Once::of(context)?;
         let use_case = UnlinkIdentity { account, identity };
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
-            Ok(position) => {
-                UnlinkIdentityPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
-            }
+            Ok(position) => UnlinkIdentityPayload { position: Some(sides.read.token(position)), ..Default::default() },
             Err(error) => UnlinkIdentityPayload::refused(error),
         })
     }

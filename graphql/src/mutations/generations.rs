@@ -138,7 +138,7 @@ impl GenerationMutation {
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(accepted) => {
                 mark_repeat(context, accepted.repeated);
-                let position = sides.read.token(accepted.position.0);
+                let position = sides.read.token(accepted.position);
                 let edge = job_at(context, accepted.generation, &position).await;
                 RequestGenerationPayload {
                     generation: edge.clone().map(|edge| edge.map(|edge| edge.node)),
@@ -169,7 +169,7 @@ impl GenerationMutation {
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(cancelled) => {
                 mark_repeat(context, cancelled.repeated);
-                let position = sides.read.token(cancelled.position.0);
+                let position = sides.read.token(cancelled.position);
                 CancelGenerationPayload {
                     generation: job_at(context, cancelled.generation, &position)
                         .await
@@ -202,7 +202,7 @@ impl GenerationMutation {
                 mark_repeat(context, deleted.repeated);
                 DeleteGenerationPayload {
                     deleted_id: Some(input.id),
-                    position: Some(sides.read.token(deleted.position.0)),
+                    position: Some(sides.read.token(deleted.position)),
                     ..Default::default()
                 }
             }

@@ -97,7 +97,7 @@ impl IdentityMutation {
                 if let Some(cookie) = context.data_opt::<SessionCookie>() {
                     context.append_http_header("set-cookie", cookie.clear_sign_up());
                 }
-                VerifyEmailPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                VerifyEmailPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => VerifyEmailPayload::refused(error),
         })

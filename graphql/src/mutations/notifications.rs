@@ -106,7 +106,7 @@ async fn set(
     let once = Once::of(context)?;
     let use_case = SetNotifications { account, choices };
     let done = once.at(context, use_case.run(&sides.write, &once.command)).await?;
-    Ok(done.map(|position| sides.read.token(position.0)))
+    Ok(done.map(|position| sides.read.token(position)))
 }
 
 #[Object]
@@ -153,7 +153,7 @@ impl NotificationMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 SetLanguagePayload {
                     me: me_at(context, &position).await,
                     position: Some(position),

@@ -83,7 +83,7 @@ impl PasswordMutation {
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok((position, repeated)) => {
                 mark_repeat(context, repeated);
-                ChangePasswordPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                ChangePasswordPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => ChangePasswordPayload::refused(error),
         })
@@ -122,7 +122,7 @@ impl PasswordMutation {
                 }
                 CompletePasswordResetPayload {
                     device_token: Some(device),
-                    position: Some(sides.read.token(position.0)),
+                    position: Some(sides.read.token(position)),
                     ..Default::default()
                 }
             }

@@ -96,7 +96,7 @@ impl ProfileMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 UpdateProfilePayload {
                     me: me_at(context, &position).await,
                     position: Some(position),
@@ -119,7 +119,7 @@ impl ProfileMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 SetPublishToExplorePayload {
                     me: me_at(context, &position).await,
                     position: Some(position),
@@ -142,7 +142,7 @@ impl ProfileMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 ChangeUsernamePayload {
                     me: me_at(context, &position).await,
                     position: Some(position),
@@ -166,7 +166,7 @@ impl ProfileMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 SetPublicProfilePayload {
                     me: me_at(context, &position).await,
                     position: Some(position),

@@ -135,7 +135,7 @@ pub(crate) fn opened(context: &Context<'_>, signed_in: &SignedIn) -> Result<Sign
         session: Some(session),
         token: Some(token),
         device_token: Some(device),
-        position: Some(sides.read.token(signed_in.position.0)),
+        position: Some(sides.read.token(signed_in.position)),
         ..Default::default()
     })
 }
@@ -147,7 +147,7 @@ async fn revoke(context: &Context<'_>, except: Option<SessionId>) -> Result<Revo
     let use_case = RevokeSessions { account, except, reason: SessionEnd::Revoked };
     let once = Once::of(context)?;
     Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
-        Ok(position) => RevokeSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+        Ok(position) => RevokeSessionsPayload { position: Some(sides.read.token(position)), ..Default::default() },
         Err(error) => RevokeSessionsPayload::refused(error),
     })
 }
@@ -180,7 +180,7 @@ impl SessionMutation {
         if let Ok((account, session)) = signed_in(context) {
             let use_case = RevokeSession { account, session, reason: SessionEnd::SignedOut };
             match use_case.run(&sides.write, &command_context(context)?).await {
-                Ok(position) => payload.position = Some(sides.read.token(position.0)),
+                Ok(position) => payload.position = Some(sides.read.token(position)),
                 // The account went while this was asked, and its sessions with it.
                 Err(CommandError::Erased) => {}
                 Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::NotFound => {}
@@ -203,7 +203,7 @@ impl SessionMutation {
         let use_case = RevokeSession { account, session, reason: SessionEnd::Revoked };
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
-            Ok(position) => RevokeSessionPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok(position) => RevokeSessionPayload { position: Some(sides.read.token(position)), ..Default::default() },
             Err(error) => RevokeSessionPayload::refused(error),
         })
     }

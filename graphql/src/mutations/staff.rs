@@ -185,7 +185,7 @@ impl StaffMutation {
                     Done::Now((account, position)) => (Some(account), position),
                     Done::Before { result, position } => (result.parse().ok(), position),
                 };
-                let position = sides.read.token(position.0);
+                let position = sides.read.token(position);
                 let account = match account {
                     Some(account) => StaffAccountView::read(context, account, &position).await.transpose(),
                     None => None,
@@ -210,7 +210,7 @@ impl StaffMutation {
         let use_case = StaffChangeEmail { desk, account, email: input.email, reason: input.reason };
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                StaffChangeEmailPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                StaffChangeEmailPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => StaffChangeEmailPayload::refused(error),
         })
@@ -239,11 +239,7 @@ impl StaffMutation {
                     }
                     (Done::Before { position, .. }, Err(_)) => ResetRequested { position, due_at: None },
                 };
-                StaffResetTwoFactorPayload {
-                    position: Some(sides.read.token(position.0)),
-                    due_at,
-                    ..Default::default()
-                }
+                StaffResetTwoFactorPayload { position: Some(sides.read.token(position)), due_at, ..Default::default() }
             }
             Err(error) => StaffResetTwoFactorPayload::refused(error),
         })
@@ -264,7 +260,7 @@ impl StaffMutation {
         let use_case = StaffEndSessions { desk, account, session, reason: input.reason };
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                StaffEndSessionsPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                StaffEndSessionsPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => StaffEndSessionsPayload::refused(error),
         })
@@ -285,7 +281,7 @@ impl StaffMutation {
         let use_case = StaffRevokeApiKey { desk, account, key, reason: input.reason };
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                StaffRevokeApiKeyPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                StaffRevokeApiKeyPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => StaffRevokeApiKeyPayload::refused(error),
         })
@@ -305,9 +301,7 @@ impl StaffMutation {
         let use_case = StaffGrantRole { desk, account, role: input.role.into(), reason: input.reason };
         let changed = async { use_case.run(&sides.write, &once.command).await.map(|(position, _)| position) };
         Ok(match once.at(context, changed).await? {
-            Ok(position) => {
-                StaffGrantRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() }
-            }
+            Ok(position) => StaffGrantRolePayload { position: Some(sides.read.token(position)), ..Default::default() },
             Err(error) => StaffGrantRolePayload::refused(error),
         })
     }
@@ -327,7 +321,7 @@ impl StaffMutation {
         let changed = async { use_case.run(&sides.write, &once.command).await.map(|(position, _)| position) };
         Ok(match once.at(context, changed).await? {
             Ok(position) => {
-                StaffWithdrawRolePayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                StaffWithdrawRolePayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => StaffWithdrawRolePayload::refused(error),
         })

@@ -120,7 +120,7 @@ impl TwoFactorMutation {
         Ok(match outcome(use_case.run(&sides.write, &command_context(context)?).await)? {
             Ok(made) => ConfirmTwoFactorPayload {
                 recovery_codes: Some(texts(&made)),
-                position: Some(sides.read.token(made.position.0)),
+                position: Some(sides.read.token(made.position)),
                 ..Default::default()
             },
             Err(error) => ConfirmTwoFactorPayload::refused(error),
@@ -142,7 +142,7 @@ impl TwoFactorMutation {
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
             Ok(position) => {
-                DisableTwoFactorPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                DisableTwoFactorPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => DisableTwoFactorPayload::refused(error),
         })
@@ -160,11 +160,11 @@ impl TwoFactorMutation {
         Ok(match renewed {
             Ok(Done::Now(made)) => RenewRecoveryCodesPayload {
                 recovery_codes: (!made.codes.is_empty()).then(|| texts(&made)),
-                position: Some(sides.read.token(made.position.0)),
+                position: Some(sides.read.token(made.position)),
                 ..Default::default()
             },
             Ok(Done::Before { position, .. }) => {
-                RenewRecoveryCodesPayload { position: Some(sides.read.token(position.0)), ..Default::default() }
+                RenewRecoveryCodesPayload { position: Some(sides.read.token(position)), ..Default::default() }
             }
             Err(error) => RenewRecoveryCodesPayload::refused(error),
         })
@@ -179,7 +179,7 @@ impl TwoFactorMutation {
         };
         let once = Once::of(context)?;
         Ok(match once.at(context, use_case.run(&sides.write, &once.command)).await? {
-            Ok(position) => KeepTwoFactorPayload { position: Some(sides.read.token(position.0)), ..Default::default() },
+            Ok(position) => KeepTwoFactorPayload { position: Some(sides.read.token(position)), ..Default::default() },
             Err(error) => KeepTwoFactorPayload::refused(error),
         })
     }

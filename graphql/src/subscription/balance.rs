@@ -29,14 +29,15 @@ impl Followed for Balance<'_> {
     async fn read(&mut self) -> Result<Told<Credits>> {
         let sides = self.context.data::<Sides>()?;
         let _turn = sides.changes.turn().await;
-        let after = self.after.take();
-        let reading = Reading::begin(self.context, SUBSCRIPTION, after.as_deref()).await?;
+        let reading = Reading::begin(self.context, SUBSCRIPTION, self.after.as_deref()).await?;
         let (ledger, now) = (self.ledger, sides.write.now());
         let balance = reading.read(async |snapshot| credit_balance::of(snapshot, ledger, now).await).await?;
         if self.told.as_ref() == Some(&balance) {
             return Ok(Told::Same);
         }
         self.told = Some(balance.clone());
+        // Who was told of a position that the log does not have any more is told so.
+        self.after = Some(reading.position().to_owned());
         Ok(Told::New(Credits::new(balance, reading.position())))
     }
 }

@@ -45,8 +45,7 @@ impl Followed for OwnGeneration<'_> {
 
     async fn read(&mut self) -> Result<Told<GenerationUpdate>> {
         let _turn = self.context.data::<Sides>()?.changes.turn().await;
-        let after = self.after.take();
-        let reading = Reading::begin(self.context, SUBSCRIPTION, after.as_deref()).await?;
+        let reading = Reading::begin(self.context, SUBSCRIPTION, self.after.as_deref()).await?;
         let (id, viewer) = (self.id, Some(self.account));
         let found = reading.read(async |snapshot| creations::find(snapshot, id, viewer).await).await?;
         let position = reading.position().to_owned();
@@ -60,6 +59,8 @@ impl Followed for OwnGeneration<'_> {
         }
         let makers = Makers::of(&reading, [self.account]);
         self.told = Some(found.clone());
+        // Who was told of a position that the log does not have any more is told so.
+        self.after = Some(position.clone());
         let generation = Some(Generation::whole(self.context, found, &makers)?);
         Ok(Told::New(GenerationUpdate { generation, position }))
     }

@@ -45,7 +45,8 @@ impl Followed for Notices<'_> {
         let sides = self.context.data::<Sides>()?;
         let _turn = sides.changes.turn().await;
         let (account, now) = (self.account, sides.write.now());
-        let after = self.after.take();
+        // At first where the client goes on, then what it was told last: if the log does not have that any more, it is told so.
+        let after = self.after.clone();
         let reading = Reading::begin(self.context, SUBSCRIPTION, after.as_deref()).await?;
         let here = reading.begins(None).await;
         let first = self.from.is_none();
@@ -60,9 +61,11 @@ impl Followed for Notices<'_> {
         let new = found.into_iter().filter(|notice| !known.contains(&notice.notice_id));
         let notices: Vec<Notice> = new.filter_map(Notice::of).collect();
         (self.from, self.told) = (Some(here.max(from)), ids);
+        let position = reading.position().to_owned();
+        self.after = Some(position.clone());
         if notices.is_empty() && !first {
             return Ok(Told::Same);
         }
-        Ok(Told::New(NewNotices { notices, position: reading.position().to_owned() }))
+        Ok(Told::New(NewNotices { notices, position }))
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atelier_domain::Envelope;
+use atelier_log::Expected;
 use sqlx::{Postgres, Transaction};
 
 use super::rows::{self, STATE};
@@ -44,6 +45,8 @@ pub(super) struct Refold<'a> {
     subject: &'a Subject,
     attempt: i64,
     folded_to: i64,
+    /// The log that is folded.
+    log: Expected,
 }
 
 impl<'a> Refold<'a> {
@@ -79,6 +82,7 @@ impl<'a> Refold<'a> {
         subject: &'a Subject,
     ) -> Result<Self, Halt> {
         let model = !projection.tables().is_empty();
+        let log = runner.feed.log().expected().await?;
         let mut transaction =
             place::begin(&runner.pool, slot.place, runner.options.bound, projection.durable()).await?;
         let begin = "update quarantine set attempt = nextval('quarantine_attempts'), folded_to = case when $5 then 0 else folded_to end \
@@ -96,7 +100,7 @@ impl<'a> Refold<'a> {
             projection.forget(&mut transaction, account).await?;
         }
         transaction.commit().await?;
-        Ok(Self { runner, projection, slot, subject, attempt, folded_to })
+        Ok(Self { runner, projection, slot, subject, attempt, folded_to, log })
     }
 
     /// Folds in pieces up to where the follower is now.
@@ -190,6 +194,7 @@ impl<'a> Refold<'a> {
                 return Ok(false);
             }
         }
+        self.fence(&mut transaction, position).await?;
         if !rows::lift(&mut transaction, self.slot, &ours, Some(self.attempt)).await? {
             return Err(Halt::Ended(Ended::Overtaken));
         }
@@ -209,7 +214,7 @@ impl<'a> Refold<'a> {
 
     async fn fence(&self, transaction: &mut Transaction<'static, Postgres>, to: i64) -> Result<(), Halt> {
         let fence = "update quarantine set folded_to = $7 where follower = $1 and version = $2 and place = $3 and subject = $4 \
-                     and attempt = $5 and folded_to = $6";
+                     and attempt = $5 and folded_to = $6 and log_branch($9, $10) = $8";
         let moved = sqlx::query(fence)
             .bind(self.slot.follower)
             .bind(self.slot.version)
@@ -218,6 +223,9 @@ impl<'a> Refold<'a> {
             .bind(self.attempt)
             .bind(self.folded_to)
             .bind(to)
+            .bind(self.log.branch.0)
+            .bind(self.log.position)
+            .bind(self.log.event)
             .execute(&mut **transaction)
             .await?;
         if moved.rows_affected() == 1 { Ok(()) } else { Err(Halt::Ended(Ended::Overtaken)) }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::Envelope;
+use atelier_log::{Branch, Expected};
 use sqlx::{Postgres, Row, Transaction};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use super::{Projection, Runner};
 use crate::batch::{Batch, Logged, Undecodable};
 use crate::fault::{self, Fault};
+use crate::feed::{TRIES, changing};
 use crate::place::{self, Place};
 use crate::quarantine::{
     Kind, Parked, STATE, Slot, Subject, Verdict, among, erased, lift_erased, park, subjects, verdict,
@@ -49,6 +51,8 @@ pub(crate) struct Here {
     /// As it is stored, for the fence.
     word: String,
     holder: Option<Uuid>,
+    /// The branch of the log that it was read on: on another one it may have fallen back.
+    branch: Branch,
 }
 
 /// What of a batch is folded in one transaction, when each event is looked at.
@@ -68,16 +72,31 @@ impl Runner {
     pub(crate) async fn here(&self, projection: &dyn Projection) -> Result<Here, sqlx::Error> {
         // The rows decide, not the word: a release from before the quarantine may have set it.
         let here = "select position, state, place, holder, exists (select from quarantine q where q.follower = c.name \
-                    and q.version = c.version and q.place = c.place) from checkpoints c where name = $1 and version = $2";
-        let row = sqlx::query(here).bind(projection.name()).bind(projection.version()).fetch_one(&self.pool).await?;
-        let word: String = row.try_get(1)?;
-        let state = match (word.as_str(), row.try_get(4)?) {
-            ("stopped", _) => State::Stopped,
-            ("partial", _) | (_, true) => State::Partial,
-            _ => State::Running,
-        };
-        let place = Place::of(row.try_get(2)?);
-        Ok(Here { position: row.try_get(0)?, place, state, word, holder: row.try_get(3)? })
+                    and q.version = c.version and q.place = c.place), (select log_branch($3, $4)) \
+                    from checkpoints c where name = $1 and version = $2";
+        let log = self.feed.log();
+        for _ in 0..TRIES {
+            let expected = log.expected().await?;
+            let row = sqlx::query(here)
+                .bind(projection.name())
+                .bind(projection.version())
+                .bind(expected.position)
+                .bind(expected.event)
+                .fetch_one(&self.pool)
+                .await?;
+            if !log.is(&expected, row.try_get(5)?).await? {
+                continue;
+            }
+            let word: String = row.try_get(1)?;
+            let state = match (word.as_str(), row.try_get(4)?) {
+                ("stopped", _) => State::Stopped,
+                ("partial", _) | (_, true) => State::Partial,
+                _ => State::Running,
+            };
+            let (place, branch) = (Place::of(row.try_get(2)?), expected.branch);
+            return Ok(Here { position: row.try_get(0)?, place, state, word, holder: row.try_get(3)?, branch });
+        }
+        Err(changing())
     }
 
     /// Takes up to `limit` events further. `known` is the checkpoint as this node left it; the fence finds out when it is wrong.
@@ -87,7 +106,8 @@ impl Runner {
         limit: usize,
         known: &mut Option<Here>,
     ) -> Result<Step, sqlx::Error> {
-        let here = match known.take() {
+        let on_this_branch = |here: &Here| self.feed.log().branch() == Some(here.branch);
+        let here = match known.take().filter(on_this_branch) {
             Some(here) => here,
             None => self.here(projection).await?,
         };
@@ -114,7 +134,7 @@ impl Runner {
             Err(Fault::Passing(error)) => Err(error),
             Err(_) if batch.len() > 1 => Ok(Step::Failed(batch.len())),
             Err(Fault::Fold(error)) => {
-                self.stop_projection(projection, last, &error).await;
+                self.stop_projection(projection, last, batch.log, &error).await;
                 Ok(Step::Moved(0))
             }
             Err(Fault::Events(error)) => self.park_alone(projection, &here, &batch, &error).await,
@@ -122,17 +142,19 @@ impl Runner {
     }
 
     /// Begins a step and takes the checkpoint's row: `None` when it is not as it was known, or another node holds it. The lock only saves
-    /// work; the place and the state are part of the fence, because a build that took over has another place.
+    /// work; the place and the state are part of the fence, because a build that took over has another place. So is the log: the batch
+    /// must be of the branch that is there, which must have the last of its events.
     async fn fence(
         &self,
         projection: &dyn Projection,
         here: &Here,
+        log: Option<Expected>,
         to: i64,
     ) -> Result<Option<Transaction<'static, Postgres>>, sqlx::Error> {
         let node = self.node().await?;
         let mut transaction = place::begin(&self.pool, here.place, self.options.bound, projection.durable()).await?;
         let fence = "update checkpoints set position = $4, holder = $6 where name = $1 and version = $2 and position = $3 \
-                     and place = $5 and state = $7 and pg_try_advisory_xact_lock(hashtext($1), $2)";
+                     and place = $5 and state = $7 and log_branch($9, $10) = $8 and pg_try_advisory_xact_lock(hashtext($1), $2)";
         let fence = sqlx::query(fence)
             .bind(projection.name())
             .bind(projection.version())
@@ -141,6 +163,9 @@ impl Runner {
             .bind(here.place.as_str())
             .bind(node)
             .bind(&here.word)
+            .bind(log.map(|log| log.branch.0))
+            .bind(log.and_then(|log| log.position))
+            .bind(log.and_then(|log| log.event))
             .execute(&mut *transaction)
             .await?;
         if fence.rows_affected() == 1 {
@@ -152,6 +177,7 @@ impl Runner {
 
     /// What a step comes to whose fence found something else.
     async fn elsewhere(&self, projection: &dyn Projection, here: &Here) -> Result<(Step, Option<Here>), sqlx::Error> {
+        // Looks whether it is the log that was expected, and drops what is of another one.
         let there = self.here(projection).await?;
         Ok((if there == *here { Step::Held(here.position) } else { Step::Moved(0) }, None))
     }
@@ -165,7 +191,7 @@ impl Runner {
         last: i64,
     ) -> Result<(Step, Option<Here>), Fault> {
         let started = Instant::now();
-        let Some(mut transaction) = self.fence(projection, here, last).await? else {
+        let Some(mut transaction) = self.fence(projection, here, batch.log, last).await? else {
             return Ok(self.elsewhere(projection, here).await?);
         };
         fault::apply(projection, &mut transaction, &batch.events).await?;
@@ -190,7 +216,7 @@ impl Runner {
             subjects(&mut connection, &events).await?
         };
         // Where it was: how far it goes is known once the row is held and the quarantine read.
-        let Some(mut transaction) = self.fence(projection, here, here.position).await? else {
+        let Some(mut transaction) = self.fence(projection, here, batch.log, here.position).await? else {
             return Ok(self.elsewhere(projection, here).await?);
         };
         let left_out = among(&mut transaction, slot, &whose).await?;
@@ -227,7 +253,7 @@ impl Runner {
                 }
                 Verdict::Stop(error) if plan.to == here.position => {
                     transaction.rollback().await?;
-                    self.stop_projection(projection, event.position(), &error).await;
+                    self.stop_projection(projection, event.position(), batch.log, &error).await;
                     return Ok((Step::Moved(0), None));
                 }
                 // What comes before it is moved over first.
@@ -269,7 +295,7 @@ impl Runner {
             subjects(&mut connection, &events).await?
         };
         let Some((event, subject)) = events.first().zip(whose.first()) else { return Ok(Step::AtHead) };
-        let Some(mut transaction) = self.fence(projection, here, here.position).await? else {
+        let Some(mut transaction) = self.fence(projection, here, batch.log, here.position).await? else {
             return Ok(Step::Moved(0));
         };
         let parked = Parked { subject, event, kind: Kind::Unfoldable, error };

@@ -3,6 +3,8 @@
 //! It stops where its own SQL is wrong, where only a node of a newer release decodes the event, and where so many accounts have events
 //! that nobody decodes that something else is wrong. An event that merely cannot be folded costs its account a quarantine.
 
+use atelier_log::Expected;
+
 use super::{Projection, Runner};
 use crate::batch::Logged;
 use crate::fault::{FLOOD, UNDECODABLE, was_of_the_events};
@@ -50,15 +52,24 @@ impl Runner {
     }
 
     /// Stops a projection in front of an event, for every node, until somebody acts or the stop ends by itself.
-    pub(super) async fn stop_projection(&self, projection: &dyn Projection, position: i64, error: &str) {
+    pub(super) async fn stop_projection(
+        &self,
+        projection: &dyn Projection,
+        position: i64,
+        log: Option<Expected>,
+        error: &str,
+    ) {
         let stopped = sqlx::query(
             "update checkpoints set state = 'stopped', error = $3, failed_position = $4 \
-             where name = $1 and version = $2 and state <> 'stopped' and position < $4",
+             where name = $1 and version = $2 and state <> 'stopped' and position < $4 and log_branch($6, $7) = $5",
         )
         .bind(projection.name())
         .bind(projection.version())
         .bind(error)
         .bind(position)
+        .bind(log.map(|log| log.branch.0))
+        .bind(log.and_then(|log| log.position))
+        .bind(log.and_then(|log| log.event))
         .execute(&self.pool)
         .await;
         match stopped {

@@ -1,8 +1,9 @@
 //! Why a read fails.
 
+use atelier_log::Position;
 use atelier_vault::credential_rows::RowError;
 
-use crate::cursor::{BadCursor, PositionToken};
+use crate::cursor::BadCursor;
 
 /// Why nothing could be read.
 #[derive(Debug, thiserror::Error)]
@@ -11,10 +12,10 @@ pub enum ReadError {
     #[error("the read models have not reached this position yet")]
     Stale {
         /// Where they are.
-        current: PositionToken,
+        current: Position,
     },
-    /// The position is not one of this log (`POSITION_UNKNOWN`).
-    #[error("the position is not one of this log")]
+    /// The position is not one of this log, or not any more (`POSITION_UNKNOWN`).
+    #[error("the position is not one of this log, or not any more")]
     PositionUnknown,
     /// The cursor is not one of this list (`BAD_CURSOR`).
     #[error(transparent)]

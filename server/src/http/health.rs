@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Edge;
 use crate::clock_watch;
+use crate::log_branches::{self, LogBranch};
 
 /// How long a probe waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ pub fn live() -> Json<Value> {
 }
 
 /// The node can serve: the database answers, the clocks agree, its disks have room, and its read models have been built. Stopped projections, accounts in
-/// quarantine and work that does not end by itself are shown; they do not take the node out, because everything else still works.
+/// quarantine, losses that nobody has acknowledged and work that does not end by itself are shown; they do not take the node out, because everything else still works.
 ///
 /// What is shown here is the status alone, but for development: the details are for operators.
 pub async fn ready(State(edge): State<Arc<Edge>>) -> Response {
@@ -44,9 +45,10 @@ async fn readiness(edge: &Edge) -> (StatusCode, Value) {
     let probe = async {
         let skew = clock_watch::look(&edge.write).await?;
         let backlog = Backlog::count(&edge.write.pool).await?;
-        Ok::<_, sqlx::Error>((skew, edge.read.checkpoints().await?, backlog))
+        let branches = log_branches::all(&edge.write.pool).await?;
+        Ok::<_, sqlx::Error>((skew, edge.read.checkpoints().await?, backlog, branches))
     };
-    let Ok(Ok((skew, checkpoints, backlog))) = tokio::time::timeout(PATIENCE, probe).await else {
+    let Ok(Ok((skew, checkpoints, backlog, branches))) = tokio::time::timeout(PATIENCE, probe).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "database unreachable" }));
     };
     let stopped: Vec<_> = checkpoints.iter().filter(|checkpoint| checkpoint.stopped).collect();
@@ -64,23 +66,30 @@ async fn readiness(edge: &Edge) -> (StatusCode, Value) {
     let building = edge.read.building(&checkpoints);
     let (in_time, skew) = (!skew.is_too_much(), skew.by.num_milliseconds());
     let full = edge.disks.full();
+    let compared = edge.admission.is_open();
+    // Each until it is acknowledged; one that lost something degrades the node.
+    let lost = branches.iter().any(LogBranch::warns);
+    let shown = branches.iter().filter(|branch| branch.ordinal > 1 && branch.acknowledged_at.is_none());
+    let shown: Vec<_> = shown.map(LogBranch::shown).collect();
     let status = if !in_time {
         "clock skew"
     } else if !full.is_empty() {
         "disk full"
     } else if !building.is_empty() {
         "building read models"
-    } else if stopped.is_empty() && quarantined.is_empty() && backlog.stuck == 0 && backlog.dead == 0 {
+    } else if !compared {
+        "comparing erasures"
+    } else if stopped.is_empty() && quarantined.is_empty() && backlog.stuck == 0 && backlog.dead == 0 && !lost {
         "ready"
     } else {
         "degraded"
     };
-    let serves = in_time && full.is_empty() && building.is_empty();
+    let serves = in_time && full.is_empty() && building.is_empty() && compared;
     let code = if serves { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let work = json!({ "stuck": backlog.stuck, "dead": backlog.dead });
     let body = json!({
         "status": status, "clock_skew_ms": skew, "stopped_projections": stopped, "quarantine": quarantined, "building": building,
-        "work": work, "full_disks": full,
+        "work": work, "full_disks": full, "log_branches": shown,
     });
     (code, body)
 }

@@ -35,7 +35,9 @@ use atelier_graphql::AtelierSchema;
 use atelier_graphql::caller::SessionCookie;
 use atelier_projections::ReadModels;
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post, put};
 use chrono::TimeDelta;
 use ipnet::IpNet;
@@ -43,6 +45,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::graphql_transport::Transport;
 use crate::open_sockets::{OpenSockets, SocketLimits};
 
@@ -84,6 +87,8 @@ pub struct Edge {
     pub socket_limits: SocketLimits,
     /// When sessions were last used.
     pub activity: Arc<SessionActivity>,
+    /// Whether the log that the node is on was compared with what lies outside PostgreSQL.
+    pub admission: Arc<Admission>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// Where the node writes.
@@ -105,6 +110,15 @@ impl Edge {
     ) -> Result<T, answer::ApiError> {
         self.begun.spawn(work).await.map_err(|_| answer::ApiError::internal("a request panicked"))
     }
+}
+
+/// Lets nobody in before the log that the node is on was compared; whoever looks after the node sees why.
+async fn admitted(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let watched = ["/health/live", "/health/ready", "/metrics"].contains(&request.uri().path());
+    if watched || edge.admission.waits().await {
+        return next.run(request).await;
+    }
+    answer::ApiError::unavailable("unavailable", "Temporarily unavailable; try again.").into_response()
 }
 
 /// The routes.
@@ -152,5 +166,6 @@ pub fn router(edge: Arc<Edge>) -> Router {
             .route("/mailbox/{file}/html", get(mailbox::html));
     }
     let cors = from_fn_with_state(edge.clone(), cors::cors);
-    router.layer(cors).layer(from_fn_with_state(edge.clone(), observe::observe)).with_state(edge)
+    let admitted = from_fn_with_state(edge.clone(), admitted);
+    router.layer(admitted).layer(cors).layer(from_fn_with_state(edge.clone(), observe::observe)).with_state(edge)
 }

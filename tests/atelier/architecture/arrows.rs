@@ -9,14 +9,15 @@ use super::{assert_none, is_built_in, locked, metadata};
 /// The table of DESIGN 1: a folder, and the folders it may know. Nobody knows `tests` or `bench`.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("log", &[]),
     ("vault", &["domain"]),
-    ("commands", &["domain", "vault"]),
-    ("projections", &["domain", "vault"]),
+    ("commands", &["domain", "log", "vault"]),
+    ("projections", &["domain", "log", "vault"]),
     ("gateways", &["commands", "domain"]),
     ("graphql", &["commands", "projections", "domain"]),
-    ("server", &["domain", "vault", "commands", "projections", "gateways", "graphql"]),
-    ("tests", &["domain", "vault", "commands", "projections", "gateways", "graphql", "server"]),
-    ("bench", &["domain", "vault", "commands", "projections", "gateways", "graphql", "server"]),
+    ("server", &["domain", "log", "vault", "commands", "projections", "gateways", "graphql"]),
+    ("tests", &["domain", "log", "vault", "commands", "projections", "gateways", "graphql", "server"]),
+    ("bench", &["domain", "log", "vault", "commands", "projections", "gateways", "graphql", "server"]),
 ];
 
 /// What a crate must not name itself; what its dependencies bring along is theirs (DESIGN 1).

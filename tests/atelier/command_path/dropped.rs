@@ -129,6 +129,10 @@ impl AccountKeyStore for Shared {
         self.0.inner.shred(account, class).await
     }
 
+    async fn accounts(&self) -> Result<Vec<AccountId>, KeyStoreError> {
+        self.0.inner.accounts().await
+    }
+
     async fn shredded(&self) -> Result<Vec<AccountId>, KeyStoreError> {
         self.0.inner.shredded().await
     }
@@ -175,7 +179,7 @@ async fn d3_a_client_gone_while_its_event_is_sealed_has_done_nothing() {
     assert!(sealing.await.expect_err("it does not end by itself").is_cancelled());
     slow.open.add_permits(10);
     let executed = timeout(PATIENCE, next).await.expect("nothing hangs").expect("it ends").expect("the name is free");
-    assert_eq!(executed.position().0, 1, "nothing is in front of it");
+    assert_eq!(executed.position().number, 1, "nothing is in front of it");
     assert_eq!(log.dense_ids().await.len(), 1);
     let loaded = path.load::<Account>(&account.to_string()).await.expect("the log can be read");
     assert_eq!(loaded.sequence, 1);

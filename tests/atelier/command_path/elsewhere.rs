@@ -98,7 +98,7 @@ async fn d3_l08_no_refusal_and_no_no_op_rests_on_a_stale_state() {
     assert_eq!(refused(ledger.ask(&here, spent).await), CreditLedgerError::HoldEnded);
     let (_, position) = done(ledger.ask(&there, Ask::grant(7)).await);
     let loaded = ledger.load(&here).await;
-    assert_eq!((loaded.sequence, loaded.position.0, spendable(&loaded.state)), (6, position, 107));
+    assert_eq!((loaded.sequence, loaded.position.number, spendable(&loaded.state)), (6, position, 107));
     assert_eq!(loaded.state, stage.truth(&ledger).await);
 }
 

@@ -61,7 +61,9 @@ async fn l04_l07_a_key_is_answered_the_same_for_ever_and_a_refusal_does_not_use_
     let (_, position) = done(ask(&here, 2, "first").await);
     for node in [&here, &there] {
         match ask(node, 2, "second").await {
-            Ok(Executed::Repeat { result, position: at }) => assert_eq!((result.as_str(), at.0), ("first", position)),
+            Ok(Executed::Repeat { result, position: at }) => {
+                assert_eq!((result.as_str(), at.number), ("first", position))
+            }
             other => panic!("{other:?}"),
         }
         // There is nothing left to spend, and yet it is not that which is said.

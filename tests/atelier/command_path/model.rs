@@ -57,7 +57,7 @@ struct Seen {
 }
 
 async fn head(path: &CommandPath) -> i64 {
-    path.store().head().await.expect("the log can be read").0
+    path.store().head().await.expect("the log can be read").number
 }
 
 /// Waits for an answer, but no longer than some looks at it.
@@ -112,7 +112,7 @@ async fn client(path: CommandPath, ledgers: Arc<Vec<Ledger>>, mut chance: Chance
         seen.push(Seen { ledger, ask, decided, heads: (before, head(&path).await), outcome });
         if chance.below(16) == 0 {
             let loaded = ledgers[ledger].load(&path).await;
-            assert!(loaded.position.0 <= head(&path).await);
+            assert!(loaded.position.number <= head(&path).await);
         }
     }
     seen
@@ -161,9 +161,9 @@ impl History {
         let context = || format!("{:?} between {:?}: {:?}", seen.ask, seen.heads, seen.outcome);
         match &seen.outcome {
             Some(Ok(Executed::Done { events, position })) if !events.is_empty() => {
-                let end = self.until(position.0);
+                let end = self.until(position.number);
                 let first = end - events.len();
-                assert!(position.0 > seen.heads.0 && position.0 <= seen.heads.1, "{}", context());
+                assert!(position.number > seen.heads.0 && position.number <= seen.heads.1, "{}", context());
                 let stored: Vec<_> = self.events[first..end].iter().map(|(_, event)| event.clone()).collect();
                 assert_eq!(&stored, events, "{}", context());
                 assert_eq!(self.states[first].decide(command()).as_ref(), Ok(events), "{}", context());

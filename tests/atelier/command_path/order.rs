@@ -67,7 +67,7 @@ async fn d3_l08_a_refusal_a_no_op_and_a_load_wait_for_what_they_stand_on() {
     assert_eq!(done(again.await.expect("it ends")), (Vec::new(), position), "nothing to do");
     assert_eq!(refused(keyed.await.expect("it ends")), insufficient(2, 0));
     let loaded = loaded.await.expect("it ends");
-    assert_eq!((loaded.sequence, loaded.position.0, spendable(&loaded.state)), (2, position, 0));
+    assert_eq!((loaded.sequence, loaded.position.number, spendable(&loaded.state)), (2, position, 0));
     assert_eq!(stage.history(&ledger).await.len(), 2);
 }
 

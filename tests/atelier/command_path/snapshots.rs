@@ -129,7 +129,7 @@ async fn cold(stage: &Stage, ledger: &Ledger) -> (usize, usize) {
     let read = store.read();
     assert_eq!(loaded.state, truth);
     let last = stage.history(ledger).await.last().map(|(position, _)| *position);
-    assert_eq!(Some(loaded.position.0), last);
+    assert_eq!(Some(loaded.position.number), last);
     let left = spendable(&truth);
     assert_eq!(refused(ledger.ask(&path, Ask::hold(left + 1)).await), insufficient(left + 1, left));
     let hold = Ask::hold(left);

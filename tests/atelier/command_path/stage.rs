@@ -238,7 +238,7 @@ pub async fn started(mut answer: Answer) -> JoinHandle<Outcome> {
 #[track_caller]
 pub fn done(outcome: Outcome) -> (Vec<CreditLedgerEvent>, i64) {
     match outcome {
-        Ok(Executed::Done { events, position }) => (events, position.0),
+        Ok(Executed::Done { events, position }) => (events, position.number),
         other => panic!("not done: {other:?}"),
     }
 }

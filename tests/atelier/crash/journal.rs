@@ -62,7 +62,7 @@ impl Journal {
 
     /// The place in the log that an opaque position stands for.
     pub fn position(&self, token: Option<&str>) -> Option<i64> {
-        PositionToken::decode(token?, self.log).map(|position| position.0)
+        PositionToken::decode(token?, self.log).map(|position| position.number)
     }
 
     /// Writes an acknowledgement down.

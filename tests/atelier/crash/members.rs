@@ -69,7 +69,7 @@ pub async fn grant(node: &Node, account: AccountId, lots: &[i64]) -> i64 {
     for amount in lots {
         let (ledger, lot, reason) = (LedgerId::live(account), LotId(write.fresh_id()), GrantReason::Gift);
         let grant = GrantCredits { ledger, lot, reason, amount: Credits::new(*amount), expires_at: None };
-        position = grant.run(write, &write.request_context(Actor::Operator)).await.expect("no rule refuses").0;
+        position = grant.run(write, &write.request_context(Actor::Operator)).await.expect("no rule refuses").number;
     }
     position
 }

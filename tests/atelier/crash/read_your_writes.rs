@@ -42,7 +42,7 @@ impl Writer<'_> {
             let amount = 1 + dice.below(9);
             self.credits += i64::try_from(amount).expect("small");
             let position = grant(&self.studio.node, self.account, &[i64::try_from(amount).expect("small")]).await;
-            return json!(self.studio.node.studio.read.token(position));
+            return json!(self.studio.token(position));
         }
         self.bio = json!(format!("Change {number}"));
         let node = &self.nodes[dice.below(2)];

@@ -119,7 +119,7 @@ async fn a_cursor_of_elsewhere_is_bad_and_a_page_has_1_to_100_items() {
     request(&studio, &ada, "one").await;
     studio.drain().await;
     let another_log = Cursor { at: studio.node.studio.write.now(), id: Uuid::nil() }.encode(Uuid::from_u128(1));
-    let position = studio.node.studio.read.token(1);
+    let position = studio.token(1);
     for list in LISTS {
         let good = page(&studio, &ada, list, json!({ "first": 1 })).await["pageInfo"]["endCursor"].clone();
         let good = good.as_str().expect("a cursor");

@@ -58,11 +58,11 @@ async fn a_position_of_another_log_or_of_the_future_is_unknown() {
     let studio = TestStudio::start().await;
     let ada = studio.newcomer("ada").await;
     let head = studio.head().await;
-    let now = studio.node.studio.read.token(head);
-    let foreign = PositionToken(1).encode(Uuid::from_u128(1));
-    let future = studio.node.studio.read.token(head + 1);
-    let far = studio.node.studio.read.token(i64::MAX);
-    let negative = studio.node.studio.read.token(-1);
+    let now = studio.token(head);
+    let foreign = PositionToken { branch: None, number: 1 }.encode(Uuid::from_u128(1));
+    let future = studio.token(head + 1);
+    let far = studio.token(i64::MAX);
+    let negative = studio.token(-1);
     let queries = [
         ME,
         "query($position: String) { explore(minPosition: $position) { position } }",

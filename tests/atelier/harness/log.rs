@@ -3,6 +3,7 @@
 use atelier_commands::CommandContext;
 use atelier_domain::{AccountId, Actor, LogEvent};
 use atelier_graphql::global_id::GlobalId;
+use atelier_log::Position;
 use serde_json::json;
 use sqlx::Row;
 
@@ -14,6 +15,12 @@ impl TestStudio {
     pub async fn head(&self) -> i64 {
         let head = sqlx::query_scalar("select coalesce(max(position), 0) from events");
         head.fetch_one(&self.database.pool).await.expect("the log answers")
+    }
+
+    /// The token of a position on the branch that the node works on.
+    pub fn token(&self, number: i64) -> String {
+        let studio = &self.node.studio;
+        studio.read.token(Position::of(studio.log.branch().expect("the node knows its log"), number))
     }
 
     /// How many events of this name the log holds.

@@ -10,6 +10,7 @@ pub mod log;
 pub mod peers;
 pub mod postgres;
 pub mod process;
+mod replaced;
 pub mod sentences;
 pub mod socket;
 pub mod studio;

@@ -60,7 +60,7 @@ const ROWS: &[Row] = &[
 
 /// Texts that look like cursors and positions of this log, and are of no row of it.
 fn forged(cast: &Cast) -> Vec<String> {
-    let genuine = URL_SAFE_NO_PAD.decode(cast.studio.node.studio.read.token(0)).expect("a position");
+    let genuine = URL_SAFE_NO_PAD.decode(cast.studio.token(0)).expect("a position");
     let mark = &genuine[..4];
     let encoded = |rest: &[u8]| json!(URL_SAFE_NO_PAD.encode([mark, rest].concat())).to_string();
     let micros = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().expect("an instant").timestamp_micros();
@@ -79,7 +79,11 @@ fn forged(cast: &Cast) -> Vec<String> {
     let cursors = instants
         .iter()
         .flat_map(|at| [Uuid::nil(), Uuid::max()].map(|id| encoded(&[&at.to_be_bytes()[..], id.as_bytes()].concat())));
-    let positions = [i64::MIN, -1, 1 << 31, 1 << 53, i64::MAX].map(|position| encoded(&position.to_be_bytes()));
+    // As the release before made them, and with the branch in front.
+    let positions = [i64::MIN, -1, 1 << 31, 1 << 53, i64::MAX].map(i64::to_be_bytes);
+    let positions = positions.iter().flat_map(|position| {
+        [encoded(position), encoded(&[&genuine[4..12], position].concat()), encoded(&[&[0; 8], &position[..]].concat())]
+    });
     let elsewhere = Cursor { at: cast.studio.node.studio.write.now(), id: Uuid::nil() }.encode(Uuid::from_u128(1));
     cursors.chain(positions).chain([json!(elsewhere).to_string()]).collect()
 }

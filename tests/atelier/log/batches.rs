@@ -45,7 +45,7 @@ async fn p3_whatever_waits_becomes_one_durable_commit_in_the_order_it_came() {
     let appends: Vec<Append> = (0..100).map(|number| append_many(&format!("s{number}"), 0, 1 + number % 3)).collect();
     let sent: Vec<_> = appends.iter().flat_map(ids).collect();
     let verdicts = in_one_batch(&log, &log.node(), appends).await;
-    assert!(verdicts.into_iter().map(written).is_sorted());
+    assert!(verdicts.into_iter().map(|verdict| written(verdict).number).is_sorted());
     assert_eq!(log.dense_ids().await[1..], sent, "in the order it came");
     let transactions = "select count(distinct xmin::text) from events where position > 1";
     let transactions: i64 = sqlx::query_scalar(transactions).fetch_one(&log.database.pool).await.expect("a count");
@@ -78,7 +78,7 @@ async fn p2_in_a_batch_a_conflict_fails_alone_with_what_stands_on_it() {
         .collect();
     let verdicts = in_one_batch(&log, &node, appends).await;
     assert_eq!(conflicts(&verdicts), [7, 12]);
-    let good: Vec<_> = verdicts.into_iter().filter(Result::is_ok).map(written).collect();
+    let good: Vec<_> = verdicts.into_iter().filter(Result::is_ok).map(|verdict| written(verdict).number).collect();
     assert!(good.len() == 18 && good.is_sorted(), "the neighbours are written: {good:?}");
     assert_eq!(log.dense_ids().await[3..], expected);
     let rows = log.rows().await;
@@ -111,7 +111,7 @@ async fn p8_in_a_batch_a_poisonous_payload_is_rejected_alone() {
                 assert!(!reason.contains("half") && !reason.contains("JSON"), "a reason quotes no value: {reason}");
             }
             Err(AppendError::Conflict) => assert_eq!(number, 17),
-            verdict => assert!(written(verdict).0 > 0 && !poison.contains(&number) && number != 17, "{number}"),
+            verdict => assert!(written(verdict).number > 0 && !poison.contains(&number) && number != 17, "{number}"),
         }
     }
     assert_eq!(log.dense_ids().await[1..], expected);
@@ -141,7 +141,7 @@ async fn p8_d3_what_stands_on_a_poisonous_append_fails_with_it_and_everybody_els
         match (row, number) {
             (1, 11) => assert!(matches!(verdict, Err(AppendError::Rejected(_))), "{verdict:?}"),
             (1, 12..) => assert_eq!(verdict, Err(AppendError::Conflict), "{number}"),
-            _ => good.push((written(verdict), ids(append)[0])),
+            _ => good.push((written(verdict).number, ids(append)[0])),
         }
     }
     good.sort_unstable();
@@ -185,5 +185,5 @@ async fn d3_p2_p6_what_stands_on_an_append_of_an_earlier_batch_fails_when_anothe
     log.until_blocked(1).await;
     let second = queued(&node, second).await;
     held.release().await;
-    assert_eq!((written(first.await).0, written(second.await).0), (3, 4));
+    assert_eq!((written(first.await).number, written(second.await).number), (3, 4));
 }

@@ -28,7 +28,7 @@ async fn p8_a_queue_full_of_appends_refuses_and_writes_nothing() {
         );
     }
     held.release().await;
-    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).0 > 0));
+    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).number > 0));
     assert_eq!(log.dense_ids().await.len(), 5);
     written(node.append(append("refused", 0)).await);
 }
@@ -47,7 +47,7 @@ async fn p8_a_queue_full_of_bytes_refuses_and_gives_them_back() {
     assert_eq!(node.append(append_payload("refused", 0, &payload)).await, Err(AppendError::Overloaded));
     waiting.push(queued(&node, append("small", 0)).await);
     held.release().await;
-    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).0 > 0));
+    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).number > 0));
     assert_eq!(log.dense_ids().await.len(), 4);
     for number in 0..8 {
         written(node.append(append_payload("refused", number, &payload)).await);
@@ -68,7 +68,7 @@ async fn p8_a_stop_answers_what_was_accepted_and_refuses_the_rest() {
     held.release().await;
     log.ended().await;
     // The writer is gone: every answer is already here.
-    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).0 > 0));
+    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).number > 0));
     assert_eq!(node.append(append("late", 0)).await, Err(AppendError::Overloaded), "refused, with nothing written");
     assert_eq!(log.dense_ids().await.len(), 11);
 }
@@ -101,5 +101,5 @@ async fn p8_a_stop_is_heard_under_a_load_that_never_ends() {
     }
     assert!(refused, "a stopping writer went on accepting");
     log.ended().await;
-    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).0 > 0));
+    join_all(waiting).await.into_iter().for_each(|verdict| assert!(written(verdict).number > 0));
 }

@@ -89,12 +89,12 @@ async fn p1_p8_a_writer_that_dies_between_the_lock_and_the_commit_leaves_no_gap_
     assert_eq!(ended, 1);
     let mut positions = Vec::new();
     for verdict in futures::future::join_all(behind).await {
-        positions.push(written(verdict).0);
+        positions.push(written(verdict).number);
     }
     positions.sort_unstable();
     assert_eq!(positions, [1, 2], "the lock went with it, and it had used no position up");
     until("it is sent again", async || log.blocked().await.len() == 1).await;
     superuser.execute("select pg_advisory_unlock(1)").await.expect("the lock is ours");
-    assert_eq!(written(lingering.await).0, 3);
+    assert_eq!(written(lingering.await).number, 3);
     assert_eq!(log.dense_ids().await[2..], [expected], "once");
 }

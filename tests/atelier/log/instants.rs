@@ -53,12 +53,12 @@ async fn c5_one_from_the_future_takes_none_of_its_batch_with_it_and_a_late_resen
     for (number, verdict) in verdicts.into_iter().enumerate() {
         match number {
             2 => assert_eq!(verdict, Err(AppendError::ClockAhead)),
-            _ => assert!(written(verdict).0 > 0),
+            _ => assert!(written(verdict).number > 0),
         }
     }
     // Sent again long after: what it was decided at is as it was.
     let before = log.dense_ids().await;
-    let position = written(log.node().append(again.clone()).await).0;
+    let position = written(log.node().append(again.clone()).await).number;
     assert!(position > 0 && log.dense_ids().await == before, "{:?}", ids(&again));
 }
 

@@ -46,7 +46,7 @@ async fn sixty_four_at_once(stream_of: impl Fn(usize) -> String) {
     let result = one_written(&verdicts, &results);
     assert_eq!(log.dense_ids().await.len(), 2, "written once, the others left nothing");
     let used = nodes[0].find_key(account, "key").await.expect("the log can be read").expect("the key was used");
-    assert_eq!((used.result, used.position.0, used.fingerprint), (result, 2, vec![1; 32]));
+    assert_eq!((used.result, used.position.number, used.fingerprint), (result, 2, vec![1; 32]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,10 +128,10 @@ async fn p4_one_key_twice_in_one_batch_is_written_once_and_fails_what_stands_on_
     }
     held.release().await;
     let verdicts = join_all(waiting).await;
-    let positions: Vec<i64> = [0, 1, 2, 6].map(|n: usize| written(verdicts[n].clone()).0).to_vec();
+    let positions: Vec<i64> = [0, 1, 2, 6].map(|n: usize| written(verdicts[n].clone()).number).to_vec();
     assert_eq!(positions, [1, 3, 4, 5], "what was taken back leaves no hole");
     let Ok(Appended::Repeat { result, position }) = &verdicts[3] else { panic!("{verdicts:?}") };
-    assert_eq!((result.as_str(), position.0), ("first", 3));
+    assert_eq!((result.as_str(), position.number), ("first", 3));
     assert_eq!(verdicts[4..6], [Err(AppendError::Conflict), Err(AppendError::KeyReused)]);
     assert_eq!(log.dense_ids().await.len(), 5);
 }

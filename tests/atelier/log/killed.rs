@@ -38,7 +38,7 @@ async fn p8_a_batch_whose_backend_was_ended_while_it_waited_is_sent_again() {
     })
     .await;
     held.release().await;
-    let positions: Vec<i64> = join_all(waiting).await.into_iter().map(|verdict| written(verdict).0).collect();
+    let positions: Vec<i64> = join_all(waiting).await.into_iter().map(|verdict| written(verdict).number).collect();
     assert_eq!(positions, [1, 3, 5, 7, 9, 11]);
     assert_eq!(log.dense_ids().await.len(), 11);
 }
@@ -59,7 +59,7 @@ async fn p8_g6_what_is_acknowledged_while_backends_are_ended_is_there_exactly_on
                 }
                 let append = append(&format!("s{writer}"), sequence);
                 let id = ids(&append)[0];
-                acknowledged.push((written(node.append(append).await).0, id));
+                acknowledged.push((written(node.append(append).await).number, id));
             }
             acknowledged
         });

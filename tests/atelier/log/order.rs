@@ -50,10 +50,10 @@ async fn write(node: Arc<PostgresEventStore>, writer: usize) -> HashMap<i64, Vec
             (1, verdict) => assert_eq!(verdict, Err(AppendError::Conflict), "the stream exists"),
             (3, verdict) => assert!(matches!(verdict, Err(AppendError::Rejected(_))), "{verdict:?}"),
             (5, Err(AppendError::Conflict)) => {}
-            (5, verdict) => assert!(acknowledged.insert(written(verdict).0, ids).is_none()),
+            (5, verdict) => assert!(acknowledged.insert(written(verdict).number, ids).is_none()),
             (_, Ok(Appended::Written { position })) => {
                 sequence += i64::try_from(ids.len()).expect("a small append");
-                assert!(acknowledged.insert(position.0, ids).is_none());
+                assert!(acknowledged.insert(position.number, ids).is_none());
             }
             (_, other) => panic!("only this writer appends to {own}: {other:?}"),
         }
@@ -155,7 +155,7 @@ async fn p1_p6_a_database_of_another_isolation_level_makes_no_false_conflicts() 
     }
     log.until_blocked(2).await;
     held.release().await;
-    let mut positions: Vec<i64> = answers.join_all().await.into_iter().map(|verdict| written(verdict).0).collect();
+    let mut positions: Vec<i64> = answers.join_all().await.into_iter().map(|verdict| written(verdict).number).collect();
     positions.sort_unstable();
     assert_eq!(positions, [1, 2]);
     until("nobody waits any more", async || log.blocked().await.is_empty()).await;

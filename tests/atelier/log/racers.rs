@@ -48,7 +48,7 @@ async fn insist(node: &dyn EventStore, name: &str, events: usize) -> Acknowledge
         let append = append_many(name, sequence, events);
         let event_id = *ids(&append).last().expect("at least one event");
         match node.append(append).await {
-            Ok(Appended::Written { position }) => return Acknowledged { position: position.0, event_id },
+            Ok(Appended::Written { position }) => return Acknowledged { position: position.number, event_id },
             Err(AppendError::Conflict) => {}
             other => panic!("neither written nor a conflict: {other:?}"),
         }
@@ -61,7 +61,10 @@ pub async fn assert_streams(node: &dyn EventStore, events: usize) {
     for number in 0..STREAMS {
         let stored = node.load(&stream(&raced(number)), 0).await.expect("the log can be read");
         assert!(stored.iter().zip(1..).all(|(event, sequence)| event.sequence == sequence), "gapless: {stored:?}");
-        assert!(stored.is_sorted_by(|before, after| before.position < after.position), "in order: {stored:?}");
+        assert!(
+            stored.is_sorted_by(|before, after| before.position.number < after.position.number),
+            "in order: {stored:?}"
+        );
         positions.extend(stored.iter().map(|event| event.position));
     }
     assert_eq!(positions.len(), events, "no acknowledged event is missing, and no other is there");

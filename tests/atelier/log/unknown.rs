@@ -56,10 +56,11 @@ async fn p8_an_answer_lost_after_the_commit_is_asked_for_again_and_nothing_is_wr
     written(plug.await);
     let verdicts: Vec<Verdict> = join_all(waiting).await;
     assert_eq!(link.lost(), 1);
-    let positions: Vec<i64> = [0, 3, 4].map(|number: usize| written(verdicts[number].clone()).0).to_vec();
+    let positions: Vec<i64> = [0, 3, 4].map(|number: usize| written(verdicts[number].clone()).number).to_vec();
     assert_eq!(positions, [3, 4, 5]);
     assert_eq!(verdicts[1..3], [Err(AppendError::Conflict), Err(AppendError::Conflict)]);
-    let repeat = Appended::Repeat { result: "first".to_owned(), position: Position(4) };
+    let position = Position { number: 4, ..written(verdicts[0].clone()) };
+    let repeat = Appended::Repeat { result: "first".to_owned(), position };
     assert_eq!(verdicts[5], Ok(repeat));
     assert_eq!(log.dense_ids().await[1..], sent);
 }
@@ -80,8 +81,8 @@ async fn p8_a_log_that_does_not_answer_is_an_unknown_outcome_and_what_was_never_
     held.release().await;
     settled(&log).await;
     // Whether or not the abandoned call came through: asked again, the same append is there once, and the log goes on.
-    assert_eq!(written(node.append(first.clone()).await).0, 1);
-    assert_eq!(written(node.append(second.clone()).await).0, 2);
+    assert_eq!(written(node.append(first.clone()).await).number, 1);
+    assert_eq!(written(node.append(second.clone()).await).number, 2);
     assert_eq!(log.dense_ids().await, [ids(&first), ids(&second)].concat());
 }
 
@@ -100,8 +101,8 @@ async fn p8_an_answer_lost_before_the_database_goes_away_is_not_taken_for_a_refu
     assert_eq!(node.append(sent.clone()).await, Err(AppendError::OutcomeUnknown));
     assert_eq!(link.lost(), 1);
     log.allow_connections(true).await;
-    assert_eq!(written(other.append(sent.clone()).await).0, 3, "it was durable all the time");
-    assert_eq!(written(node.append(sent.clone()).await).0, 3);
+    assert_eq!(written(other.append(sent.clone()).await).number, 3, "it was durable all the time");
+    assert_eq!(written(node.append(sent.clone()).await).number, 3);
     assert_eq!(log.dense_ids().await[2..], ids(&sent));
 }
 

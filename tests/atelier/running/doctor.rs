@@ -42,12 +42,28 @@ async fn c6_beside_a_node_with_the_private_postgresql_everything_can_be_looked_a
     let postmaster = home.postmaster();
     let well = home.run(&["doctor"]).await;
     assert_eq!((well.code, wrong(&well).len()), (Some(0), 0), "{} {}", well.said, well.logged);
-    for what in ["data folder", "disk", "descriptors", "clock", "role", "schema", "log", "work", "holds", "keys"] {
+    for what in [
+        "data folder",
+        "disk",
+        "descriptors",
+        "clock",
+        "role",
+        "schema",
+        "log",
+        "log branches",
+        "work",
+        "holds",
+        "keys",
+    ] {
         assert!(well.said.lines().any(|line| line.contains(&format!("  {what}: "))), "{what}: {}", well.said);
     }
-    for command in
-        [&["projections", "list"][..], &["projections", "retry", "Profile"], &["work", "list"], &["staff", "list"]]
-    {
+    for command in [
+        &["projections", "list"][..],
+        &["projections", "retry", "Profile"],
+        &["work", "list"],
+        &["staff", "list"],
+        &["log", "branches"],
+    ] {
         let done = home.run(command).await;
         assert_eq!(done.code, Some(0), "{command:?}: {}", done.logged);
     }
@@ -83,6 +99,11 @@ async fn c6_beside_a_node_with_the_private_postgresql_everything_can_be_looked_a
              alter role atelier_app set search_path = wrong, public, pg_catalog",
             "alter role atelier_app reset search_path; drop schema wrong cascade",
             &["clock", "-4", "nodes refuse commands until it is right"],
+        ),
+        (
+            "insert into log_branches select gen_random_uuid(), 2, system_identifier, timeline, events_oid, 5, now(), 9 from log_branches",
+            "delete from log_branches where ordinal = 2",
+            &["log branches", "from position 5 on, 5 positions lost", "atelier log acknowledge"],
         ),
         (
             "update key_fingerprints set fingerprint = sha256(fingerprint)",

@@ -62,7 +62,7 @@ pub async fn upload(
     let UploadedAvatar { account, avatar, position } = uploaded.await??;
     let url = |size: &u32| Some((size.to_string(), avatar_link::url(&edge.write, account, &avatar, *size)?.into()));
     let urls: Map<_, _> = avatar.sizes.iter().filter_map(url).collect();
-    let body = json!({ "success": true, "urls": urls, "position": edge.read.token(position.0) });
+    let body = json!({ "success": true, "urls": urls, "position": edge.read.token(position) });
     Ok(axum::Json(body).into_response())
 }
 

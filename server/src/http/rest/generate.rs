@@ -316,7 +316,7 @@ async fn waiting(edge: &Edge, visit: &Visit, accepted: &Accepted) -> ApiResult<R
     if let Ok(location) = HeaderValue::from_str(&status_url) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    if let Ok(position) = HeaderValue::from_str(&edge.read.token(accepted.position.0)) {
+    if let Ok(position) = HeaderValue::from_str(&edge.read.token(accepted.position)) {
         response.headers_mut().insert("atelier-position", position);
     }
     mark_repeat(response.headers_mut(), accepted.repeated);

@@ -43,7 +43,7 @@ async fn own(
         tracing::error!(%error, "the head of the log could not be read");
         ApiError::unavailable("temporarily_unavailable", "Temporarily unavailable; try again later.")
     })?;
-    match look(Some(&edge.read.token(head.0))).await? {
+    match look(Some(&edge.read.token(head))).await? {
         Some(found) => Ok(found),
         None => Err(missing(edge, key, id).await?),
     }
@@ -164,7 +164,7 @@ pub async fn cancel(
     let (write, account) = (edge.write.clone(), key.account);
     let use_case = CancelGeneration { account, generation: Ok(generation), idempotency_key };
     let cancelled = edge.finish(async move { use_case.run(&write, &context).await }).await??;
-    let shown = match own(&edge, key, generation, Some(&edge.read.token(cancelled.position.0))).await {
+    let shown = match own(&edge, key, generation, Some(&edge.read.token(cancelled.position))).await {
         // It is withdrawn; only the rest of it cannot be said here.
         Err(error) if error.is_quarantine() => {
             let id = GlobalId::Generation(generation).text();
@@ -202,7 +202,7 @@ pub async fn delete(
         may?;
     }
     // Gone for the very next call. Were the read models late, it would be done all the same.
-    if let Err(error) = edge.read.snapshot(&[creations::NAME], Some(&edge.read.token(deleted.position.0))).await {
+    if let Err(error) = edge.read.snapshot(&[creations::NAME], Some(&edge.read.token(deleted.position))).await {
         tracing::debug!(%error, "a deletion is not in the read models yet");
     }
     let shown = json!({ "success": true, "request_id": GlobalId::Generation(generation).text() });

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use atelier_commands::WriteSide;
 use atelier_commands::data_export::build;
-use atelier_commands::ports::{AvatarKey, ExportKey, GatewayError, MediaKey, MediaObject, MediaStore, Pieces, Stored};
+use atelier_commands::ports::{
+    AvatarKey, ExportKey, GatewayError, MediaKey, MediaObject, MediaStore, Pieces, Stored, Things,
+};
 use atelier_domain::account::{Account, Status};
 use atelier_domain::{AccountId, Actor, AvatarId, GenerationId};
 use bytes::Bytes;
@@ -78,6 +80,10 @@ impl MediaStore for Pausing {
 
     async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError> {
         self.store.delete_export(key).await
+    }
+
+    fn things(&self) -> Things {
+        self.store.things()
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {

@@ -80,7 +80,7 @@ impl Stage {
             UpdateProfile { account, display_name: None, bio: Some(studio.node.studio.write.fresh_id().to_string()) };
         let position = update.run(&studio.node.studio.write, &studio.operator()).await.expect("it is done");
         studio.drain().await;
-        studio.node.studio.read.token(position.0)
+        studio.node.studio.read.token(position)
     }
 
     /// Lets all read models go on.

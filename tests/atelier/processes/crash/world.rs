@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use atelier_commands::ports::{
     AvatarKey, Clock, ExportKey, GatewayError, Generator, Mail, Mailer, MediaKey, MediaObject, MediaStore, Pieces,
-    Ports, RenderError, RenderRequest, Rendered, Stored,
+    Ports, RenderError, RenderRequest, Rendered, Stored, Things,
 };
 use atelier_domain::{AccountId, AvatarId, GenerationId};
 use atelier_gateways::{ImageSquares, Mailbox, MediaFolder, Nowhere, StudioDemo};
@@ -288,6 +288,10 @@ impl MediaStore for Files {
 
     async fn delete_export(&self, key: ExportKey) -> Result<(), GatewayError> {
         self.media.delete_export(key).await
+    }
+
+    fn things(&self) -> Things {
+        self.media.things()
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<(), GatewayError> {
