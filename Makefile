@@ -1,6 +1,6 @@
 # Every target says what it does: `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run peers test clients corpus browser graphiql advisories check fmt clippy doc schema release clean-data postgres bench soak
+.PHONY: help run peers test clients corpus browser graphiql advisories check fmt clippy doc schema release clean-data postgres bench soak ha
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,3 +62,7 @@ bench: postgres ## the engine against the stock crate, measured; bench/README.md
 
 soak: postgres ## the long runs: 1,000 kills, 10,000 races and more, with a summary (scripts/soak.sh has the sizes; some 40 minutes)
 	@bash scripts/soak.sh
+
+ha: postgres ## Patroni, etcd and HAProxy on this machine: leaders killed and frozen under load, and what was lost (Debian 12; some 15 minutes)
+	@cargo build --bin atelier
+	@sh deploy/ha/run.sh drill target/debug/atelier
