@@ -23,7 +23,7 @@ const READY_AGAIN: Duration = Duration::from_secs(10);
 async fn ready_again(visitor: &Visitor, killed: Instant, what: &str) {
     ready(visitor).await;
     let took = killed.elapsed();
-    println!("{what}: ready again after {took:?}");
+    eprintln!("{what}: ready again after {took:?}");
     assert!(took < READY_AGAIN, "{what}: {took:?}");
 }
 
