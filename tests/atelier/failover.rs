@@ -3,7 +3,9 @@
 //! to be gone, and nothing happens twice.
 
 mod doctor;
+mod lost;
 mod promoted;
+mod restored;
 mod stage;
 mod standby;
 mod told;

@@ -37,8 +37,7 @@ pub struct Stage {
     /// The address of the database.
     pub line: Line,
     /// Where its servers stand.
-    #[expect(dead_code, reason = "held: the servers end with it")]
-    ground: Ground,
+    pub ground: Ground,
     /// Who orders.
     pub members: Arc<[Member]>,
     /// What they were told.
