@@ -92,10 +92,10 @@ async fn c6_beside_a_node_with_the_private_postgresql_everything_can_be_looked_a
             "revoke update on events from atelier_app",
             &["role", "may change the log"],
         ),
-        // The database's clock is four seconds ahead, as far as a new connection of the application can see.
+        // The database's clock is four and a half seconds ahead, as far as a new connection of the application can see.
         (
             "create schema wrong; create function wrong.clock_timestamp() returns timestamptz volatile language sql \
-             as $$ select pg_catalog.clock_timestamp() + interval '4 seconds' $$; grant usage on schema wrong to atelier_app; \
+             as $$ select pg_catalog.clock_timestamp() + interval '4.5 seconds' $$; grant usage on schema wrong to atelier_app; \
              alter role atelier_app set search_path = wrong, public, pg_catalog",
             "alter role atelier_app reset search_path; drop schema wrong cascade",
             &["clock", "-4", "nodes refuse commands until it is right"],
