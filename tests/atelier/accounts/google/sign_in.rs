@@ -162,7 +162,8 @@ async fn u42_a_ticket_opens_one_account_with_a_name_and_an_age() {
     let mut browser = world.browser();
     let welcome = browser.arrive("ben-1,ben@example.com,true").await;
     let ticket = field(&welcome, "ticket");
-    assert!(!ticket.contains("ben"), "it is sealed");
+    // Three letters may stand in random text.
+    assert!(!ticket.contains("ben-1") && !ticket.contains("example"), "it is sealed");
     let sign_up = "mutation($input: SignUpWithGoogleInput!) { signUpWithGoogle(input: $input) { token userErrors { code field } position } }";
     let ask_for = async |ticket: &str, username: &str, age: i32| {
         let input = json!({ "input": { "ticket": ticket, "username": username, "minimumAge": age } });
