@@ -186,7 +186,8 @@ impl StaffMutation {
                     Done::Before { result, position } => (result.parse().ok(), position),
                 };
                 let position = sides.read.token(position);
-                let account = match account {
+                // What is not asked for is not read: the snapshot is one of what is.
+                let account = match account.filter(|_| context.look_ahead().field("account").exists()) {
                     Some(account) => StaffAccountView::read(context, account, &position).await.transpose(),
                     None => None,
                 };

@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | the head of its first or next request | [`ConnectionLimits::head`] | closed, by hyper |
 //! | the body of its request | [`ConnectionLimits::body`] | 408, and closed |
+//! | the rest of a body that is not wanted | 2 seconds, a quarter of one between parts, 16 MiB | answered, and closed |
 //! | taking what we send | [`ConnectionLimits::write`] | closed, by [`crate::write_timeout`] |
 //!
 //! At the bound a new connection takes the place of the one that has let us wait longest, so idle, half-sent and unread ones never shut
@@ -36,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::write_timeout::WriteTimeout;
-use body::{Answering, Arriving};
+use body::{Answering, Arriving, Unread};
 pub use limits::{ConnectionLimits, descriptor_limit, raise_descriptor_limit};
 use placed::Placed;
 use places::{Place, Places};
@@ -144,12 +145,15 @@ async fn answer(
     place: &Arc<Place>,
     limits: ConnectionLimits,
 ) -> Response {
-    let late = CancellationToken::new();
-    let mut request = request.map(|body| Body::new(Arriving::new(body, place.clone(), limits.body, late.clone())));
+    let (late, unread) = (CancellationToken::new(), Unread::default());
+    let unasked = !request.headers().contains_key(header::EXPECT);
+    let mut request = request
+        .map(|body| Body::new(Arriving::new(body, unasked, unread.clone(), place.clone(), limits.body, late.clone())));
     request.extensions_mut().insert(ConnectInfo(peer));
     tokio::select! {
         answered = inner.call(request) => {
             let Ok(response) = answered;
+            unread.drop_rest(place).await;
             response
         }
         () = late.cancelled() => {

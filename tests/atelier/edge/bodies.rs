@@ -59,3 +59,34 @@ async fn b6_json_is_taken_by_any_of_its_names_over_graphql_and_rest() {
     }
     studio.stop().await;
 }
+
+/// Who is refused before the body is read is still sending it, and reads the refusal all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_needs_no_body_is_read_by_a_client_that_is_still_sending_one() {
+    let studio = TestStudio::start().await;
+    let person = studio.newcomer("ada").await;
+    let (_, key) = studio.api_key(&person).await;
+    let authorization = format!("Bearer {key}");
+    let json = ("content-type", "application/json");
+    let table: [(&str, &str, &[(&str, &str)], u16); 9] = [
+        ("POST", "/graphql", &[json], 413),
+        ("POST", "/graphql", &[("content-type", "text/plain")], 415),
+        ("POST", "/graphql", &[json, ("content-encoding", "br")], 415),
+        ("DELETE", "/graphql", &[json], 405),
+        ("POST", "/v1/generate", &[json], 401),
+        ("POST", "/v1/generate", &[json, ("authorization", "Bearer atl_live_wrong")], 401),
+        ("POST", "/v1/generate", &[json, ("authorization", authorization.as_str())], 413),
+        ("PUT", "/uploads/avatar/x", &[("content-type", "image/png")], 400),
+        ("POST", "/nowhere", &[json], 404),
+    ];
+    for size in [2 << 20, 12 << 20] {
+        let body = "x".repeat(size);
+        for (method, path, headers, status) in table {
+            for _ in 0..5 {
+                let answer = call(&studio, method, path, headers, &body).await;
+                assert_eq!(answer.status.as_u16(), status, "{method} {path} {headers:?}: {}", answer.text);
+            }
+        }
+    }
+    studio.stop().await;
+}
