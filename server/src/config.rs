@@ -42,8 +42,8 @@ pub struct Config {
     #[arg(long, env = "ATELIER_MAIL_FROM", default_value = "atelier <no-reply@localhost>", global = true)]
     pub mail_from: String,
 
-    /// The most connections of this node's pool.
-    #[arg(long, env = "ATELIER_POOL", default_value_t = 24, global = true)]
+    /// The most connections of this node's pool, at least 12: half of them may be in snapshots, and five in locks, while others go on.
+    #[arg(long, env = "ATELIER_POOL", default_value_t = 24, value_parser = clap::value_parser!(u32).range(12..), global = true)]
     pub pool: u32,
 
     /// MiB that must be free on each disk of the node: with less, `/health/ready` and `doctor` say that it is full.
