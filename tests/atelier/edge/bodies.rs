@@ -60,6 +60,9 @@ async fn b6_json_is_taken_by_any_of_its_names_over_graphql_and_rest() {
     studio.stop().await;
 }
 
+/// A request and the status it is refused with, which needs nothing of its body: method, path, headers.
+type Refused<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u16);
+
 /// Who is refused before the body is read is still sending it, and reads the refusal all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_needs_no_body_is_read_by_a_client_that_is_still_sending_one() {
@@ -68,7 +71,7 @@ async fn a_refusal_that_needs_no_body_is_read_by_a_client_that_is_still_sending_
     let (_, key) = studio.api_key(&person).await;
     let authorization = format!("Bearer {key}");
     let json = ("content-type", "application/json");
-    let table: [(&str, &str, &[(&str, &str)], u16); 9] = [
+    let table: [Refused; 9] = [
         ("POST", "/graphql", &[json], 413),
         ("POST", "/graphql", &[("content-type", "text/plain")], 415),
         ("POST", "/graphql", &[json, ("content-encoding", "br")], 415),
